@@ -1,0 +1,63 @@
+package object
+
+import "slices"
+
+// Replicas is a set of backend names: sorted, without repeats. The zero value
+// is the empty set. Methods never change their receiver.
+type Replicas []string
+
+// NewReplicas sorts the names and drops repeats.
+func NewReplicas(names ...string) Replicas {
+	r := slices.Clone(names)
+	slices.Sort(r)
+	return Replicas(slices.Compact(r))
+}
+
+// Has tells whether name is in the set.
+func (r Replicas) Has(name string) bool {
+	_, ok := slices.BinarySearch(r, name)
+	return ok
+}
+
+// With returns the set with name in it.
+func (r Replicas) With(name string) Replicas {
+	if r.Has(name) {
+		return r
+	}
+	return NewReplicas(append(slices.Clone([]string(r)), name)...)
+}
+
+// Without returns the set with name left out.
+func (r Replicas) Without(name string) Replicas {
+	return r.Filter(func(n string) bool { return n != name })
+}
+
+// Filter returns the members for which keep holds.
+func (r Replicas) Filter(keep func(string) bool) Replicas {
+	var out Replicas
+	for _, n := range r {
+		if keep(n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Minus returns the members that are not in o.
+func (r Replicas) Minus(o Replicas) Replicas {
+	return r.Filter(func(n string) bool { return !o.Has(n) })
+}
+
+// And returns the members that are in o too.
+func (r Replicas) And(o Replicas) Replicas { return r.Filter(o.Has) }
+
+// Or returns the members of either set.
+func (r Replicas) Or(o Replicas) Replicas {
+	return NewReplicas(append(slices.Clone([]string(r)), o...)...)
+}
+
+// Covers tells whether every member of o is in r.
+func (r Replicas) Covers(o Replicas) bool { return len(o.Minus(r)) == 0 }
+
+// Equal compares the sets.
+func (r Replicas) Equal(o Replicas) bool { return slices.Equal(r, o) }
