@@ -1,0 +1,129 @@
+package oplog
+
+import (
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+)
+
+// Epoch names one state of a row or document: a fresh random value per
+// compare-and-set, never a counter, so that a dropped and re-created row cannot
+// let a stalled compare-and-set through. The zero Epoch stands for "no row".
+type Epoch [16]byte
+
+// NewEpoch draws a fresh epoch.
+func NewEpoch() Epoch { return Epoch(object.NewID()) }
+
+// IsZero tells "no row".
+func (e Epoch) IsZero() bool { return e == Epoch{} }
+
+// OpKind is the kind of mutation that an intent or an unsettled entry belongs to.
+type OpKind uint8
+
+const (
+	OpPut OpKind = iota + 1
+	OpDelete
+	OpHeal // copies the current version (or its absence) to one lagging replica
+)
+
+func (k OpKind) String() string {
+	switch k {
+	case OpPut:
+		return "put"
+	case OpDelete:
+		return "delete"
+	case OpHeal:
+		return "heal"
+	}
+	return "unknown"
+}
+
+// Row is the log's current record of one key (RELIABILITY 4.2). A key without
+// a row is equal on all serving replicas and nothing is in flight for it.
+type Row struct {
+	Epoch     Epoch
+	Cfg       uint64            // configuration epoch of the bucket at the last change
+	Cur       object.Info       // the decided version; Ver 0: what stood there before the log knew the key
+	Open      bool              // Cur is not known yet: whatever a replica shows that is not the intent's is the base (R4)
+	Good      object.Replicas   // replicas that hold Cur
+	Intent    *Intent           // the write in flight, or nil
+	Unsettled []Entry           // released requests whose outcome is not known
+	Refused   []Refusal         // replicas that definitively refuse this key
+	ETags     map[string]string // replica -> its own ETag of Cur, where it legitimately differs in form: such a row is a map row
+	Changed   time.Time         // wall clock of the last change, for retention
+}
+
+// Intent is a write that was logged and not yet decided.
+type Intent struct {
+	Op    object.ID      // the operation: unique per intent; equals ID but for heals
+	ID    object.ID      // identity of the version to be
+	Ver   object.Version // its place
+	Kind  object.Kind    // what the key will hold
+	Type  OpKind
+	Owner string          // node that drives it
+	Nonce object.ID       // renewed by a live owner (R3)
+	Reps  object.Replicas // the replicas that are released
+	Info  object.Info     // what the version will be, as far as known at the intent
+}
+
+// Entry is one released request whose outcome on one replica is not known yet.
+type Entry struct {
+	Op      object.ID
+	ID      object.ID
+	Ver     object.Version
+	Kind    object.Kind
+	Type    OpKind
+	Replica string
+	Added   time.Time // wall clock of the compare-and-set that recorded it; for people
+}
+
+// Refusal says that a replica definitively refuses to hold the key.
+type Refusal struct {
+	Replica string
+	Code    string // the server's error code
+}
+
+// IsMap tells whether the row must stay for ever because replicas legitimately
+// differ in the form of the version's ETag.
+func (r *Row) IsMap() bool { return len(r.ETags) > 0 && r.Cur.Kind == object.Present }
+
+// Quiet tells whether nothing is left to do for the key but to wait out the
+// retention: no intent, nothing unsettled, every serving replica good.
+func (r *Row) Quiet(serving object.Replicas) bool {
+	return r.Intent == nil && len(r.Unsettled) == 0 && !r.Open && r.Good.Covers(serving)
+}
+
+// MaxVer is the highest version the row names: in Cur, the intent or an entry.
+func (r *Row) MaxVer() object.Version {
+	v := r.Cur.Ver
+	if r.Intent != nil {
+		v = max(v, r.Intent.Ver)
+	}
+	for _, e := range r.Unsettled {
+		v = max(v, e.Ver)
+	}
+	return v
+}
+
+// Clone returns a deep copy: changing it never changes the receiver.
+func (r *Row) Clone() *Row {
+	if r == nil {
+		return nil
+	}
+	c := *r
+	c.Good = append(object.Replicas(nil), r.Good...)
+	c.Unsettled = append([]Entry(nil), r.Unsettled...)
+	c.Refused = append([]Refusal(nil), r.Refused...)
+	if r.Intent != nil {
+		i := *r.Intent
+		i.Reps = append(object.Replicas(nil), r.Intent.Reps...)
+		c.Intent = &i
+	}
+	if r.ETags != nil {
+		c.ETags = make(map[string]string, len(r.ETags))
+		for k, v := range r.ETags {
+			c.ETags[k] = v
+		}
+	}
+	return &c
+}
