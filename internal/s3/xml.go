@@ -1,0 +1,117 @@
+package s3
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	contentTypeXML = "application/xml"
+	xmlDeclaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
+
+	// Namespace of every document but Error.
+	Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+	// timeFormat is the one AWS writes into documents: UTC, milliseconds.
+	timeFormat = "2006-01-02T15:04:05.000Z"
+)
+
+// xmlWriter builds one document. It is ours because encoding/xml writes U+FFFD
+// in place of what XML 1.0 cannot hold, which silently turns a key into another
+// one.
+type xmlWriter struct{ b []byte }
+
+func newXML(capacity int) *xmlWriter {
+	x := &xmlWriter{b: make([]byte, 0, capacity)}
+	x.b = append(x.b, xmlDeclaration...)
+	return x
+}
+
+func (x *xmlWriter) bytes() []byte { return x.b }
+
+func (x *xmlWriter) open(name string) {
+	x.b = append(append(append(x.b, '<'), name...), '>')
+}
+
+func (x *xmlWriter) openNamespace(name string) {
+	x.b = append(append(append(x.b, '<'), name...), ` xmlns="`+Namespace+`">`...)
+}
+
+func (x *xmlWriter) close(name string) {
+	x.b = append(append(append(x.b, '<', '/'), name...), '>')
+}
+
+// text writes an element whose value has to come back byte for byte.
+func (x *xmlWriter) text(name, value string) {
+	x.open(name)
+	x.b = appendText(x.b, value, true)
+	x.close(name)
+}
+
+// words writes an element for people; the document stays well-formed whatever
+// the value holds.
+func (x *xmlWriter) words(name, value string) {
+	x.open(name)
+	x.b = appendText(x.b, value, false)
+	x.close(name)
+}
+
+func (x *xmlWriter) int(name string, value int64) {
+	x.open(name)
+	x.b = strconv.AppendInt(x.b, value, 10)
+	x.close(name)
+}
+
+func (x *xmlWriter) bool(name string, value bool) {
+	x.open(name)
+	x.b = strconv.AppendBool(x.b, value)
+	x.close(name)
+}
+
+func (x *xmlWriter) time(name string, value time.Time) {
+	x.open(name)
+	x.b = value.UTC().AppendFormat(x.b, timeFormat)
+	x.close(name)
+}
+
+// appendText escapes character data. Markup, quotes, tab, CR and LF become
+// references, so that no parser's line-end rules change them. What XML 1.0
+// cannot hold at all (control characters, U+FFFE, U+FFFF) becomes a numeric
+// reference too when the value must be faithful, as AWS writes it: strict
+// parsers then refuse the page, loudly, and the client asks again with
+// encoding-type=url; U+FFFD would be a wrong key that looks right. For people
+// it becomes U+FFFD, and so do bytes that are no UTF-8, which no document can
+// hold and no request can name.
+func appendText(b []byte, s string, faithful bool) []byte {
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '&':
+			b = append(b, "&amp;"...)
+		case r == '<':
+			b = append(b, "&lt;"...)
+		case r == '>':
+			b = append(b, "&gt;"...)
+		case r == '"':
+			b = append(b, "&quot;"...)
+		case r == '\'':
+			b = append(b, "&#39;"...)
+		case r == utf8.RuneError && size == 1, !xmlChar(r) && !faithful:
+			b = append(b, "\uFFFD"...)
+		case !xmlChar(r), r < ' ':
+			b = append(b, "&#x"...)
+			b = strconv.AppendInt(b, int64(r), 16)
+			b = append(b, ';')
+		default:
+			b = append(b, s[i:i+size]...)
+		}
+		i += size
+	}
+	return b
+}
+
+// xmlChar is the Char production of XML 1.0; surrogates do not occur in UTF-8.
+func xmlChar(r rune) bool {
+	return r >= ' ' && r != 0xFFFE && r != 0xFFFF || r == '\t' || r == '\n' || r == '\r'
+}
