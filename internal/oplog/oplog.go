@@ -23,16 +23,16 @@ var (
 	// before it began (no space, closed, unavailable).
 	ErrNotApplied = errors.New("log refused the change")
 	// ErrNoSpace wraps ErrNotApplied: the disk is full. Reads go on.
-	ErrNoSpace = &noSpace{}
+	ErrNoSpace error = &refusal{"log has no space left"}
+	// ErrClosed wraps ErrNotApplied: the log was closed before the call.
+	ErrClosed error = &refusal{"log is closed"}
 )
 
-type noSpace struct{}
+// refusal is a kind of ErrNotApplied.
+type refusal struct{ text string }
 
-func (*noSpace) Error() string { return "log has no space left" }
-func (*noSpace) Unwrap() error { return ErrNotApplied }
-
-// Shards is the number of shards of the index of rows that are not quiet.
-const Shards = 16
+func (r *refusal) Error() string { return r.text }
+func (*refusal) Unwrap() error   { return ErrNotApplied }
 
 // KeyRow pairs a key with its row.
 type KeyRow struct {
@@ -48,7 +48,9 @@ type Cursor string
 //
 // All methods are safe for concurrent use. Rows that go in and come out are
 // never shared with the caller. A context's end abandons the wait, not the
-// effect: an abandoned mutation is ErrUnknown.
+// effect: an abandoned mutation is ErrUnknown, and wraps the context's error;
+// one whose context had ended before it began is ErrNotApplied. Nothing is read
+// that a crash could still take back. A page's limit is positive.
 type Log interface {
 	// Row reads the row of a key, linearizably: it sees every compare-and-set
 	// that was known applied before the call. ErrNoRow.
@@ -57,15 +59,18 @@ type Log interface {
 	// Swap replaces the row whose epoch is old by row, durably: when it returns
 	// nil the change survives the loss of the process and of power. old zero:
 	// the row must not exist. row nil: the row is dropped. row.Epoch must be
-	// fresh and not zero. The change is in the index (Due, Range) no later than
-	// it can be read. Never retried by the implementation.
+	// fresh and not zero (else ErrNotApplied). The change is in the index (Due,
+	// Range) no later than it can be read. Never retried by the implementation.
+	// When space runs short a change that opens an intent is refused first, so
+	// that the outcomes of open ones can still be written.
 	// ErrConflict, ErrUnknown, ErrNotApplied (ErrNoSpace).
 	Swap(ctx context.Context, key object.Key, old Epoch, row *Row) error
 
 	// Due pages through every row of one shard (0 <= shard < Shards), quiet ones
 	// waiting out their retention included, in an order of the index's own, at
 	// most limit rows after the cursor. A row that exists throughout a walk is
-	// returned; one that comes or goes meanwhile may be.
+	// returned, from some logs more than once; one that comes or goes meanwhile
+	// may be. A page may be short, even empty, before the end.
 	Due(ctx context.Context, shard int, after Cursor, limit int) ([]KeyRow, Cursor, error)
 
 	// Range returns the rows of a bucket whose key begins with prefix and is
@@ -124,7 +129,7 @@ type Documents interface {
 // outcome on each backend.
 type Event struct {
 	Time     time.Time
-	Seq      uint64 // set by Append: breaks ties of Time
+	Seq      uint64 // set by Append, rising: breaks ties of Time
 	Bucket   string
 	Key      string
 	Op       string // put, delete, heal, bucket-create, ...
@@ -141,16 +146,19 @@ type Event struct {
 type HistoryQuery struct {
 	Bucket string    // empty: any
 	Prefix string    // of the key
-	Since  time.Time // zero: from the beginning of retention
-	Before time.Time // zero: now
+	Since  time.Time // this moment and later; zero: from the beginning of retention
+	Before time.Time // only earlier than this moment; zero: no bound
 	Limit  int       // at most so many; 0 means 1000
 }
 
 // History is the time-ordered record with retention. It is for people: losing
 // its last moments in a crash is allowed, so Append need not wait for a sync.
 type History interface {
+	// Append adds events; the caller's are not changed. ErrNoSpace comes earlier
+	// than for rows.
 	Append(ctx context.Context, events ...Event) error
+	// Events returns what the query selects, newest first.
 	Events(ctx context.Context, q HistoryQuery) ([]Event, error)
-	// Expire drops whole hours that ended before the time.
+	// Expire drops whole hours (of Unix time) that ended by the time.
 	Expire(ctx context.Context, before time.Time) error
 }
