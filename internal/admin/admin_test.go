@@ -1,0 +1,387 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// source is a Source whose answers a test sets.
+type source struct {
+	status   admin.Status
+	lag      admin.Lag
+	backends []admin.BackendStatus
+	events   []oplog.Event // newest first
+	err      error
+	queries  []oplog.HistoryQuery
+}
+
+func (s *source) Status(context.Context) (admin.Status, error) { return s.status, s.err }
+func (s *source) Lag(context.Context) (admin.Lag, error)       { return s.lag, s.err }
+func (s *source) Backends(context.Context) ([]admin.BackendStatus, error) {
+	return s.backends, s.err
+}
+func (s *source) Ready(context.Context) error { return s.err }
+func (s *source) History(_ context.Context, q oplog.HistoryQuery) ([]oplog.Event, error) {
+	s.queries = append(s.queries, q)
+	var out []oplog.Event
+	for _, e := range s.events {
+		if len(out) < q.Limit && (q.Before.IsZero() || e.Time.Before(q.Before)) && !e.Time.Before(q.Since) {
+			out = append(out, e)
+		}
+	}
+	return out, s.err
+}
+
+// switches is a Demo that remembers.
+type switches map[string]bool
+
+func (s switches) Switch(name string, on bool) error {
+	if _, ok := s[name]; !ok {
+		return admin.ErrUnknownBackend
+	}
+	s[name] = on
+	return nil
+}
+
+type rootOnly struct{}
+
+func (rootOnly) CheckBasic(r *http.Request) (string, bool) {
+	user, password, ok := r.BasicAuth()
+	return user, ok && user == "root" && password == "secret"
+}
+
+// fixture is a served Handler and a client of it.
+type fixture struct {
+	*source
+	demo   switches
+	log    *bytes.Buffer
+	server *httptest.Server
+	client *admin.Client
+}
+
+func newFixture(t *testing.T, change ...func(*admin.Options)) *fixture {
+	t.Helper()
+	f := &fixture{source: &source{}, demo: switches{"eu-1": true}, log: &bytes.Buffer{}}
+	o := admin.Options{
+		Source: f.source, Auth: rootOnly{}, Demo: f.demo,
+		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: prometheus.NewRegistry(),
+		Version: admin.Version{Version: "v1", Node: "n1", Go: "go"},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	f.server = httptest.NewUnstartedServer(nil)
+	f.server.Config = admin.NewServer(admin.New(o))
+	f.server.Start()
+	t.Cleanup(f.server.Close)
+	f.client = &admin.Client{BaseURL: f.server.URL, User: "root", Password: "secret"}
+	return f
+}
+
+// do sends one request as root, unless login is "".
+func (f *fixture) do(t *testing.T, method, path, login string, header ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, f.server.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if login != "" {
+		req.SetBasicAuth(login, "secret")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestStatusDocumentIsTheContract(t *testing.T) {
+	f := newFixture(t)
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	f.status = admin.Status{
+		Version: "v1", Node: "n1", Lagging: admin.Backlog{Keys: 2, Bytes: 300, OldestSeconds: 1.5},
+		Unsettled: admin.Count{Keys: 1}, InFlight: admin.Count{Keys: 3}, Refused: admin.Count{Keys: 4},
+		Backends: []admin.BackendStatus{
+			{Name: "eu-1", State: admin.Up, LastSuccess: &at},
+			{Name: "eu-2", State: admin.Down, LaggingKeys: 2, LaggingBytes: 300, OldestSeconds: 1.5, Reason: "refused"},
+		},
+	}
+	resp, body := f.do(t, "GET", "/api/v1/status", "root")
+	want := `{"version":"v1","node":"n1","converged":false,"lagging":{"keys":2,"bytes":300,"oldest_seconds":1.5},` +
+		`"unsettled":{"keys":1},"in_flight":{"keys":3},"refused":{"keys":4},"backends":[` +
+		`{"name":"eu-1","state":"up","lagging_keys":0,"lagging_bytes":0,"oldest_seconds":0,"last_success":"2026-03-04T05:06:07Z"},` +
+		`{"name":"eu-2","state":"down","lagging_keys":2,"lagging_bytes":300,"oldest_seconds":1.5,"last_success":null,"reason":"refused"}]}` + "\n"
+	if body != want {
+		t.Errorf("got  %s\nwant %s", body, want)
+	}
+	if got := resp.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type %q", got)
+	}
+}
+
+func TestEmptyDocumentsHaveEmptyLists(t *testing.T) {
+	f := newFixture(t)
+	f.lag.Backends = []admin.BackendLag{{Name: "eu-1", State: admin.Up}}
+	for path, want := range map[string]string{
+		"/api/v1/status":          `"backends":[]`,
+		"/api/v1/backends":        `{"backends":[]}`,
+		"/api/v1/history":         `{"events":[]}`,
+		"/api/v1/replication/lag": `"buckets":[]`,
+	} {
+		if _, body := f.do(t, "GET", path, "root"); !strings.Contains(body, want) {
+			t.Errorf("%s: %s lacks %s", path, body, want)
+		}
+	}
+}
+
+func TestOnlyFourRoutesAnswerWithoutLogin(t *testing.T) {
+	f := newFixture(t)
+	open := map[string]bool{"/healthz": true, "/readyz": true, "/version": true, "/metrics": true}
+	for _, rt := range admin.Routes() {
+		method, path, _ := strings.Cut(rt, " ")
+		path = strings.ReplaceAll(path, "{name}", "eu-1")
+		resp, body := f.do(t, method, path, "")
+		want := http.StatusUnauthorized
+		if open[path] {
+			want = http.StatusOK
+		}
+		if resp.StatusCode != want {
+			t.Errorf("%s without login: %d, want %d (%s)", rt, resp.StatusCode, want, body)
+		}
+		if want == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: no WWW-Authenticate", rt)
+		}
+		if resp, _ := f.do(t, method, path, "root"); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s as root: %d", rt, resp.StatusCode)
+		}
+		if resp, _ := f.do(t, method, path, "mallory"); resp.StatusCode != want {
+			t.Errorf("%s as mallory: %d, want %d", rt, resp.StatusCode, want)
+		}
+	}
+}
+
+func TestProblems(t *testing.T) {
+	cases := []struct {
+		name, method, path string
+		err                error
+		status             int
+		kind               string
+		header             []string
+	}{
+		{name: "unknown path", method: "GET", path: "/api/v1/nothing", status: 404, kind: "not-found"},
+		{name: "wrong method", method: "DELETE", path: "/api/v1/status", status: 405, kind: "method-not-allowed"},
+		{name: "post to a get", method: "POST", path: "/healthz", status: 405, kind: "method-not-allowed"},
+		{name: "get of a post", method: "GET", path: "/api/v1/demo/backends/eu-1/off", status: 405, kind: "method-not-allowed"},
+		{name: "unknown backend", method: "POST", path: "/api/v1/demo/backends/eu-9/off", status: 404, kind: "unknown-backend"},
+		{name: "cross origin", method: "POST", path: "/api/v1/demo/backends/eu-1/off", status: 403, kind: "cross-origin", header: []string{"Origin", "https://evil.example"}},
+		{name: "bad since", method: "GET", path: "/api/v1/history?since=yesterday", status: 400, kind: "bad-parameter"},
+		{name: "bad limit", method: "GET", path: "/api/v1/history?limit=0", status: 400, kind: "bad-parameter"},
+		{name: "limit too high", method: "GET", path: "/api/v1/history?limit=1001", status: 400, kind: "bad-parameter"},
+		{name: "bad cursor", method: "GET", path: "/api/v1/history?cursor=!", status: 400, kind: "bad-parameter"},
+		{name: "mistyped filter", method: "GET", path: "/api/v1/history?buckt=a", status: 400, kind: "bad-parameter"},
+		{name: "log refuses", method: "GET", path: "/api/v1/status", err: oplog.ErrNoSpace, status: 503, kind: "log-unavailable"},
+		{name: "status fails", method: "GET", path: "/api/v1/status", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
+		{name: "lag fails", method: "GET", path: "/api/v1/replication/lag", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
+		{name: "backends fail", method: "GET", path: "/api/v1/backends", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
+		{name: "history fails", method: "GET", path: "/api/v1/history", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
+		{name: "not ready", method: "GET", path: "/readyz", err: errors.New("1 of 2 backends"), status: 503, kind: "not-ready"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.err = c.err
+			resp, body := f.do(t, c.method, c.path, "root", c.header...)
+			var p admin.Problem
+			if err := json.Unmarshal([]byte(body), &p); err != nil {
+				t.Fatalf("%s: %v", body, err)
+			}
+			if resp.StatusCode != c.status || p.Status != c.status || p.Type != "urn:s3mirror:problem:"+c.kind {
+				t.Errorf("got %d %+v", resp.StatusCode, p)
+			}
+			if got := resp.Header.Get("Content-Type"); got != "application/problem+json" {
+				t.Errorf("Content-Type %q", got)
+			}
+			if p.RequestID == "" || p.RequestID != resp.Header.Get("X-Amz-Request-Id") {
+				t.Errorf("request id %q, header %q", p.RequestID, resp.Header.Get("X-Amz-Request-Id"))
+			}
+			if !strings.Contains(f.log.String(), p.RequestID) {
+				t.Errorf("the log does not name the request: %s", f.log)
+			}
+			if strings.Contains(body, "/var") {
+				t.Errorf("the answer tells what belongs in the log: %s", body)
+			}
+			if c.err != nil && !strings.Contains(f.log.String(), c.err.Error()) {
+				t.Errorf("the log does not tell the cause: %s", f.log)
+			}
+			if c.status == http.StatusMethodNotAllowed && resp.Header.Get("Allow") == "" {
+				t.Error("405 without Allow")
+			}
+		})
+	}
+}
+
+func TestSwitchOutsideADemo(t *testing.T) {
+	f := newFixture(t, func(o *admin.Options) { o.Demo = nil })
+	_, err := f.client.Switch(t.Context(), "eu-1", false)
+	var p *admin.Problem
+	if !errors.As(err, &p) || p.Type != "urn:s3mirror:problem:not-a-demo" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBodiesAreBounded(t *testing.T) {
+	f := newFixture(t)
+	req, err := http.NewRequestWithContext(t.Context(), "POST", f.server.URL+"/api/v1/demo/backends/eu-1/off", bytes.NewReader(make([]byte, 1<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("root", "secret")
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return // the server closed the connection while the body was coming: as good
+	}
+	defer resp.Body.Close()
+	if !resp.Close && resp.StatusCode == http.StatusOK {
+		t.Error("a body of 1 MiB was read to its end")
+	}
+}
+
+type panicking struct{ *source }
+
+func (panicking) Status(context.Context) (admin.Status, error) { panic("broken invariant") }
+
+func TestPanicIsAnInternalError(t *testing.T) {
+	f := newFixture(t, func(o *admin.Options) { o.Source = panicking{} })
+	resp, body := f.do(t, "GET", "/api/v1/status", "root")
+	if resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "broken") {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	if log := f.log.String(); !strings.Contains(log, "broken invariant") || !strings.Contains(log, "Status") {
+		t.Errorf("the log lacks the panic or its place: %s", log)
+	}
+}
+
+func TestAnswersCannotBeFramedOrSniffed(t *testing.T) {
+	f := newFixture(t)
+	resp, _ := f.do(t, "GET", "/api/v1/status", "root", "Origin", "https://evil.example")
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Access-Control-Allow-Origin": "",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestMutationsAreInTheLog(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.client.Switch(t.Context(), "eu-1", false); err != nil {
+		t.Fatal(err)
+	}
+	if f.demo["eu-1"] {
+		t.Error("still on")
+	}
+	if log := f.log.String(); !strings.Contains(log, "level=INFO") || !strings.Contains(log, "login=root") || !strings.Contains(log, "eu-1/off") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestMetricsCountRoutes(t *testing.T) {
+	f := newFixture(t)
+	f.do(t, "GET", "/api/v1/status", "root")
+	f.do(t, "GET", "/no/such/path", "root")
+	_, body := f.do(t, "GET", "/metrics", "")
+	for _, want := range []string{
+		`s3mirror_admin_requests_total{class="2xx",route="/api/v1/status"} 1`,
+		`s3mirror_admin_requests_total{class="2xx",route="/api/v1/history"} 0`,
+		`s3mirror_admin_requests_total{class="4xx",route="other"} 1`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+}
+
+func TestHistoryPagesMeetWithoutGapOrRepeat(t *testing.T) {
+	f := newFixture(t)
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := 40; i > 0; i-- { // 40 events in 4 moments of 10 each, newest first
+		f.events = append(f.events, oplog.Event{Time: start.Add(time.Duration((i - 1) / 10)), Seq: uint64(i), Bucket: "b", Key: fmt.Sprint(i)})
+	}
+	for _, limit := range []int{1, 3, 7, 10, 39, 40, 41} {
+		var got []string
+		filter := admin.HistoryFilter{Limit: limit}
+		for {
+			page, err := f.client.History(t.Context(), filter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Events) > limit {
+				t.Fatalf("limit %d: %d events", limit, len(page.Events))
+			}
+			for _, e := range page.Events {
+				got = append(got, e.Key)
+			}
+			if filter.Cursor = page.Cursor; page.Cursor == "" {
+				break
+			}
+		}
+		for i := range 40 {
+			if len(got) != 40 || got[i] != fmt.Sprint(40-i) {
+				t.Fatalf("limit %d: %v", limit, got)
+			}
+		}
+	}
+}
+
+func TestHistoryFilterReachesTheLog(t *testing.T) {
+	f := newFixture(t)
+	since := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	if _, err := f.client.History(t.Context(), admin.HistoryFilter{Bucket: "b", Prefix: "a/b c&d=", Since: since, Limit: 5}); err != nil {
+		t.Fatal(err)
+	}
+	q := f.queries[0]
+	if q.Bucket != "b" || q.Prefix != "a/b c&d=" || !q.Since.Equal(since) {
+		t.Errorf("got %+v", q)
+	}
+}
+
+func TestKeysThatAreNotUTF8KeepTheirBytes(t *testing.T) {
+	f := newFixture(t)
+	f.events = []oplog.Event{{Time: time.Unix(1, 0), Key: "a/\xff +"}, {Time: time.Unix(0, 0), Key: "plain ü"}}
+	page, err := f.client.History(t.Context(), admin.HistoryFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := page.Events[0]; e.Key != "a/\uFFFD +" || e.KeyEncoded != "a/%FF%20%2B" {
+		t.Errorf("got %+v", e)
+	}
+	if e := page.Events[1]; e.Key != "plain ü" || e.KeyEncoded != "" {
+		t.Errorf("got %+v", e)
+	}
+}
