@@ -1,0 +1,67 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"testing"
+
+	"github.com/s3mirror/s3mirror/test/e2e/harness"
+)
+
+// TestGatewayKilled kills the gateway (-9) twenty times under load and starts
+// it again on the same data folder. Whatever it acknowledged is there, whatever
+// it did not is there whole or not at all, and the replicas are equal.
+func TestGatewayKilled(t *testing.T) {
+	const kills = 20
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{})
+	createBucket(t, g.Client, "proof")
+	l := newLoad(g.Client, "proof", 120, 5)
+	rnd := newRand(55)
+	ctx := t.Context()
+	for round := range kills {
+		crashed := make(chan struct{})
+		wait := l.run(8, func(w *worker) {
+			// What the last crash left must be readable before it is written over.
+			for _, k := range w.keys {
+				if round > 0 {
+					w.read(ctx, k)
+				}
+			}
+			for {
+				select {
+				case <-crashed:
+					return
+				default:
+				}
+				w.step(t)
+			}
+		})
+		l.reach(t, l.ops.Load()+int64(250+rnd.IntN(150)))
+		g.Kill()
+		close(crashed)
+		wait()
+		g.Start(t)
+	}
+	l.verdict(t)
+	floor(t, "kills", kills, 20)
+	floor(t, "writes acknowledged", l.acked.Load(), 1500)
+	floor(t, "writes in doubt when it died", l.unknown.Load(), 20)
+	floor(t, "reads checked", l.reads.Load(), 1500)
+	l.settle(t, g, backends)
+}
+
+// step does what comes next: mostly writes, of all sizes up to a few MB.
+func (w *worker) step(t *testing.T) {
+	k := w.keys[w.rnd.IntN(len(w.keys))]
+	switch d := w.rnd.IntN(100); {
+	case d < 55:
+		w.put(t.Context(), k, small(w.rnd))
+	case d < 58:
+		w.put(t.Context(), k, 1<<20+w.rnd.IntN(3<<20))
+	case d < 75:
+		w.delete(t.Context(), k)
+	default:
+		w.read(t.Context(), k)
+	}
+}

@@ -1,0 +1,121 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is a program that a test started and owns.
+type Process struct {
+	Name string
+	cmd  *exec.Cmd
+	log  string        // file with its stdout and stderr
+	done chan struct{} // closed when it has been waited for
+	err  error         // of Wait, valid after done
+}
+
+// spawn starts every process from one thread that lives as long as the test
+// binary, because Linux delivers the parent-death signal when the thread that
+// forked ends, not when the process does.
+var spawn = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+// Start runs a command to its end in the background. Its output goes to a
+// file, whose tail is shown when the test fails. The process is killed when
+// the test ends, if it still runs then.
+func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{Name: name, cmd: cmd, done: make(chan struct{}), log: filepath.Join(t.TempDir(), "output")}
+	out, err := os.Create(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	dieWithParent(cmd)
+	started := make(chan error)
+	spawn() <- func() { started <- cmd.Start() }
+	if err := <-started; err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("---- end of what %s (pid %d) said:\n%s", name, cmd.Process.Pid, p.tail(6000))
+		}
+	})
+	return p
+}
+
+// Pid is the process's own.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Kill ends it at once (SIGKILL) and waits until it is gone.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// Signal sends a signal, if the process still runs.
+func (p *Process) Signal(sig syscall.Signal) {
+	select {
+	case <-p.done:
+	default:
+		p.cmd.Process.Signal(sig)
+	}
+}
+
+// Running tells whether the process has not ended yet.
+func (p *Process) Running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Wait returns the exit code once the process ends, or an error when it still
+// runs after the limit.
+func (p *Process) Wait(limit time.Duration) (int, error) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), nil
+	case <-time.After(limit):
+		return 0, fmt.Errorf("%s still runs after %v", p.Name, limit)
+	}
+}
+
+// Output is all it has said so far, stdout and stderr together.
+func (p *Process) Output() string {
+	b, _ := os.ReadFile(p.log) // a missing file is an empty output
+	return string(b)
+}
+
+func (p *Process) tail(n int) string {
+	s := p.Output()
+	if len(s) > n {
+		s = "..." + s[len(s)-n:]
+	}
+	return strings.TrimSpace(s)
+}

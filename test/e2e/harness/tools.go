@@ -1,0 +1,132 @@
+package harness
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// CI tells whether this is a continuous-integration run, in which nothing may
+// be skipped.
+func CI() bool { return os.Getenv("CI") == "true" }
+
+// Root is the top folder of the repository.
+var Root = sync.OnceValue(func() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+})
+
+var skipped struct {
+	sync.Mutex
+	lines []string // guarded by the mutex
+}
+
+// Lacking skips the test and says loudly why and what it wants; in CI it
+// fails instead.
+func Lacking(t testing.TB, what, wants string) {
+	t.Helper()
+	line := fmt.Sprintf("%s: %s is not here; it wants %s", t.Name(), what, wants)
+	if CI() {
+		t.Fatalf("CI=true allows no skips: %s", line)
+	}
+	skipped.Lock()
+	skipped.lines = append(skipped.lines, line)
+	skipped.Unlock()
+	t.Skip(line)
+}
+
+// Tool finds a program: below .tools/ where scripts/tools.sh put it, or a
+// system program by its bare name.
+func Tool(t testing.TB, path, wants string) string {
+	t.Helper()
+	if !strings.Contains(path, "/") {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			Lacking(t, path, wants)
+		}
+		return found
+	}
+	full := filepath.Join(Root(), ".tools", path)
+	if _, err := os.Stat(full); err != nil {
+		Lacking(t, ".tools/"+path, wants)
+	}
+	return full
+}
+
+// Main runs the tests of a package and closes with the list of what was
+// skipped, so that nobody mistakes a thin run for a whole one. It returns the
+// exit code.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if dir := builtDir.Load(); dir != nil {
+		os.RemoveAll(*dir)
+	}
+	skipped.Lock()
+	defer skipped.Unlock()
+	for _, line := range skipped.lines {
+		fmt.Fprintln(os.Stderr, "SKIPPED", line)
+	}
+	return code
+}
+
+var builtDir atomic.Pointer[string]
+
+// Binary is the path of the s3mirror program under test. It is built once per
+// test run; S3MIRROR_BIN names one that is there already, and
+// S3MIRROR_E2E_RACE=1 builds with the race detector.
+var Binary = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("S3MIRROR_BIN"); bin != "" {
+		return filepath.Abs(bin)
+	}
+	dir, err := os.MkdirTemp("", "s3mirror-e2e-")
+	if err != nil {
+		return "", err
+	}
+	builtDir.Store(&dir)
+	bin := filepath.Join(dir, "s3mirror")
+	args := []string{"build", "-o", bin}
+	if os.Getenv("S3MIRROR_E2E_RACE") == "1" {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/s3mirror")...)
+	cmd.Dir = Root()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build s3mirror: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// The first port tried. The range lies below the ones that operating systems
+// hand out for outgoing connections, so that a server that is down does not
+// lose its port to one of those.
+const (
+	firstPort = 20000
+	lastPort  = 30000
+)
+
+var nextPort atomic.Int32
+
+// Addr returns a free loopback address, never the same twice in one process.
+func Addr(t testing.TB) string {
+	t.Helper()
+	nextPort.CompareAndSwap(0, int32(firstPort+os.Getpid()*7%(lastPort-firstPort)))
+	for range lastPort - firstPort {
+		port := nextPort.Add(1)
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+int(port)%(lastPort-firstPort))
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return addr
+	}
+	t.Fatal("no free port on 127.0.0.1")
+	return ""
+}
