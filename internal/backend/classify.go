@@ -1,0 +1,81 @@
+package backend
+
+import (
+	"net/http"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// outcome says what an answer that is no success proves (RELIABILITY R11, R12).
+func (r *Remote) outcome(op Op, s *s3.Error, released bool) Outcome {
+	if absent(op, s) {
+		return Absent
+	}
+	throttled := throttles(s)
+	switch {
+	case s.Status < 500 && throttled:
+		return Throttled
+	case s.Status < 500:
+		return Refused
+	case op.Reads() && throttled:
+		return Throttled
+	case op.Reads():
+		return Ambiguous
+	case !released:
+		return NotSent
+	case throttled && r.o.ThrottleSafe:
+		return Throttled
+	}
+	return Ambiguous
+}
+
+// absent holds only for an answer that says what is missing.
+func absent(op Op, s *s3.Error) bool {
+	if s.Status != http.StatusNotFound {
+		return false
+	}
+	switch op {
+	case OpGet, OpHead, OpDelete:
+		return s.Code == s3.NoSuchKey
+	case OpHeadBucket, OpDeleteBucket:
+		return s.Code == s3.NoSuchBucket
+	}
+	return false
+}
+
+func throttles(s *s3.Error) bool {
+	switch s.Status {
+	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
+		return true
+	case http.StatusServiceUnavailable:
+		return s.Code == s3.SlowDown
+	}
+	return false
+}
+
+// misconfigured tells a refusal of ourselves from a refusal of the request.
+func misconfigured(op Op, method string, s *s3.Error) bool {
+	switch s.Code {
+	case s3.InvalidAccessKeyID, s3.SignatureDoesNotMatch, s3.RequestTimeTooSkewed, s3.AuthorizationHeaderMalformed,
+		s3.ExpiredToken, s3.InvalidToken, s3.PermanentRedirect, s3.TemporaryRedirect, s3.IllegalLocationConstraint:
+		return true
+	case s3.NoSuchBucket:
+		return op != OpHeadBucket && op != OpDeleteBucket
+	case s3.InvalidObjectState, s3.QuotaExceeded:
+		return false // 403s that are about an object, and about space
+	}
+	switch {
+	case s.Status < 400: // a redirect; a 304 to a request without conditions
+		return true
+	case s.Status == http.StatusUnauthorized, s.Status == http.StatusForbidden:
+		return true
+	case s.Status >= 500:
+		return false
+	case method == http.MethodHead:
+		// No document to go by: a 400 is the region or the signature, a 404 is
+		// looked into by a GET.
+		return s.Status == http.StatusBadRequest
+	}
+	// A 4xx without S3's error document comes from something in between.
+	return s.Err != nil
+}

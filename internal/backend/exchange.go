@@ -1,0 +1,262 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
+	"github.com/s3mirror/s3mirror/internal/sigv4"
+)
+
+// maxDrain is how many bytes of an unwanted answer are read so that its
+// connection can be kept.
+const maxDrain = 64 << 10
+
+var (
+	errLost  = errors.New("connection was closed by the endpoint")
+	errEnded = errors.New("operation has ended")
+)
+
+// call is one request to the endpoint.
+type call struct {
+	op          Op
+	method      string
+	bucket, key string // empty where there is none
+	query       string // escaped, without the question mark
+	header      http.Header
+	payload     string // x-amz-content-sha256; empty: of no body
+	body        []byte // a small one, instead of upload
+	upload      *upload
+	length      int64 // of the framed upload, in bytes
+}
+
+// exchange is one attempt at a call. It ends in one of three ways: the caller's
+// context is done, a timer fires, or end is called. The first two give the
+// upload up and reset the connection before the transport hears of it, so that
+// nothing of the request can follow and no TLS notice makes the cut look like
+// an orderly end.
+type exchange struct {
+	call
+	flight flight
+	ctx    context.Context // of the transport
+	cancel context.CancelCauseFunc
+	stop   func() bool             // stops listening to the caller's context
+	timer  *time.Timer
+	resp   *http.Response
+}
+
+// begin sends the request and waits for the head of the answer. wait bounds the
+// time from here until the timer is reset or the exchange ends; zero leaves it
+// to the transport. The caller must end the exchange, failed or not.
+func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchange, error) {
+	x := &exchange{call: c}
+	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	x.timer = time.AfterFunc(wait, x.late)
+	if wait <= 0 {
+		x.timer.Stop()
+	}
+	x.flight.lost = func() { x.abandon(errLost) }
+	x.stop = context.AfterFunc(ctx, func() { x.abort(context.Cause(ctx)) })
+	if err := context.Cause(ctx); err != nil {
+		return x, err
+	}
+	req := r.request(x.flight.trace(x.ctx), c)
+	signer := r.sign(req, c)
+	if c.upload != nil {
+		c.upload.signer = signer
+	}
+	var err error
+	x.resp, err = r.wire.RoundTrip(req)
+	return x, err
+}
+
+// late is called by the timer.
+func (x *exchange) late() { x.abort(fmt.Errorf("%w: no answer in time", ErrStalled)) }
+
+// abandon tells an upload that its connection is gone.
+func (x *exchange) abandon(cause error) {
+	if x.upload != nil {
+		x.upload.quit(cause)
+	}
+}
+
+// abort ends the exchange from outside.
+func (x *exchange) abort(cause error) {
+	x.abandon(cause)
+	x.flight.cut()
+	x.cancel(cause)
+}
+
+// end releases what the exchange holds. The connection is kept for others when
+// the answer was read to its end.
+func (x *exchange) end() {
+	x.stop()
+	x.timer.Stop()
+	x.flight.leave()
+	if x.resp != nil {
+		x.resp.Body.Close()
+	}
+	x.cancel(errEnded)
+}
+
+// settle ends the sending and tells whether the request was whole: the last
+// data byte handed over, or, of a request without data, a byte sent. What was
+// not whole, or got no answer, is cut, so that the verdict stands.
+func (x *exchange) settle() (released bool) {
+	if x.upload == nil {
+		if x.resp != nil {
+			return true
+		}
+		x.flight.cut()
+		return x.flight.sent()
+	}
+	released = x.upload.giveUp(errEnded)
+	if !released || x.resp == nil {
+		x.flight.cut()
+	}
+	return released
+}
+
+// run does a call whose answer is a small document, which read (nil: nothing)
+// consumes. The error is an *Error or nil.
+func (r *Remote) run(ctx context.Context, c call, read func(*http.Response) error) error {
+	wait := time.Duration(0)
+	if c.op.Reads() {
+		wait = r.o.ReadTimeout
+	}
+	x, err := r.begin(ctx, c, wait)
+	defer x.end()
+	if err == nil {
+		x.timer.Reset(r.o.StallTimeout)
+	}
+	if err := r.judge(x, err); err != nil {
+		return err
+	}
+	if read != nil {
+		if err := read(x.resp); err != nil {
+			return r.failed(x, err)
+		}
+	}
+	drain(x.resp)
+	return nil
+}
+
+// drain reads what is left of an answer, so that its connection can be kept.
+func drain(resp *http.Response) { io.CopyN(io.Discard, resp.Body, maxDrain) }
+
+// judge returns nil for a success, and settles everything else.
+func (r *Remote) judge(x *exchange, err error) error {
+	switch {
+	case err != nil:
+		return r.failed(x, err)
+	case x.resp.StatusCode/100 != 2:
+		return r.refused(x)
+	case !x.settle():
+		// It can not have the whole body, whatever it says.
+		e := r.failed(x, fmt.Errorf("%w: status %d before the body was whole", ErrAnswer, x.resp.StatusCode))
+		e.Outcome = Ambiguous
+		return e
+	}
+	return nil
+}
+
+// failed is the error of an exchange that got no usable answer.
+func (r *Remote) failed(x *exchange, err error) *Error {
+	if cause := context.Cause(x.ctx); cause != nil {
+		err = cause // what the transport says is but its consequence
+	}
+	e := &Error{Backend: r.o.Name, Op: x.op, Outcome: Ambiguous, Err: err, Released: x.settle()}
+	if !e.Released {
+		e.Outcome = NotSent
+	}
+	if x.resp != nil {
+		e.Status = x.resp.StatusCode
+	}
+	return e
+}
+
+// refused is the error of an answer that is no success.
+func (r *Remote) refused(x *exchange) *Error {
+	var body io.Reader = x.resp.Body
+	if x.method == http.MethodHead {
+		body = nil
+	}
+	s := s3.DecodeError(x.resp.StatusCode, body)
+	drain(x.resp)
+	released := x.settle()
+	return &Error{
+		Backend:       r.o.Name,
+		Op:            x.op,
+		Outcome:       r.outcome(x.op, s, released),
+		Misconfigured: misconfigured(x.op, x.method, s),
+		Released:      released,
+		Status:        s.Status,
+		S3:            s,
+	}
+}
+
+// request builds the HTTP request, unsigned.
+func (r *Remote) request(ctx context.Context, c call) *http.Request {
+	u := r.url(c)
+	h := c.header
+	if h == nil {
+		h = http.Header{}
+	}
+	req := (&http.Request{
+		Method: c.method,
+		URL:    u,
+		Host:   u.Host,
+		Header: h,
+		Body:   http.NoBody,
+		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	switch {
+	case c.upload != nil && c.length > 0:
+		req.Body, req.ContentLength = c.upload, c.length
+	case c.body != nil:
+		// Without GetBody the transport never repeats it.
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
+	}
+	return req
+}
+
+// sign signs the request; headers that are set later are not signed.
+func (r *Remote) sign(req *http.Request, c call) *sigv4.ChunkSigner {
+	payload := c.payload
+	switch {
+	case payload != "":
+	case c.body != nil:
+		payload = hexSum(c.body)
+	default:
+		payload = emptySHA256
+	}
+	signer := r.signer.Sign(req, req.URL.RawPath, req.URL.RawQuery, payload, r.o.Now())
+	req.Header.Set("User-Agent", "s3mirror")
+	req.Header.Set("Accept-Encoding", "identity")
+	return signer
+}
+
+// url names the resource. Path and RawPath agree, so net/http sends RawPath
+// byte for byte.
+func (r *Remote) url(c call) *url.URL {
+	u := &url.URL{Scheme: r.o.Endpoint.Scheme, Host: r.o.Endpoint.Host, RawQuery: c.query}
+	switch {
+	case c.bucket == "":
+		u.Path = "/"
+	case r.o.VirtualHost:
+		u.Host = c.bucket + "." + u.Host
+		u.Path = "/" + c.key
+	case c.key == "":
+		u.Path = "/" + c.bucket
+	default:
+		u.Path = "/" + c.bucket + "/" + c.key
+	}
+	u.RawPath = sigv4.EscapePath(u.Path)
+	return u
+}

@@ -1,0 +1,129 @@
+package backend
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/time/rate"
+)
+
+// limitBurst is how many bytes may pass at once after a pause.
+const limitBurst = 1 << 20
+
+// Limits are token buckets for the traffic of one endpoint that must yield to
+// clients: heal, resync, scrub. They may be changed while in use. Safe for
+// concurrent use; shared by all Endpoints that Limit made with them.
+type Limits struct {
+	bytes    *rate.Limiter
+	requests *rate.Limiter
+}
+
+// NewLimits returns limits of so many bytes and requests per second, to each
+// endpoint and from it together; 0 means no limit.
+func NewLimits(bytesPerSecond int64, requestsPerSecond float64) *Limits {
+	l := &Limits{
+		bytes:    rate.NewLimiter(rate.Inf, limitBurst),
+		requests: rate.NewLimiter(rate.Inf, 1),
+	}
+	l.Set(bytesPerSecond, requestsPerSecond)
+	return l
+}
+
+// Set changes the limits, for waiters that come after.
+func (l *Limits) Set(bytesPerSecond int64, requestsPerSecond float64) {
+	l.bytes.SetLimit(limitOf(float64(bytesPerSecond)))
+	l.requests.SetLimit(limitOf(requestsPerSecond))
+}
+
+// Current returns the limits in force, 0 for none.
+func (l *Limits) Current() (bytesPerSecond int64, requestsPerSecond float64) {
+	if v := l.bytes.Limit(); v != rate.Inf {
+		bytesPerSecond = int64(v)
+	}
+	if v := l.requests.Limit(); v != rate.Inf {
+		requestsPerSecond = float64(v)
+	}
+	return bytesPerSecond, requestsPerSecond
+}
+
+func limitOf(perSecond float64) rate.Limit {
+	if perSecond <= 0 {
+		return rate.Inf
+	}
+	return rate.Limit(perSecond)
+}
+
+// spend waits for n bytes' worth of tokens.
+func (l *Limits) spend(ctx context.Context, n int) error {
+	for n > 0 {
+		part := min(n, limitBurst)
+		if err := l.bytes.WaitN(ctx, part); err != nil {
+			return err
+		}
+		n -= part
+	}
+	return nil
+}
+
+// Limit returns e slowed down to l.
+func Limit(e Endpoint, l *Limits) Endpoint {
+	return limited{layer: layer{next: e, around: l.request(e.Name())}, limits: l}
+}
+
+// request waits for its turn. A caller that gives up while waiting has sent
+// nothing.
+func (l *Limits) request(name string) around {
+	return func(ctx context.Context, op Op, call func(context.Context) error) error {
+		if err := l.requests.Wait(ctx); err != nil {
+			return &Error{Backend: name, Op: op, Outcome: NotSent, Err: err}
+		}
+		return call(ctx)
+	}
+}
+
+type limited struct {
+	layer
+	limits *Limits
+}
+
+func (l limited) Put(ctx context.Context, r PutRequest) (PutResult, error) {
+	if r.Body != nil {
+		r.Body = limitedBody{r.Body, l.limits}
+	}
+	return l.layer.Put(ctx, r)
+}
+
+func (l limited) Get(ctx context.Context, bucket, key string, o GetOptions) (*Object, error) {
+	obj, err := l.layer.Get(ctx, bucket, key, o)
+	if err == nil {
+		obj.Body = limitedReader{obj.Body, ctx, l.limits}
+	}
+	return obj, err
+}
+
+type limitedBody struct {
+	Body
+	limits *Limits
+}
+
+func (b limitedBody) Next(ctx context.Context, max int) ([]byte, error) {
+	data, err := b.Body.Next(ctx, max)
+	if err == nil {
+		err = b.limits.spend(ctx, len(data))
+	}
+	return data, err
+}
+
+type limitedReader struct {
+	io.ReadCloser
+	ctx    context.Context
+	limits *Limits
+}
+
+func (r limitedReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if serr := r.limits.spend(r.ctx, n); serr != nil && err == nil {
+		err = serr
+	}
+	return n, err
+}

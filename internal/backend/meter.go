@@ -1,0 +1,72 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of all endpoints of a process. Labels come from closed sets; every
+// series of an endpoint starts at zero when it is wrapped.
+type Metrics struct {
+	ended   *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+	state   *prometheus.GaugeVec
+}
+
+// NewMetrics registers the metrics. It panics when called twice for one
+// registry, as a program wired wrongly should.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "s3mirror_backend_operations_total",
+			Help: "Operations on backends that ended, by outcome. An open body does not count as going on.",
+		}, []string{"backend", "operation", "outcome"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:                            "s3mirror_backend_operation_seconds",
+			Help:                            "Time from the start of an operation on a backend to its answer, uploads with their body.",
+			Buckets:                         []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"backend", "operation"}),
+		state: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "s3mirror_backend_up",
+			Help: "1 when the backend's breaker is closed, 0 when it is open.",
+		}, []string{"backend"}),
+	}
+	reg.MustRegister(m.ended, m.seconds, m.state)
+	return m
+}
+
+// Meter returns e with every attempt counted and timed.
+func Meter(e Endpoint, m *Metrics) Endpoint {
+	name := e.Name()
+	for _, op := range Ops {
+		m.seconds.WithLabelValues(name, string(op))
+		for _, o := range Outcomes {
+			m.ended.WithLabelValues(name, string(op), o.String())
+		}
+	}
+	return layer{next: e, around: func(ctx context.Context, op Op, call func(context.Context) error) error {
+		start := time.Now()
+		err := call(ctx)
+		m.seconds.WithLabelValues(name, string(op)).Observe(time.Since(start).Seconds())
+		m.ended.WithLabelValues(name, string(op), OutcomeOf(err).String()).Inc()
+		return err
+	}}
+}
+
+// setState shows the breaker's state.
+func (m *Metrics) setState(name string) func(State) {
+	g := m.state.WithLabelValues(name)
+	g.Set(1)
+	return func(s State) {
+		if s == Down {
+			g.Set(0)
+		} else {
+			g.Set(1)
+		}
+	}
+}

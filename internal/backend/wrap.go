@@ -1,0 +1,43 @@
+package backend
+
+// Stack is an endpoint with everything around it that the program wants.
+type Stack struct {
+	// Endpoint is for the requests of clients.
+	Endpoint
+	// Paced is the same endpoint for work that yields to clients, slowed down to
+	// Limits.
+	Paced  Endpoint
+	Limits *Limits
+	// Breaker tells the endpoint's health. Its Run must be started.
+	Breaker *Breaker
+}
+
+// WrapOptions tune a Stack.
+type WrapOptions struct {
+	Breaker BreakerOptions
+	Limits  *Limits  // nil: none until they are set
+	Metrics *Metrics // nil: none
+}
+
+// Wrap builds the stack, in this order and for these reasons:
+//
+//	limit    outermost: who waits for its turn holds nothing below
+//	retry    each attempt asks the breaker again, so retries end when it opens
+//	breaker  an attempt that it refuses is no attempt, and has no latency
+//	meter    each attempt on the wire, probes too
+//	endpoint
+func Wrap(e Endpoint, o WrapOptions) *Stack {
+	if o.Metrics != nil {
+		e = Meter(e, o.Metrics)
+	}
+	b := NewBreaker(e, o.Breaker)
+	if o.Metrics != nil {
+		b.onChange = o.Metrics.setState(e.Name())
+	}
+	s := &Stack{Endpoint: Retry(b), Breaker: b, Limits: o.Limits}
+	if s.Limits == nil {
+		s.Limits = NewLimits(0, 0)
+	}
+	s.Paced = Limit(s.Endpoint, s.Limits)
+	return s
+}
