@@ -23,6 +23,7 @@ const (
 	BucketAlreadyOwnedByYou           Code = "BucketAlreadyOwnedByYou"
 	BucketNotEmpty                    Code = "BucketNotEmpty"
 	ConditionalRequestConflict        Code = "ConditionalRequestConflict"
+	DirectoryObjectContainsData       Code = "DirectoryObjectContainsData"
 	EntityTooLarge                    Code = "EntityTooLarge"
 	EntityTooSmall                    Code = "EntityTooSmall"
 	ExistingObjectIsDirectory         Code = "ExistingObjectIsDirectory"
@@ -113,6 +114,7 @@ var codes = map[Code]codeInfo{
 	BucketAlreadyOwnedByYou:           {409, "Your previous request to create the named bucket succeeded and you already own it."},
 	BucketNotEmpty:                    {409, "The bucket you tried to delete is not empty."},
 	ConditionalRequestConflict:        {409, "The conditional request cannot succeed due to a conflicting operation against this resource."},
+	DirectoryObjectContainsData:       {400, "Directory object contains data payload."},
 	EntityTooLarge:                    {400, "Your proposed upload exceeds the maximum allowed size"},
 	EntityTooSmall:                    {400, "Your proposed upload is smaller than the minimum allowed size"},
 	ExistingObjectIsDirectory:         {409, "Existing Object is a directory."},

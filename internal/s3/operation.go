@@ -3,6 +3,7 @@ package s3
 import (
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -63,8 +64,8 @@ func (op *Operation) NotImplemented() *Error {
 // x-amz-copy-source, and nothing else: never r.URL, whose path and query have
 // been cleaned. An encoded slash is a slash, as it is in the signature. Errors
 // are InvalidURI, InvalidBucketName, KeyTooLongError, MethodNotAllowed,
-// InvalidArgument and, for keys under object.ReservedPrefix, AccessDenied
-// whatever the verb.
+// InvalidArgument and, for keys under object.ReservedPrefix (also by way of `//`,
+// `.` or `..`), AccessDenied whatever the verb.
 //
 // What Parse returns says nothing about who may do it. An operation that is
 // not Implemented parses all the same, so that permission can be asked first.
@@ -73,7 +74,7 @@ func Parse(r *http.Request, domains []string) (*Operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := DecodePath(rawPath)
+	addressed, err := DecodePath(rawPath)
 	if err != nil {
 		return nil, invalidURI(r, err)
 	}
@@ -82,7 +83,7 @@ func Parse(r *http.Request, domains []string) (*Operation, error) {
 		return nil, invalidURI(r, err)
 	}
 	op := &Operation{Query: query}
-	if err := op.address(r.Host, path, domains); err != nil {
+	if err := op.address(r.Host, addressed, domains); err != nil {
 		return nil, err
 	}
 	if err := op.route(r); err != nil {
@@ -99,15 +100,15 @@ func Parse(r *http.Request, domains []string) (*Operation, error) {
 // splitURI returns path and query as they stood on the request line. The
 // absolute form ("GET http://other/b/k") is refused: it names a host that the
 // signature does not cover.
-func splitURI(r *http.Request) (path, query string, err error) {
+func splitURI(r *http.Request) (rawPath, rawQuery string, err error) {
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		return "/", "", nil
 	}
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		return "", "", Err(InvalidURI).With("URI", resource(r))
 	}
-	path, query, _ = strings.Cut(r.RequestURI, "?")
-	return path, query, nil
+	rawPath, rawQuery, _ = strings.Cut(r.RequestURI, "?")
+	return rawPath, rawQuery, nil
 }
 
 func invalidURI(r *http.Request, cause error) *Error {
@@ -115,12 +116,12 @@ func invalidURI(r *http.Request, cause error) *Error {
 }
 
 // address finds bucket and key from the host and the decoded path.
-func (op *Operation) address(host, path string, domains []string) error {
-	path = path[1:] // begins with a slash: splitURI
+func (op *Operation) address(host, addressed string, domains []string) error {
+	addressed = addressed[1:] // it begins with a slash: splitURI
 	if bucket, ok := hostBucket(host, domains); ok {
 		op.VirtualHost = true
-		op.Bucket, op.Key = bucket, path
-	} else if op.Bucket, op.Key, _ = strings.Cut(path, "/"); path == "" {
+		op.Bucket, op.Key = bucket, addressed
+	} else if op.Bucket, op.Key, _ = strings.Cut(addressed, "/"); addressed == "" {
 		return nil
 	}
 	if err := CheckBucketName(op.Bucket); err != nil {
@@ -155,10 +156,22 @@ func checkKey(key string) error {
 		return keyTooLong(len(key))
 	case !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
 		return Err(InvalidURI)
-	case object.Key{Name: key}.Reserved():
+	case reserved(key):
 		return Errorf(AccessDenied, "Keys that begin with %q belong to s3mirror.", object.ReservedPrefix)
 	}
 	return nil
+}
+
+// reserved holds for the keys of s3mirror itself, and for those that become
+// one on a backend that keeps keys as file names: such servers fold `//`, `.` and
+// `..`, and cannot hold a file where a directory has to be.
+func reserved(key string) bool {
+	dir := strings.TrimSuffix(object.ReservedPrefix, "/")
+	if !strings.Contains(key, dir) {
+		return false
+	}
+	folded := strings.TrimPrefix(path.Clean("/"+key), "/")
+	return object.Key{Name: key}.Reserved() || folded == dir || object.Key{Name: folded}.Reserved()
 }
 
 // route names the operation. It goes by the presence of sub-resource keys, so

@@ -115,3 +115,10 @@ func appendText(b []byte, s string, faithful bool) []byte {
 func xmlChar(r rune) bool {
 	return r >= ' ' && r != 0xFFFE && r != 0xFFFF || r == '\t' || r == '\n' || r == '\r'
 }
+
+func (x *xmlWriter) owner(o Owner) {
+	x.open("Owner")
+	x.text("ID", o.ID)
+	x.text("DisplayName", o.DisplayName)
+	x.close("Owner")
+}
