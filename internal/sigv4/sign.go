@@ -1,0 +1,129 @@
+package sigv4
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Signer signs outgoing requests with one access key for one region. It is
+// safe for concurrent use.
+type Signer struct {
+	accessKeyID string
+	secret      Secret
+	region      string
+	today       atomic.Pointer[dayKey]
+}
+
+// dayKey is the signing key of one day: four HMACs saved per request.
+type dayKey struct {
+	date string
+	key  [sha256.Size]byte
+}
+
+// NewSigner returns a Signer.
+func NewSigner(accessKeyID string, secret Secret, region string) *Signer {
+	return &Signer{accessKeyID: accessKeyID, secret: secret, region: region}
+}
+
+// Format shows the access key only, whatever the verb.
+func (s *Signer) Format(f fmt.State, _ rune) { io.WriteString(f, "signer of "+s.accessKeyID) }
+
+func (s *Signer) key(date string) [sha256.Size]byte {
+	if d := s.today.Load(); d != nil && d.date == date {
+		return d.key
+	}
+	d := &dayKey{date: date, key: signingKey(s.secret, date, s.region)}
+	s.today.Store(d)
+	return d.key
+}
+
+// Sign sets X-Amz-Date, X-Amz-Content-Sha256 and Authorization in r.Header.
+// rawPath and rawQuery are what will stand in the request line, percent
+// encoding and all; the URL is neither read for them nor changed. An escape in
+// them that is broken is signed as it stands. payloadHash is the body's SHA-256
+// in hex, or the String of a Mode.
+//
+// Signed are the host (r.Host, else r.URL.Host) and every header present, save
+// those that a transport or a proxy may change on the way: Accept-Encoding,
+// User-Agent, Expect, Content-Length and the hop-by-hop ones. Each name may
+// stand in r.Header in any spelling, but in one only.
+//
+// The returned ChunkSigner continues the chain of signatures for the signed
+// modes; other modes may drop it.
+func (s *Signer) Sign(r *http.Request, rawPath, rawQuery, payloadHash string, now time.Time) *ChunkSigner {
+	amzDate := now.UTC().Format(timeLayout)
+	date := amzDate[:len(dateLayout)]
+	setOnly(r.Header, "X-Amz-Date", amzDate)
+	setOnly(r.Header, "X-Amz-Content-Sha256", payloadHash)
+	fields := outgoing(r)
+	path, _ := unescape(rawPath, false)
+	if path == "" {
+		path = "/"
+	}
+	canonical := canonicalRequest(cmp.Or(r.Method, http.MethodGet), EscapePath(path), CanonicalQuery(rawQuery), fields, payloadHash)
+
+	scope := scopeOf(date, s.region)
+	key := s.key(date)
+	h := hmac.New(sha256.New, key[:])
+	h.Write([]byte(stringToSign(amzDate, scope, canonical)))
+	c := &ChunkSigner{chain{mac: h, context: amzDate + "\n" + scope + "\n"}}
+	hex.Encode(c.prev[:], h.Sum(nil))
+
+	b := make([]byte, 0, 384)
+	b = append(b, algorithm+" Credential="...)
+	b = append(b, s.accessKeyID...)
+	b = append(b, '/')
+	b = append(b, scope...)
+	b = append(b, ", SignedHeaders="...)
+	b = appendNames(b, fields)
+	b = append(b, ", Signature="...)
+	b = append(b, c.prev[:]...)
+	setOnly(r.Header, "Authorization", string(b))
+	return c
+}
+
+// setOnly sets a header and removes other spellings of its name, which a map
+// filled by hand may hold and which would be sent beside it.
+func setOnly(h http.Header, name, value string) {
+	for k := range h {
+		if len(k) == len(name) && k != name && strings.EqualFold(k, name) {
+			delete(h, k)
+		}
+	}
+	h[name] = []string{value}
+}
+
+// outgoing are the headers to sign, sorted by name.
+func outgoing(r *http.Request) []field {
+	host := r.Host
+	if host == "" && r.URL != nil {
+		host = r.URL.Host
+	}
+	fields := make([]field, 1, 1+len(r.Header))
+	fields[0] = field{"host", collapse(host)}
+	for name, values := range r.Header {
+		if name = strings.ToLower(name); len(values) > 0 && !unsignable[name] {
+			fields = append(fields, field{name, canonicalValue(values)})
+		}
+	}
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	return fields
+}
+
+// unsignable headers may change between us and the verifier. Accept-Encoding
+// is rewritten by GCS and by CDNs in front of others.
+var unsignable = map[string]bool{
+	"accept-encoding": true, "authorization": true, "connection": true, "content-length": true,
+	"expect": true, "host": true, "keep-alive": true, "proxy-authorization": true, "proxy-connection": true,
+	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true, "user-agent": true,
+	"x-amzn-trace-id": true,
+}
