@@ -148,8 +148,11 @@ type HistoryQuery struct {
 	Prefix string    // of the key
 	Since  time.Time // this moment and later; zero: from the beginning of retention
 	Before time.Time // only earlier than this moment; zero: no bound
-	Limit  int       // at most so many; 0 means 1000
+	Limit  int       // at most so many; 0 means DefaultEvents
 }
+
+// DefaultEvents is the limit of a query that names none.
+const DefaultEvents = 1000
 
 // History is the time-ordered record with retention. It is for people: losing
 // its last moments in a crash is allowed, so Append need not wait for a sync.

@@ -74,6 +74,8 @@ type Entry struct {
 	Kind    object.Kind
 	Type    OpKind
 	Replica string
+	Size    int64     // of the version, bytes
+	ETag    string    // of the version where it was known beforehand
 	Added   time.Time // wall clock of the compare-and-set that recorded it; for people
 }
 
@@ -111,12 +113,14 @@ func (r *Row) Clone() *Row {
 		return nil
 	}
 	c := *r
+	c.Cur = cloneInfo(r.Cur)
 	c.Good = append(object.Replicas(nil), r.Good...)
 	c.Unsettled = append([]Entry(nil), r.Unsettled...)
 	c.Refused = append([]Refusal(nil), r.Refused...)
 	if r.Intent != nil {
 		i := *r.Intent
 		i.Reps = append(object.Replicas(nil), r.Intent.Reps...)
+		i.Info = cloneInfo(r.Intent.Info)
 		c.Intent = &i
 	}
 	if r.ETags != nil {
@@ -126,4 +130,10 @@ func (r *Row) Clone() *Row {
 		}
 	}
 	return &c
+}
+
+func cloneInfo(in object.Info) object.Info {
+	in.Headers = in.Headers.Clone()
+	in.Parts = append([]int64(nil), in.Parts...)
+	return in
 }
