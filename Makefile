@@ -1,0 +1,67 @@
+# s3mirror: what is built, tested and checked, the same here and in CI.
+#
+#   make build    bin/s3mirror
+#   make quick    for every save: builds and tests without network or servers
+#   make test     everything: units, simulator, real S3 servers and real clients
+#   make check    format, vet, linters, go.mod, import table, race detector
+#   make sim      the simulator alone: make sim SCHEDULES=1000000 SEED=1
+#   make clean    removes what was built; .tools/ too with `make clean-tools`
+
+SHELL     := /bin/sh
+GO        ?= go
+SCHEDULES ?= 3000
+SEED      ?= 1
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+BIN  := $(CURDIR)/bin/s3mirror
+LINT := $(CURDIR)/.tools/bin
+
+.PHONY: build quick test units sim e2e check race clean clean-tools
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
+
+quick:
+	$(GO) build ./...
+	$(GO) test -short ./...
+
+test: units sim e2e
+
+units:
+	$(GO) test ./...
+
+# The seed of a failure is printed: go test ./internal/sim -run TestSeed -sim.seed=N
+sim:
+	$(GO) test -count=1 -timeout 0 -v -run 'TestSchedules' ./internal/sim -sim.schedules=$(SCHEDULES) -sim.first=$(SEED)
+
+# Real S3 servers and real clients, installed into .tools/ at pinned versions.
+e2e: build
+	scripts/tools.sh
+	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -tags e2e ./test/e2e/...
+
+check: $(LINT)/linters.stamp
+	@unformatted=$$(gofmt -l cmd internal test); \
+		if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./test/...
+	$(GO) mod tidy -diff
+	$(LINT)/staticcheck ./...
+	$(LINT)/staticcheck -tags e2e ./test/...
+	$(LINT)/golangci-lint run --build-tags e2e ./...
+	$(GO) test -count=1 ./test/layers
+	$(MAKE) race
+
+race:
+	$(GO) test -race -short ./cmd/... ./internal/...
+
+# Built once, from a module of their own; again when their versions change.
+$(LINT)/linters.stamp: tools/go.mod tools/go.sum
+	@mkdir -p $(LINT)
+	GOBIN=$(LINT) CGO_ENABLED=0 $(GO) install -C tools tool
+	@touch $@
+
+clean:
+	rm -rf bin
+
+clean-tools:
+	rm -rf .tools

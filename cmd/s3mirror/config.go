@@ -1,0 +1,269 @@
+package main
+
+import (
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/sigv4"
+)
+
+// Config is the whole configuration of `s3mirror serve`. The comment of each
+// field is its manual; docs/configuration.md is made from them, and a test
+// keeps the two equal.
+type Config struct {
+	// The folder of the embedded log and of the secrets that are generated at the first
+	// start. One process at a time may use it. Losing it is losing the log: keep it on a
+	// disk that honours fsync.
+	DataDir string `yaml:"data_dir"`
+	// The S3 face.
+	S3 S3Config `yaml:"s3"`
+	// The admin listener: API, health, metrics, version.
+	Admin AdminConfig `yaml:"admin"`
+	// The operation log.
+	Log LogConfig `yaml:"log"`
+	// The S3 endpoints that hold the replicas. Required.
+	Backends []BackendConfig `yaml:"backends"`
+	// How every bucket is replicated, unless `buckets` says otherwise.
+	Replication ReplicationConfig `yaml:"replication"`
+	// Settings of single buckets, by the name that clients use.
+	Buckets map[string]BucketConfig `yaml:"buckets"`
+	// The pace of the healer.
+	Heal HealConfig `yaml:"heal"`
+}
+
+// S3Config is the S3 listener and what bounds it.
+type S3Config struct {
+	// Address of the S3 API, host:port. Port 0 takes a free one, which is printed.
+	Listen string `yaml:"listen"`
+	// Names below which buckets are also addressed virtual-host style
+	// (`photos.s3.example.org`). Path style always works.
+	Domains []string `yaml:"domains"`
+	// The region that is reported. Any region in the scope of a signature is accepted.
+	Region string `yaml:"region"`
+	// Serve HTTPS with this certificate and key (PEM files). Both are read again when the
+	// files change.
+	TLS *TLSConfig `yaml:"tls"`
+	// Networks whose `X-Forwarded-For` is believed. Not built yet: refused.
+	TrustedProxies unbuilt `yaml:"trusted_proxies"`
+	// Expect PROXY protocol v2 from the trusted proxies. Not built yet: refused.
+	ProxyProtocol unbuilt `yaml:"proxy_protocol"`
+	// All bodies in flight together never take more memory than this. A request that finds
+	// no room waits, then gets 503 SlowDown.
+	Memory Size `yaml:"memory"`
+	// The buffer that one upload shares among its replicas: how far the fastest may be
+	// ahead of the slowest.
+	PerUpload Size `yaml:"per_upload"`
+	// Name the replica that answered in `x-s3mirror-replica`.
+	DebugHeaders bool `yaml:"debug_headers"`
+}
+
+// TLSConfig names a certificate chain and its key.
+type TLSConfig struct {
+	// The certificate chain, a PEM file.
+	Cert string `yaml:"cert"`
+	// The private key, a PEM file.
+	Key string `yaml:"key"`
+}
+
+// AdminConfig is the admin listener.
+type AdminConfig struct {
+	// Address of the admin API, /healthz, /readyz, /metrics and /version, host:port.
+	// /metrics and the health checks need no login: do not open it to the world.
+	Listen string `yaml:"listen"`
+}
+
+// LogConfig is the operation log and how long it remembers.
+type LogConfig struct {
+	// `pebble`: embedded, one node. `cassandra` (many nodes) is not built yet: refused.
+	Engine string `yaml:"engine"`
+	// How long the row of a key stays after nothing is left to do for it. A late request
+	// is recognised, and never served, as long as the row stands. More than 2 x (settle +
+	// lease + 1s).
+	Retention Duration `yaml:"retention"`
+	// How long the history of operations is kept.
+	History Duration `yaml:"history"`
+	// The Cassandra cluster of engine `cassandra`. Not built yet: refused.
+	Cassandra unbuilt `yaml:"cassandra"`
+}
+
+// BackendConfig is one S3 endpoint with its credentials.
+type BackendConfig struct {
+	// Its name in logs, metrics, rows and commands: 1 to 32 of a-z, 0-9, `-`, `_`, `.`. It
+	// must never be given to another store: rows of the log refer to it.
+	Name string `yaml:"name"`
+	// Its base URL, http or https, without a path.
+	Endpoint string `yaml:"endpoint"`
+	// The region its signatures name.
+	Region string `yaml:"region"`
+	// The access key ID.
+	AccessKeyID string `yaml:"access_key_id"`
+	// The secret access key. Better in the environment (`${NAME}`) or in a file.
+	SecretAccessKey sigv4.Secret `yaml:"secret_access_key"`
+	// A file that holds the secret access key; a newline at its end is dropped.
+	SecretAccessKeyFile string `yaml:"secret_access_key_file"`
+	// Address buckets as a path (default) or as a host name.
+	PathStyle *bool `yaml:"path_style"`
+	// Trust the certificates of this PEM file instead of the system's.
+	CAFile string `yaml:"ca_file"`
+	// How bodies are framed so that the backend itself refuses a damaged one: `auto`
+	// (literal hash when the client gave one, else trailer), `unsigned-trailer`, or
+	// `signed-chunked`.
+	PayloadMode string `yaml:"payload_mode"`
+	// The storage class of objects whose client named none. Not built yet: refused.
+	StorageClass unbuilt `yaml:"storage_class"`
+	// `replication.settle` of this backend.
+	Settle *Duration `yaml:"settle"`
+}
+
+// ReplicationConfig holds the defaults of every bucket.
+type ReplicationConfig struct {
+	// The backends that hold a bucket. Default: all.
+	ReplicaSet []string `yaml:"replica_set"`
+	// What must hold before a write is answered: `any`, `quorum`, `all`, or `{at_least: 2,
+	// include: [eu-1]}`. A floor: a healthy write has all its copies when it is answered.
+	// With `any` an acknowledged write may rest on one backend until the healer has copied
+	// it.
+	Ack AckRule `yaml:"ack"`
+	// `active`: every write goes to every backend of the set. `disabled` is not built yet: refused.
+	Mode string `yaml:"mode"`
+	// The one backend of mode `disabled`. Not built yet: refused.
+	Primary unbuilt `yaml:"primary"`
+	// Assumption A3: how late a request that was sent may still take effect, counted from
+	// when its backend was last seen hanging. Too small, and a late request can overwrite
+	// newer data unseen. Keep the default unless you know the backend and every proxy
+	// before it.
+	Settle Duration `yaml:"settle"`
+	// How long a write may stay undecided before another node ends it. 1s to 1m.
+	Lease Duration `yaml:"lease"`
+}
+
+// BucketConfig overrides the defaults for one bucket.
+type BucketConfig struct {
+	// As `replication.ack`.
+	Ack *AckRule `yaml:"ack"`
+	// As `replication.replica_set`.
+	ReplicaSet []string `yaml:"replica_set"`
+	// The bucket's name on a backend, where it differs.
+	Names map[string]string `yaml:"names"`
+	// You vouch that replicas which are not empty at first contact hold the same objects.
+	// Without it such a bucket is refused. A wrong promise makes differing replicas look
+	// equal.
+	AssumeEqual bool `yaml:"assume_equal"`
+}
+
+// HealConfig is the pace of the healer. Its traffic is always below clients'.
+type HealConfig struct {
+	// Most bytes a second that heals write to one backend, as a size; 0: no limit.
+	BytesPerSecond Size `yaml:"bytes_per_second"`
+	// Most requests a second that heals send to one backend; 0: no limit.
+	RequestsPerSecond int `yaml:"requests_per_second"`
+	// The longest pause before a lagging key is tried again once its backend is up.
+	Interval Duration `yaml:"interval"`
+}
+
+// defaultConfig is the configuration before the file is laid over it.
+func defaultConfig() Config {
+	return Config{
+		DataDir: "./s3mirror-data",
+		S3: S3Config{
+			Listen:    "127.0.0.1:9000",
+			Region:    "us-east-1",
+			Memory:    96 << 20,
+			PerUpload: 1 << 20,
+		},
+		Admin: AdminConfig{Listen: "127.0.0.1:9001"},
+		Log: LogConfig{
+			Engine:    "pebble",
+			Retention: Duration(time.Hour),
+			History:   Duration(30 * 24 * time.Hour),
+		},
+		Replication: ReplicationConfig{
+			Ack:    AckRule{Word: "any"},
+			Mode:   "active",
+			Settle: Duration(5 * time.Minute),
+			Lease:  Duration(10 * time.Second),
+		},
+		Heal: HealConfig{Interval: Duration(5 * time.Second)},
+	}
+}
+
+// setDefaults fills what depends on other keys, after the file was read.
+func (c *Config) setDefaults() {
+	for i := range c.Backends {
+		b := &c.Backends[i]
+		if b.Region == "" {
+			b.Region = "us-east-1"
+		}
+		if b.PathStyle == nil {
+			yes := true
+			b.PathStyle = &yes
+		}
+		if b.PayloadMode == "" {
+			b.PayloadMode = payloadAuto
+		}
+		if b.Settle == nil {
+			settle := c.Replication.Settle
+			b.Settle = &settle
+		}
+	}
+	if len(c.Replication.ReplicaSet) == 0 {
+		c.Replication.ReplicaSet = c.backendNames()
+	}
+}
+
+// backendNames lists the backends in the order of the file.
+func (c *Config) backendNames() []string {
+	names := make([]string, len(c.Backends))
+	for i, b := range c.Backends {
+		names[i] = b.Name
+	}
+	return names
+}
+
+// bucket returns the settings in force for one bucket: its own, else the
+// defaults.
+func (c *Config) bucket(name string) BucketConfig {
+	b := c.Buckets[name]
+	if b.Ack == nil {
+		b.Ack = &c.Replication.Ack
+	}
+	if len(b.ReplicaSet) == 0 {
+		b.ReplicaSet = c.Replication.ReplicaSet
+	}
+	return b
+}
+
+// realBucket is the name of a bucket on one backend.
+func (c *Config) realBucket(name, backend string) string {
+	if mapped, ok := c.Buckets[name].Names[backend]; ok {
+		return mapped
+	}
+	return name
+}
+
+// longestSettle is the settle time that retention has to cover.
+func (c *Config) longestSettle() time.Duration {
+	longest := time.Duration(c.Replication.Settle)
+	for _, b := range c.Backends {
+		longest = max(longest, time.Duration(*b.Settle))
+	}
+	return longest
+}
+
+// maxSkew is assumption A4: the clocks of two nodes differ by less.
+const maxSkew = time.Second
+
+// minRetention is what log.retention must exceed: a row must outlive a request
+// that lands as late as A3 allows, after the lease of the write that released
+// it, as two clocks may judge it, and reads trust half of the retention only.
+func (c *Config) minRetention() time.Duration {
+	return 2 * (c.longestSettle() + time.Duration(c.Replication.Lease) + maxSkew)
+}
+
+// releaseMargin is the time that must be left of a write's lease when its tails
+// are let go: a stall of up to the margin between the check and the last byte
+// still falls within the lease. Four seconds; a shorter lease keeps the share
+// that four seconds are of the default one. This is the only place that
+// computes it.
+func releaseMargin(lease time.Duration) time.Duration {
+	return min(4*time.Second, lease*2/5)
+}
