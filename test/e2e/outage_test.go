@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
+	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
 
 // TestBackendKilled writes 500 objects of 0 B to 20 MB, overwrites and
@@ -69,6 +72,34 @@ func TestBackendKilled(t *testing.T) {
 		t.Errorf("%d writes and %d reads failed while two of three backends were up", l.unknown.Load(), l.readErrors.Load())
 	}
 	l.settle(t, g, backends)
+	tamperingShows(t, g, backends)
+}
+
+// tamperingShows is the control of the comparison: what someone changes behind
+// the gateway's back on one backend does not pass for equal.
+func tamperingShows(t *testing.T, g *harness.Gateway, backends []*harness.Backend) {
+	t.Helper()
+	var copies []harness.Snapped
+	var victim string
+	for _, b := range backends {
+		objects, err := harness.Snapshot(t.Context(), b.Client, "proof")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies = append(copies, harness.Snapped{Backend: b.Name, Objects: objects})
+		victim = slices.Sorted(maps.Keys(objects))[0]
+	}
+	if a, err := backends[2].Client.Put(t.Context(), "proof", victim, wire.Literal, []byte("tampered")); err != nil || a.Status != 200 {
+		t.Fatalf("tampering: %v, %v", a, err)
+	}
+	objects, err := harness.Snapshot(t.Context(), backends[2].Client, "proof")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copies[2].Objects = objects
+	if diffs := harness.Differences(copies, g.StampKey(), "proof"); len(diffs) == 0 || !strings.Contains(diffs[0], victim) {
+		t.Errorf("tampering with %q on %s shows as %q", victim, backends[2].Name, diffs)
+	}
 }
 
 // TestBackendOut shows that a backend that is dead or hangs costs no write

@@ -33,6 +33,7 @@ func StartBackend(t testing.TB, name string, keepAlive bool) *Backend {
 		Keys: wire.Keys{Access: "access-" + name, Secret: "secret-of-" + name, Region: "us-east-1"},
 	}
 	b.Client = NewClient(b.Addr, b.Keys)
+	b.Client.PlainLists = true
 	b.args = []string{"--port", b.Addr, "--health", "/health", "--quiet"}
 	if keepAlive {
 		b.args = append(b.args, "--keep-alive")

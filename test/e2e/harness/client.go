@@ -22,6 +22,12 @@ import (
 type Client struct {
 	Addr string
 	Keys wire.Keys
+
+	// PlainLists asks for keys as they are in XML, not percent-encoded:
+	// versitygw leaves "+" alone when it encodes, and nobody can tell it from
+	// a space then.
+	PlainLists bool
+
 	http *http.Client
 }
 
@@ -149,7 +155,10 @@ func (c *Client) List(ctx context.Context, bucket, prefix string, pageSize int) 
 	var keys []string
 	token := ""
 	for {
-		pairs := []string{"list-type", "2", "max-keys", strconv.Itoa(pageSize), "encoding-type", "url", "prefix", prefix}
+		pairs := []string{"list-type", "2", "max-keys", strconv.Itoa(pageSize), "prefix", prefix}
+		if !c.PlainLists {
+			pairs = append(pairs, "encoding-type", "url")
+		}
 		if token != "" {
 			pairs = append(pairs, "continuation-token", token)
 		}
@@ -169,9 +178,11 @@ func (c *Client) List(ctx context.Context, bucket, prefix string, pageSize int) 
 			return nil, fmt.Errorf("list: %w", err)
 		}
 		for _, o := range page.Contents {
-			key, err := url.QueryUnescape(o.Key)
-			if err != nil {
-				return nil, fmt.Errorf("list: %w", err)
+			key := o.Key
+			if !c.PlainLists {
+				if key, err = url.QueryUnescape(o.Key); err != nil {
+					return nil, fmt.Errorf("list: %w", err)
+				}
 			}
 			keys = append(keys, key)
 		}

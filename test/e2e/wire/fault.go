@@ -71,7 +71,7 @@ func (f Fault) cut(body []byte) []byte {
 	case CutHalf:
 		return body[:len(body)/2]
 	case CutLate:
-		return body[:len(body)-max(1, len(body)/1000)]
+		return body[:len(body)-min(len(body), max(1, len(body)/1000))]
 	}
 	return body
 }
