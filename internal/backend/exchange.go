@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -46,7 +47,7 @@ type exchange struct {
 	flight flight
 	ctx    context.Context // of the transport
 	cancel context.CancelCauseFunc
-	stop   func() bool             // stops listening to the caller's context
+	stop   func() bool // stops listening to the caller's context
 	timer  *time.Timer
 	resp   *http.Response
 }
@@ -57,10 +58,10 @@ type exchange struct {
 func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchange, error) {
 	x := &exchange{call: c}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	x.timer = time.AfterFunc(wait, x.late)
 	if wait <= 0 {
-		x.timer.Stop()
+		wait = math.MaxInt64
 	}
+	x.timer = time.AfterFunc(wait, x.late)
 	x.flight.lost = func() { x.abandon(errLost) }
 	x.stop = context.AfterFunc(ctx, func() { x.abort(context.Cause(ctx)) })
 	if err := context.Cause(ctx); err != nil {

@@ -1,0 +1,205 @@
+package memory
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
+	"github.com/s3mirror/s3mirror/internal/sigv4"
+)
+
+// Options of a Server.
+type Options struct {
+	AccessKeyID     string
+	SecretAccessKey sigv4.Secret
+	Region          string // reported; any is accepted. Default us-east-1
+
+	// MaxBytes bounds the bodies stored and those on their way in, in bytes. A
+	// PUT that does not fit is answered 507 InsufficientStorage. Default 1 GiB.
+	MaxBytes int64
+
+	Now  func() time.Time // default time.Now
+	Seed uint64           // of the faults' dice
+}
+
+// Server is an S3 server. It is an http.Handler that can be mounted anywhere,
+// and Serve runs it on a listener that can be switched off and on. Safe for
+// concurrent use.
+type Server struct {
+	o      Options
+	store  *store
+	faults faulty
+	tokens s3.TokenKey
+	front  front
+}
+
+// New returns a server without buckets.
+func New(o Options) *Server {
+	o.Region = cmp.Or(o.Region, "us-east-1")
+	o.MaxBytes = cmp.Or(o.MaxBytes, 1<<30)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		o:      o,
+		store:  newStore(o.MaxBytes),
+		tokens: s3.NewTokenKey([]byte(o.SecretAccessKey)),
+	}
+	s.faults.init(o.Seed)
+	return s
+}
+
+// Wipe makes the server as empty as a new one, buckets and all: a disk that was
+// replaced.
+func (s *Server) Wipe() { s.store.wipe() }
+
+// Stats is what a server holds.
+type Stats struct {
+	Buckets, Objects int
+	Bytes            int64 // stored and on their way in
+}
+
+// Stats returns a snapshot.
+func (s *Server) Stats() Stats { return s.store.stats() }
+
+// request is one request on its way through the server.
+type request struct {
+	*http.Request
+	w       http.ResponseWriter
+	id      string
+	op      *s3.Operation
+	sig     *sigv4.Request
+	started uint64 // its place in the order of starts
+	faults  mishap // what will go wrong with it
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{Request: r, w: w, id: newRequestID(), started: s.store.tick()}
+	w.Header().Set("Server", "s3mirror-memory")
+	s3.SetRequestID(w.Header(), q.id)
+	var proxy plainAnswer
+	switch err := s.serve(q); {
+	case err == nil:
+	case errors.Is(err, errAborted):
+		reset(w)
+	case errors.As(err, &proxy):
+		http.Error(w, http.StatusText(int(proxy)), int(proxy))
+	default:
+		s3.WriteError(w, r, q.id, answer(err))
+	}
+}
+
+// serve runs the request in the order: what is meant, who asks, what goes
+// wrong, what is done.
+func (s *Server) serve(q *request) error {
+	var err error
+	if q.op, err = parse(q.Request); err != nil {
+		return err
+	}
+	if q.sig, err = s.authenticate(q.Request); err != nil {
+		return err
+	}
+	if !q.op.Implemented() {
+		return q.op.NotImplemented()
+	}
+	if err := q.op.CheckHeaders(q.Header); err != nil {
+		return err
+	}
+	if q.faults, err = s.faults.before(q); err != nil {
+		return err
+	}
+	return s.act(q)
+}
+
+func (s *Server) act(q *request) error {
+	switch q.op.Name {
+	case s3.PutObject:
+		return s.putObject(q)
+	case s3.GetObject, s3.HeadObject:
+		return s.getObject(q)
+	case s3.DeleteObject:
+		return s.deleteObject(q)
+	case s3.ListObjects, s3.ListObjectsV2:
+		return s.listObjects(q)
+	case s3.ListBuckets:
+		return s.listBuckets(q)
+	case s3.CreateBucket:
+		return s.createBucket(q)
+	case s3.HeadBucket:
+		return s.headBucket(q)
+	case s3.DeleteBucket:
+		return s.deleteBucket(q)
+	case s3.GetBucketLocation:
+		return s.bucketLocation(q)
+	}
+	return q.op.NotImplemented()
+}
+
+// parse is s3.Parse for a backend, where the keys that the gateway keeps for
+// itself are keys like others. They are parsed under a name that differs in one
+// byte.
+func parse(r *http.Request) (*s3.Operation, error) {
+	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
+	name, err := s3.DecodePath(path)
+	if err != nil {
+		return s3.Parse(r, nil)
+	}
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+	if !strings.HasPrefix(key, object.ReservedPrefix) {
+		return s3.Parse(r, nil)
+	}
+	disguised := *r
+	disguised.RequestURI = "/" + bucket + "/" + s3.EscapeKey("_"+key[1:])
+	if hasQuery {
+		disguised.RequestURI += "?" + query
+	}
+	op, err := s3.Parse(&disguised, nil)
+	if err != nil {
+		return nil, err
+	}
+	op.Key = key
+	return op, nil
+}
+
+func (s *Server) authenticate(r *http.Request) (*sigv4.Request, error) {
+	sig, err := sigv4.Parse(r, s.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare([]byte(sig.AccessKeyID), []byte(s.o.AccessKeyID)) != 1 {
+		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", sig.AccessKeyID)
+	}
+	if sig.SessionToken != "" {
+		return nil, s3.Err(s3.InvalidToken)
+	}
+	return sig, sig.Verify(s.o.SecretAccessKey)
+}
+
+// answer puts an error into the words of s3.
+func answer(err error) error {
+	var sig *sigv4.Error
+	if !errors.As(err, &sig) {
+		return err
+	}
+	e := &s3.Error{Code: s3.Code(sig.Code), Message: sig.Message, Err: sig.Err}
+	for name, value := range sig.Fields {
+		e.Fields = append(e.Fields, s3.Field{Name: name, Value: value})
+	}
+	slices.SortFunc(e.Fields, func(a, b s3.Field) int { return cmp.Compare(a.Name, b.Name) })
+	return e
+}
+
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return strings.ToUpper(hex.EncodeToString(b[:]))
+}

@@ -1,0 +1,303 @@
+package memory
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// store is the state of a server. Every change happens whole, under one lock.
+// Keys are a sorted slice: fine for the hundred thousand of a demo or a test.
+type store struct {
+	mu      sync.RWMutex // guards what follows
+	buckets map[string]*bucket
+	bytes   int64 // of bodies stored and reserved
+	max     int64
+	clock   uint64 // counts requests in the order of their start
+}
+
+type bucket struct {
+	created time.Time
+	objects map[string]*stored
+	keys    []string // of objects, sorted
+
+	// deleted are the starts of the deletes that a start-ordered server
+	// remembers, by key.
+	deleted map[string]uint64
+}
+
+// stored is one object. It never changes.
+type stored struct {
+	info     object.Info
+	internal map[string]string // metadata of the gateway's own; lower-case names
+	data     slabs
+	started  uint64
+}
+
+func newStore(max int64) *store {
+	return &store{buckets: map[string]*bucket{}, max: max}
+}
+
+// tick returns the place of a request in the order of starts.
+func (s *store) tick() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock++
+	return s.clock
+}
+
+func (s *store) wipe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.buckets {
+		for _, o := range b.objects {
+			s.bytes -= o.info.Size
+		}
+	}
+	s.buckets = map[string]*bucket{}
+}
+
+func (s *store) stats() Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st := Stats{Buckets: len(s.buckets), Bytes: s.bytes}
+	for _, b := range s.buckets {
+		st.Objects += len(b.keys)
+	}
+	return st
+}
+
+// reserve takes n bytes of the budget; InsufficientStorage. What is reserved is
+// given back by release, or becomes the object's by put.
+func (s *store) reserve(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > s.max-s.bytes {
+		return s3.Err(s3.InsufficientStorage)
+	}
+	s.bytes += n
+	return nil
+}
+
+func (s *store) release(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= n
+}
+
+// bucket is called with mu held.
+func (s *store) bucket(name string) (*bucket, error) {
+	if b := s.buckets[name]; b != nil {
+		return b, nil
+	}
+	return nil, s3.Err(s3.NoSuchBucket).With("BucketName", name)
+}
+
+// put stores the object, whose bytes are reserved, if cond holds. startOrdered
+// makes it a server that orders by the start of requests: a write that began
+// before what stands there succeeds and changes nothing.
+func (s *store) put(key object.Key, o *stored, cond s3.WriteConditions, startOrdered bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(key.Bucket)
+	if err == nil {
+		err = cond.Check(b.info(key.Name))
+	}
+	old := b.find(key.Name)
+	if err != nil || startOrdered && b.overtaken(key.Name, o.started) {
+		s.bytes -= o.info.Size
+		return err
+	}
+	if old != nil {
+		s.bytes -= old.info.Size
+	} else {
+		i, _ := slices.BinarySearch(b.keys, key.Name)
+		b.keys = slices.Insert(b.keys, i, key.Name)
+	}
+	b.objects[key.Name] = o
+	delete(b.deleted, key.Name)
+	return nil
+}
+
+// remove deletes the object if cond holds. Absence is success.
+func (s *store) remove(key object.Key, started uint64, cond s3.WriteConditions, startOrdered bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(key.Bucket)
+	if err != nil {
+		return err
+	}
+	if err := cond.Check(b.info(key.Name)); err != nil {
+		return err
+	}
+	if startOrdered {
+		if b.overtaken(key.Name, started) {
+			return nil
+		}
+		b.deleted[key.Name] = started
+	}
+	old := b.find(key.Name)
+	if old == nil {
+		return nil
+	}
+	s.bytes -= old.info.Size
+	delete(b.objects, key.Name)
+	i, _ := slices.BinarySearch(b.keys, key.Name)
+	b.keys = slices.Delete(b.keys, i, i+1)
+	return nil
+}
+
+func (s *store) get(key object.Key) (*stored, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, err := s.bucket(key.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if o := b.find(key.Name); o != nil {
+		return o, nil
+	}
+	return nil, s3.Err(s3.NoSuchKey).With("Key", key.Name)
+}
+
+// check judges a condition without changing anything.
+func (s *store) check(key object.Key, cond s3.WriteConditions) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, err := s.bucket(key.Bucket)
+	if err != nil {
+		return err
+	}
+	return cond.Check(b.info(key.Name))
+}
+
+// find returns nil when there is no bucket, too.
+func (b *bucket) find(key string) *stored {
+	if b == nil {
+		return nil
+	}
+	return b.objects[key]
+}
+
+func (b *bucket) info(key string) object.Info {
+	if o := b.objects[key]; o != nil {
+		return o.info
+	}
+	return object.Info{}
+}
+
+// overtaken tells whether the key was written or deleted by a request that
+// started later.
+func (b *bucket) overtaken(key string, started uint64) bool {
+	o := b.objects[key]
+	return o != nil && o.started > started || b.deleted[key] > started
+}
+
+func (s *store) create(name string, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.buckets[name] != nil {
+		return s3.Err(s3.BucketAlreadyOwnedByYou).With("BucketName", name)
+	}
+	s.buckets[name] = &bucket{created: now, objects: map[string]*stored{}, deleted: map[string]uint64{}}
+	return nil
+}
+
+func (s *store) drop(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(name)
+	if err != nil {
+		return err
+	}
+	if len(b.keys) > 0 {
+		return s3.Err(s3.BucketNotEmpty).With("BucketName", name)
+	}
+	delete(s.buckets, name)
+	return nil
+}
+
+func (s *store) has(name string) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, err := s.bucket(name)
+	return err
+}
+
+// names returns the buckets that l asks for, in order, and whether there are
+// more.
+func (s *store) names(l *s3.BucketsRequest, region string) ([]s3.BucketEntry, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []s3.BucketEntry
+	if l.Region != "" && l.Region != region {
+		return nil, false
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.buckets)) {
+		if name <= l.After || !strings.HasPrefix(name, l.Prefix) {
+			continue
+		}
+		if len(out) == l.MaxBuckets {
+			return out, true
+		}
+		out = append(out, s3.BucketEntry{Name: name, Created: s.buckets[name].created, Region: region})
+	}
+	return out, false
+}
+
+// list returns one page.
+func (s *store) list(l *s3.ListRequest) (*s3.ListPage, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, err := s.bucket(l.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	page := &s3.ListPage{}
+	i, _ := slices.BinarySearch(b.keys, max(l.ScanAfter(), l.Prefix))
+	for i < len(b.keys) && strings.HasPrefix(b.keys[i], l.Prefix) {
+		key := b.keys[i]
+		p, rolled := l.CommonPrefix(key)
+		if !rolled {
+			p = key
+		}
+		if p > l.After {
+			if len(page.Objects)+len(page.CommonPrefixes) == l.MaxKeys {
+				page.Truncated = l.MaxKeys > 0
+				break
+			}
+			page.Last = p
+			if rolled {
+				page.CommonPrefixes = append(page.CommonPrefixes, p)
+			} else {
+				page.Objects = append(page.Objects, b.objects[key].entry(key))
+			}
+		}
+		i++
+		if rolled {
+			i += b.under(i, p)
+		}
+	}
+	return page, nil
+}
+
+// under counts the keys from i on that begin with p.
+func (b *bucket) under(i int, p string) int {
+	n, _ := slices.BinarySearchFunc(b.keys[i:], p, func(key, p string) int {
+		if strings.HasPrefix(key, p) {
+			return -1
+		}
+		return cmp.Compare(key, p)
+	})
+	return n
+}
+
+func (o *stored) entry(key string) s3.ListEntry {
+	return s3.ListEntry{Key: key, ETag: o.info.ETag, Size: o.info.Size, LastModified: o.info.ModTime}
+}
