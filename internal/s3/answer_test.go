@@ -68,7 +68,7 @@ func TestEveryCodeHasADocument(t *testing.T) {
 		}
 		w := answer(r, nil, Err(code))
 		var doc struct {
-			XMLName                                      xml.Name
+			XMLName                                    xml.Name
 			Code, Message, Resource, RequestId, HostId string //nolint:revive // the document's names
 		}
 		if err := xml.Unmarshal(w.Body.Bytes(), &doc); err != nil {

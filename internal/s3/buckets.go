@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"encoding/xml"
 	"errors"
 	"io"
 	"strconv"
@@ -113,19 +112,19 @@ func ParseCreateBucket(body io.Reader) (location string, err error) {
 		return "", nil
 	case err != nil:
 		return "", malformed(err)
-	case root.Local != "CreateBucketConfiguration":
-		return "", malformed(errUnexpectedElement(root.Local))
+	case root != "CreateBucketConfiguration":
+		return "", malformed(errUnexpectedElement(root))
 	}
-	err = d.children(func(e xml.StartElement) error {
-		switch e.Name.Local {
+	err = d.children(func(name []byte) error {
+		switch string(name) {
 		case "LocationConstraint":
 			text, err := d.text()
 			location = strings.TrimSpace(text)
 			return err
 		case "Location", "Bucket", "Tags":
-			return Errorf(NotImplemented, "The element %s implies functionality that is not implemented.", e.Name.Local)
+			return Errorf(NotImplemented, "The element %s implies functionality that is not implemented.", name)
 		}
-		return errUnexpectedElement(e.Name.Local)
+		return errUnexpectedElement(string(name))
 	})
 	if err == nil {
 		err = d.end()

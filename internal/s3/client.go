@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,14 +41,14 @@ func DecodeListing(r io.Reader) (*Listing, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read list: %w", err)
-	case root.Local == "Error":
+	case root == "Error":
 		return nil, d.errorFields(http.StatusOK)
-	case root.Local != "ListBucketResult":
-		return nil, fmt.Errorf("read list: %w", errUnexpectedElement(root.Local))
+	case root != "ListBucketResult":
+		return nil, fmt.Errorf("read list: %w", errUnexpectedElement(root))
 	}
 	l := &Listing{}
 	encoding := ""
-	if err := d.children(func(e xml.StartElement) error { return d.listing(e, l, &encoding) }); err != nil {
+	if err := d.children(func(name []byte) error { return d.listing(name, l, &encoding) }); err != nil {
 		return nil, fmt.Errorf("read list: %w", err)
 	}
 	if err := d.end(); err != nil {
@@ -64,15 +63,15 @@ func DecodeListing(r io.Reader) (*Listing, error) {
 }
 
 // listing reads one child of ListBucketResult.
-func (x *xmlReader) listing(e xml.StartElement, l *Listing, encoding *string) (err error) {
-	switch e.Name.Local {
+func (x *xmlReader) listing(name []byte, l *Listing, encoding *string) (err error) {
+	switch string(name) {
 	case "Contents":
 		var o ListEntry
 		o, err = x.entry()
 		l.Objects = append(l.Objects, o)
 	case "CommonPrefixes":
-		err = x.children(func(e xml.StartElement) error {
-			if e.Name.Local != "Prefix" {
+		err = x.children(func(name []byte) error {
+			if string(name) != "Prefix" {
 				return x.skip()
 			}
 			p, err := x.text()
@@ -94,8 +93,8 @@ func (x *xmlReader) listing(e xml.StartElement, l *Listing, encoding *string) (e
 }
 
 func (x *xmlReader) entry() (o ListEntry, err error) {
-	err = x.children(func(e xml.StartElement) error {
-		switch e.Name.Local {
+	err = x.children(func(name []byte) error {
+		switch string(name) {
 		case "Key", "ETag", "Size", "LastModified", "StorageClass":
 		default:
 			return x.skip()
@@ -104,7 +103,7 @@ func (x *xmlReader) entry() (o ListEntry, err error) {
 		if err != nil {
 			return err
 		}
-		switch e.Name.Local {
+		switch string(name) {
 		case "Key":
 			o.Key = text
 		case "ETag":
@@ -152,8 +151,8 @@ func DecodeError(status int, body io.Reader) *Error {
 	}
 	d := newXMLReader(body, maxErrorBytes)
 	root, err := d.root()
-	if err == nil && root.Local != "Error" {
-		err = errUnexpectedElement(root.Local)
+	if err == nil && root != "Error" {
+		err = errUnexpectedElement(root)
 	}
 	if err != nil {
 		return fromStatus(status, fmt.Errorf("read error document: %w", err))
@@ -164,7 +163,7 @@ func DecodeError(status int, body io.Reader) *Error {
 // errorFields reads the rest of an Error document, as far as it goes.
 func (x *xmlReader) errorFields(status int) *Error {
 	e := &Error{Status: status}
-	err := x.children(func(el xml.StartElement) error {
+	err := x.children(func(name []byte) error {
 		if len(e.Fields) == maxErrorFields {
 			return x.skip()
 		}
@@ -172,13 +171,13 @@ func (x *xmlReader) errorFields(status int) *Error {
 		if err != nil {
 			return err
 		}
-		switch el.Name.Local {
+		switch string(name) {
 		case "Code":
 			e.Code = commonCode(Code(strings.TrimSpace(text)))
 		case "Message":
 			e.Message = text
 		default:
-			e.Fields = append(e.Fields, Field{el.Name.Local, text})
+			e.Fields = append(e.Fields, Field{string(name), text})
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -63,10 +64,10 @@ func FuzzEscape(f *testing.F) {
 		if got, want := EscapeKey(s), strings.ReplaceAll(want, "%2F", "/"); got != want {
 			t.Fatalf("EscapeKey(%q) = %q, want %q", s, got, want)
 		}
+		lower := regexp.MustCompile("%..").ReplaceAllStringFunc(EscapeQuery(s), strings.ToLower)
 		for _, decode := range []func(string) (string, error){DecodePath, DecodeQuery} {
-			for _, encoded := range []string{EscapeKey(s), EscapeQuery(s), strings.ToLower(EscapeQuery(strings.ToLower(s)))} {
-				got, err := decode(encoded)
-				if err != nil || got != s && got != strings.ToLower(s) {
+			for _, encoded := range []string{EscapeKey(s), EscapeQuery(s), lower} {
+				if got, err := decode(encoded); err != nil || got != s {
 					t.Fatalf("decode(%q) = %q, %v; want %q", encoded, got, err, s)
 				}
 			}

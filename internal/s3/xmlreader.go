@@ -1,11 +1,10 @@
 package s3
 
 import (
-	"encoding/xml"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // maxXMLDepth bounds nesting: no document of S3 is deeper than four.
@@ -17,112 +16,85 @@ var (
 	errXMLDoctype  = errors.New("document has a type declaration")
 	errXMLTrailing = errors.New("document goes on behind its end")
 	errXMLMixed    = errors.New("text where an element is expected")
+	errXMLSyntax   = errors.New("document is not well-formed")
+	errXMLEncoding = errors.New("document is not UTF-8")
 )
 
 func errUnexpectedElement(name string) error { return fmt.Errorf("unexpected element %q", name) }
 
 // xmlReader reads a document of bounded length and depth, element by element,
-// looking at local names only: some servers send a namespace and some do not.
-// Type declarations, and with them every entity of one's own, are refused.
+// by local names: some servers send a namespace and some do not. Attributes are
+// checked and dropped; type declarations, and with them entities of one's own,
+// are refused.
+//
+// It is ours because encoding/xml refuses a whole page for one `&#x1;`, which is
+// how S3 spells a control character in a key, turns CR LF in a key into LF, and
+// takes several times as long, which resync and scrub would feel.
 type xmlReader struct {
-	d     *xml.Decoder
-	in    *boundedReader
-	depth int
+	b    []byte
+	pos  int
+	fail error // why b ends where it does; nil: it is the whole document
+	open [][]byte
+	// selfClosed says that the element on top of open had no end tag of its own.
+	selfClosed bool
 }
 
+type xmlKind uint8
+
+const (
+	xmlStart xmlKind = iota
+	xmlEnd
+	xmlText
+)
+
+// newXMLReader reads at most maxBytes at once. A failure is reported where the
+// document then breaks off, so that what came before it can still be used.
 func newXMLReader(r io.Reader, maxBytes int64) *xmlReader {
-	in := &boundedReader{r: r, left: maxBytes}
-	return &xmlReader{d: xml.NewDecoder(in), in: in}
+	b, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	x := &xmlReader{b: b}
+	switch {
+	case int64(len(b)) > maxBytes:
+		x.fail = errXMLTooLong
+	case err != nil:
+		x.fail = &readError{err}
+	}
+	x.b = bytes.TrimPrefix(x.b, []byte("\ufeff"))
+	return x
 }
 
-// boundedReader fails where io.LimitReader would pretend the end, and keeps
-// the reader's own error apart from those of the document.
-type boundedReader struct {
-	r    io.Reader
-	left int64
-	err  error
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left < 0 {
-		return 0, errXMLTooLong
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left+1)])
-	b.left -= int64(n)
-	if b.left < 0 {
-		return 0, errXMLTooLong
-	}
-	if err != nil && err != io.EOF {
-		b.err = err
-	}
-	return n, err
-}
-
-// token returns the next start, end or text, and keeps the depth.
-func (x *xmlReader) token() (xml.Token, error) {
+// root returns the local name of the first element; io.EOF for a document of
+// nothing but blanks.
+func (x *xmlReader) root() (string, error) {
 	for {
-		t, err := x.d.Token()
-		if err != nil {
-			if x.in.err != nil {
-				err = &readError{x.in.err}
-			}
-			return nil, err
-		}
-		switch t.(type) {
-		case xml.Directive:
-			return nil, errXMLDoctype
-		case xml.StartElement:
-			if x.depth++; x.depth > maxXMLDepth {
-				return nil, errXMLTooDeep
-			}
-			return t, nil
-		case xml.EndElement:
-			x.depth--
-			return t, nil
-		case xml.CharData:
-			return t, nil
-		}
-	}
-}
-
-// root returns the name of the first element; io.EOF for an empty document.
-func (x *xmlReader) root() (xml.Name, error) {
-	for {
-		t, err := x.token()
-		if err != nil {
-			return xml.Name{}, err
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			return t.Name, nil
-		case xml.CharData:
-			if strings.TrimSpace(string(t)) != "" {
-				return xml.Name{}, errXMLMixed
-			}
+		kind, value, err := x.token()
+		switch {
+		case err != nil:
+			return "", err
+		case kind == xmlStart:
+			return string(value), nil
+		case len(bytes.TrimSpace(value)) > 0:
+			return "", errXMLMixed
 		}
 	}
 }
 
 // children calls visit at the start of each child of the open element, until
 // that element ends. visit reads its child to the end: with text, children or
-// skip.
-func (x *xmlReader) children(visit func(xml.StartElement) error) error {
+// skip. The name is valid until then.
+func (x *xmlReader) children(visit func(name []byte) error) error {
 	for {
-		t, err := x.token()
-		if err != nil {
+		kind, value, err := x.inside()
+		switch {
+		case err != nil:
 			return err
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			if err := visit(t); err != nil {
+		case kind == xmlEnd:
+			return nil
+		case kind == xmlStart:
+			if err := visit(value); err != nil {
 				return err
 			}
-		case xml.EndElement:
-			return nil
-		case xml.CharData:
-			if strings.TrimSpace(string(t)) != "" {
-				return errXMLMixed
-			}
+		case len(bytes.TrimSpace(value)) > 0:
+			return errXMLMixed
 		}
 	}
 }
@@ -130,53 +102,56 @@ func (x *xmlReader) children(visit func(xml.StartElement) error) error {
 // text returns the characters of the open element, blanks kept; a child is an
 // error.
 func (x *xmlReader) text() (string, error) {
-	var s strings.Builder
+	s := ""
 	for {
-		t, err := x.token()
-		if err != nil {
+		kind, value, err := x.inside()
+		switch {
+		case err != nil:
 			return "", err
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			return "", errUnexpectedElement(t.Name.Local)
-		case xml.EndElement:
-			return s.String(), nil
-		case xml.CharData:
-			s.Write(t)
+		case kind == xmlEnd:
+			return s, nil
+		case kind == xmlStart:
+			return "", errUnexpectedElement(string(value))
+		case s == "":
+			s = string(value)
+		default: // a comment or CDATA stood in between
+			s += string(value)
 		}
 	}
 }
 
 // skip reads over the open element and all in it.
 func (x *xmlReader) skip() error {
-	for open := 1; open > 0; {
-		t, err := x.token()
-		if err != nil {
+	for depth := len(x.open); len(x.open) >= depth; {
+		if _, _, err := x.inside(); err != nil {
 			return err
-		}
-		switch t.(type) {
-		case xml.StartElement:
-			open++
-		case xml.EndElement:
-			open--
 		}
 	}
 	return nil
 }
 
+// inside is token where the document may not end.
+func (x *xmlReader) inside() (xmlKind, []byte, error) {
+	kind, value, err := x.token()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return kind, value, err
+}
+
 // end checks that nothing but blanks follows the root.
 func (x *xmlReader) end() error {
-	t, err := x.token()
-	for err == nil {
-		if c, ok := t.(xml.CharData); !ok || strings.TrimSpace(string(c)) != "" {
+	for {
+		kind, value, err := x.token()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case kind != xmlText || len(bytes.TrimSpace(value)) > 0:
 			return errXMLTrailing
 		}
-		t, err = x.token()
 	}
-	if err == io.EOF {
-		return nil
-	}
-	return err
 }
 
 // readError is a failure of the connection, not of the document.

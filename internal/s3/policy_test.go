@@ -1,0 +1,144 @@
+package s3
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+)
+
+// policy runs CheckHeaders for a request with these header pairs.
+func policy(t *testing.T, method, uri string, header ...string) error {
+	t.Helper()
+	r := request(method, uri, "", header...)
+	op, err := Parse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op.CheckHeaders(r.Header)
+}
+
+const (
+	putK   = "PUT /photos/k"
+	getK   = "GET /photos/k"
+	headK  = "HEAD /photos/k"
+	delK   = "DELETE /photos/k"
+	create = "PUT /photos"
+	listB  = "GET /photos"
+)
+
+func TestHeaderPolicy(t *testing.T) {
+	targets := map[string][2]string{
+		putK: {"PUT", "/photos/k"}, getK: {"GET", "/photos/k"}, headK: {"HEAD", "/photos/k"},
+		delK: {"DELETE", "/photos/k"}, create: {"PUT", "/photos"}, listB: {"GET", "/photos?list-type=2"},
+	}
+	everywhere := []string{putK, getK, headK, delK, create, listB}
+	cases := []struct {
+		name, value string
+		taken       []string // by these; NotImplemented by the others
+	}{
+		{"x-amz-date", "20260101T000000Z", everywhere},
+		{"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD", everywhere},
+		{"x-amz-security-token", "t", everywhere},
+		{"x-amz-request-payer", "requester", everywhere},
+		{"x-amz-request-payer", "me", nil},
+		{"User-Agent", "x", everywhere},
+		{"amz-sdk-invocation-id", "x", everywhere},
+		{"X-Amzn-Trace-Id", "Root=1", everywhere},
+		{"X-Forwarded-For", "1.2.3.4", everywhere},
+		{"x-amz-acl", "private", []string{putK, create}},
+		{"x-amz-acl", "bucket-owner-full-control", []string{putK, create}},
+		{"x-amz-acl", "public-read", nil},
+		{"x-amz-acl", "", nil},
+		{"x-amz-grant-read", "id=1", nil},
+		{"x-amz-storage-class", "STANDARD", []string{putK}},
+		{"x-amz-storage-class", "GLACIER", nil},
+		{"x-amz-tagging", "a=b", nil},
+		{"x-amz-server-side-encryption", "AES256", nil},
+		{"x-amz-server-side-encryption-customer-algorithm", "AES256", nil},
+		{"x-amz-object-lock-mode", "GOVERNANCE", nil},
+		{"x-amz-bucket-object-lock-enabled", "false", []string{create}},
+		{"x-amz-bucket-object-lock-enabled", "true", nil},
+		{"x-amz-object-ownership", "BucketOwnerEnforced", []string{create}},
+		{"x-amz-object-ownership", "ObjectWriter", nil},
+		{"x-amz-expected-bucket-owner", "123", nil},
+		{"x-amz-website-redirect-location", "/x", []string{putK}},
+		{"x-amz-meta-a", "b", []string{putK}},
+		{"x-amz-sdk-checksum-algorithm", "CRC32", []string{putK}},
+		{"x-amz-checksum-crc32", "AAAAAA==", []string{putK}},
+		{"x-amz-checksum-md5", "AAAAAA==", nil},
+		{"x-amz-checksum-type", "COMPOSITE", nil},
+		{"x-amz-checksum-mode", "ENABLED", []string{getK, headK}},
+		{"x-amz-checksum-mode", "other", nil},
+		{"x-amz-te", "append-md5", []string{getK}},
+		{"x-amz-write-offset-bytes", "5", nil},
+		{"x-amz-mfa", "1 2", nil},
+		{"x-amz-bypass-governance-retention", "true", nil},
+		{"x-amz-bypass-governance-retention", "false", []string{delK}},
+		{"x-amz-if-match-size", "5", []string{delK}},
+		{"x-amz-optional-object-attributes", "RestoreStatus", nil},
+		{"x-amz-something-new", "1", nil},
+		{"If-Match", "e", []string{putK, delK, getK, headK, listB}},
+		{"If-None-Match", "*", []string{putK, getK, headK, listB}},
+		{"If-Modified-Since", "Thu, 01 Jan 2026 00:00:00 GMT", []string{getK, headK, listB}},
+		{"If-Unmodified-Since", "Thu, 01 Jan 2026 00:00:00 GMT", []string{getK, headK, listB}},
+		{"Content-Range", "bytes 0-4/9", []string{getK, headK, listB}},
+	}
+	for _, c := range cases {
+		for label, target := range targets {
+			err := policy(t, target[0], target[1], c.name, c.value)
+			if slices.Contains(c.taken, label) {
+				if err != nil {
+					t.Errorf("%s with %s: %s: %v", label, c.name, c.value, err)
+				}
+				continue
+			}
+			if codeOf(err) != NotImplemented || err.(*Error).Field("Header") == "" {
+				t.Errorf("%s with %s: %s: %v, want NotImplemented naming it", label, c.name, c.value, err)
+			}
+		}
+	}
+}
+
+// A copy source must not be overlooked wherever it stands.
+func TestCopySourceIsNeverIgnored(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD", "DELETE"} {
+		if err := policy(t, method, "/photos/k", "x-amz-copy-source", "/a/b"); codeOf(err) != NotImplemented {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	for _, name := range []string{"x-amz-copy-source", "X-Amz-Copy-Source", "x-amz-meta-a", "x-amz-acl"} {
+		if err := policy(t, "PUT", "/photos/k?"+name+"=private"); codeOf(err) != NotImplemented {
+			t.Errorf("query %s: %v", name, err)
+		}
+	}
+	signed := "/photos/k?X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Date=c&X-Amz-Expires=1&X-Amz-SignedHeaders=host&X-Amz-Signature=d"
+	if err := policy(t, "PUT", signed); err != nil {
+		t.Errorf("presigned: %v", err)
+	}
+}
+
+func TestRepeatedHeader(t *testing.T) {
+	err := policy(t, "PUT", "/photos/k", "x-amz-acl", "private", "x-amz-acl", "private")
+	if codeOf(err) != InvalidArgument {
+		t.Errorf("%v", err)
+	}
+	if err := policy(t, "PUT", "/photos/k", "x-amz-meta-a", "1", "x-amz-meta-a", "2"); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// With several faults the same one is named on every run.
+func TestPolicyIsStable(t *testing.T) {
+	for range 50 {
+		err := policy(t, "PUT", "/photos/k", "x-amz-tagging", "a", "x-amz-mfa", "b", "x-amz-grant-read", "c")
+		if got := err.(*Error).Field("Header"); got != "x-amz-grant-read" {
+			t.Fatal(got)
+		}
+	}
+}
+
+func TestWantsChecksums(t *testing.T) {
+	if WantsChecksums(http.Header{}) || !WantsChecksums(http.Header{"X-Amz-Checksum-Mode": {"enabled"}}) {
+		t.Error("wrong")
+	}
+}
