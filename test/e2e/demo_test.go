@@ -191,7 +191,9 @@ func TestOddKeys(t *testing.T) {
 	})
 	t.Run("curl", func(t *testing.T) {
 		curlWith(t, s, "odd-curl", slices.DeleteFunc(oddKeys(), func(k string) bool {
-			return strings.ContainsAny(k, "\x01") // XML has no place for it; the list is asked for plain
+			// XML has no place for the first, and the list is asked for plain;
+			// to a URL that ends with a slash curl adds the name of the file.
+			return strings.Contains(k, "\x01") || strings.HasSuffix(k, "/")
 		}))
 	})
 	d.Converge(t)

@@ -107,8 +107,8 @@ func (p Put) chunks(r *Request) []byte {
 	case DecodedLengthShort:
 		decoded--
 	}
-	r.Header = append(r.Header, Field{"Content-Encoding", "aws-chunked"},
-		Field{"x-amz-decoded-content-length", strconv.Itoa(decoded)})
+	r.encode("aws-chunked")
+	r.Header = append(r.Header, Field{"x-amz-decoded-content-length", strconv.Itoa(decoded)})
 	if p.Mode.Trailer() {
 		r.Header = append(r.Header, Field{"x-amz-trailer", trailerName})
 	}
@@ -117,6 +117,17 @@ func (p Put) chunks(r *Request) []byte {
 	length := len(p.encode(Seed{}))
 	r.Header = append(r.Header, Field{"Content-Length", strconv.Itoa(length)})
 	return p.encode(p.Keys.Sign(r, payload, p.Now))
+}
+
+// encode adds a content coding after those that the client has applied itself.
+func (r *Request) encode(coding string) {
+	for i, f := range r.Header {
+		if strings.EqualFold(f.Name, "Content-Encoding") {
+			r.Header[i].Value += "," + coding
+			return
+		}
+	}
+	r.Header = append(r.Header, Field{"Content-Encoding", coding})
 }
 
 func (p Put) encode(seed Seed) []byte {
