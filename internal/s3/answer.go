@@ -58,10 +58,10 @@ func WriteError(w http.ResponseWriter, r *http.Request, requestID string, err er
 	h := w.Header()
 	dropObjectHeaders(h, e.Code == NotModified)
 	SetRequestID(h, requestID)
-	switch e.Code {
-	case SlowDown, ServiceUnavailable:
+	if e.Code == SlowDown || e.Code == ServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
-	case MethodNotAllowed:
+	}
+	if e.Code == MethodNotAllowed {
 		h.Set("Allow", allow(kind(e.Field("ResourceType"))))
 	}
 	if e.Code == NotModified {
@@ -77,7 +77,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, requestID string, err er
 	body := errorDocument(e, resource(r), requestID)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Code.Status())
-	w.Write(body)
+	_, _ = w.Write(body) // a client that is gone cannot be told
 }
 
 // dropObjectHeaders removes what a handler has set for an object that it then
@@ -107,8 +107,9 @@ func allow(k kind) string {
 		return "GET, OPTIONS"
 	case kindBucket:
 		return "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+	default:
+		return "GET, HEAD, PUT, DELETE, OPTIONS"
 	}
-	return "GET, HEAD, PUT, DELETE, OPTIONS"
 }
 
 // resource is the path as it stood on the request line, still escaped.
@@ -138,5 +139,5 @@ func WriteXML(w http.ResponseWriter, document []byte) {
 	h.Set("Content-Type", contentTypeXML)
 	h.Set("Content-Length", strconv.Itoa(len(document)))
 	w.WriteHeader(http.StatusOK)
-	w.Write(document)
+	_, _ = w.Write(document) // a client that is gone cannot be told
 }

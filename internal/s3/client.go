@@ -173,7 +173,10 @@ func (x *xmlReader) errorFields(status int) *Error {
 		}
 		switch string(name) {
 		case "Code":
-			e.Code = commonCode(Code(strings.TrimSpace(text)))
+			e.Code = Code(strings.TrimSpace(text))
+			if common, ok := vendorCodes[e.Code]; ok {
+				e.Code = common
+			}
 		case "Message":
 			e.Message = text
 		default:
@@ -232,23 +235,16 @@ func statusCode(status int) Code {
 	return InternalError
 }
 
-// commonCode puts the codes that one vendor made up into the words of AWS.
-func commonCode(c Code) Code {
-	switch c {
-	case "XAmzContentChecksumMismatch":
-		return BadDigest
-	case "MissingContentMD5":
-		return InvalidRequest
-	case "ExcessData":
-		return IncompleteBody
-	case "XMinioInvalidObjectName", "XMinioInvalidResourceName":
-		return InvalidURI
-	case "XMinioStorageFull":
-		return InsufficientStorage
-	case "SlowDownRead", "SlowDownWrite":
-		return SlowDown
-	}
-	return c
+// vendorCodes puts the codes that one vendor made up into the words of AWS.
+var vendorCodes = map[Code]Code{
+	"XAmzContentChecksumMismatch": BadDigest,
+	"MissingContentMD5":           InvalidRequest,
+	"ExcessData":                  IncompleteBody,
+	"XMinioInvalidObjectName":     InvalidURI,
+	"XMinioInvalidResourceName":   InvalidURI,
+	"XMinioStorageFull":           InsufficientStorage,
+	"SlowDownRead":                SlowDown,
+	"SlowDownWrite":               SlowDown,
 }
 
 // relayed are the refusals that are about what the client named or sent.

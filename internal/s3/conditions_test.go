@@ -23,7 +23,7 @@ var (
 func verdict(err error) string {
 	s := string(codeOf(err))
 	if c := codeOf(err); c == PreconditionFailed {
-		s += " " + err.(*Error).Field("Condition")
+		s += " " + fieldOf(err, "Condition")
 	}
 	return s
 }

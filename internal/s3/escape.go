@@ -57,7 +57,7 @@ func DecodePath(s string) (string, error) { return unescape(s, false) }
 func DecodeQuery(s string) (string, error) { return unescape(s, true) }
 
 func unescape(s string, form bool) (string, error) {
-	if strings.IndexByte(s, '%') < 0 && !(form && strings.IndexByte(s, '+') >= 0) {
+	if strings.IndexByte(s, '%') < 0 && (!form || strings.IndexByte(s, '+') < 0) {
 		return s, nil
 	}
 	b := make([]byte, 0, len(s))

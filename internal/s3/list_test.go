@@ -49,7 +49,7 @@ func TestParseList(t *testing.T) {
 		"list-type=2&continuation-token=photos", "list-type=2&continuation-token=" + token,
 		"list-type=2&prefix=a/&continuation-token=" + token,
 	} {
-		if _, err := list(t, query); codeOf(err) != InvalidArgument || err.(*Error).Field("ArgumentName") == "" {
+		if _, err := list(t, query); codeOf(err) != InvalidArgument || fieldOf(err, "ArgumentName") == "" {
 			t.Errorf("%s: %v", query, err)
 		}
 	}

@@ -32,7 +32,7 @@ func validBucketName(name string) bool {
 func validLabel(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
 			return false
 		}
 	}

@@ -37,6 +37,15 @@ func codeOf(err error) Code {
 	return Code("not an *Error: " + err.Error())
 }
 
+// fieldOf returns an extra element of an *Error.
+func fieldOf(err error, name string) string {
+	var e *Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Field(name)
+}
+
 func TestOperations(t *testing.T) {
 	copied := []string{"x-amz-copy-source", "/b/k"}
 	long := strings.Repeat("k", MaxKeyBytes)

@@ -113,11 +113,7 @@ func (op *Operation) checkHeader(name string, values []string) error {
 }
 
 func (op *Operation) writes() bool {
-	switch op.Name {
-	case PutObject, DeleteObject, CreateBucket, DeleteBucket:
-		return true
-	}
-	return false
+	return slices.Contains([]OperationName{PutObject, DeleteObject, CreateBucket, DeleteBucket}, op.Name)
 }
 
 func headerNotImplemented(name string) *Error {

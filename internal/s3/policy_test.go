@@ -92,7 +92,7 @@ func TestHeaderPolicy(t *testing.T) {
 				}
 				continue
 			}
-			if codeOf(err) != NotImplemented || err.(*Error).Field("Header") == "" {
+			if codeOf(err) != NotImplemented || fieldOf(err, "Header") == "" {
 				t.Errorf("%s with %s: %s: %v, want NotImplemented naming it", label, c.name, c.value, err)
 			}
 		}
@@ -131,7 +131,7 @@ func TestRepeatedHeader(t *testing.T) {
 func TestPolicyIsStable(t *testing.T) {
 	for range 50 {
 		err := policy(t, "PUT", "/photos/k", "x-amz-tagging", "a", "x-amz-mfa", "b", "x-amz-grant-read", "c")
-		if got := err.(*Error).Field("Header"); got != "x-amz-grant-read" {
+		if got := fieldOf(err, "Header"); got != "x-amz-grant-read" {
 			t.Fatal(got)
 		}
 	}

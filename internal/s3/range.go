@@ -61,7 +61,10 @@ func splitRange(header string) (first, last int64, ok bool) {
 			return 0, 0, false
 		}
 	}
-	return first, last, !(from == "" && to == "") && (from == "" || first <= last)
+	if from == "" {
+		return first, last, to != ""
+	}
+	return first, last, first <= last
 }
 
 // decimal reads digits alone. A number too large for an object is the largest

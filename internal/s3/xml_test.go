@@ -24,7 +24,7 @@ func outline(doc string) (string, error) {
 		kind, value, err := x.token()
 		if err != nil {
 			flush()
-			if err == io.EOF && len(x.open) == 0 {
+			if errors.Is(err, io.EOF) && len(x.open) == 0 {
 				err = nil
 			}
 			return strings.Join(out, " "), err
@@ -183,7 +183,7 @@ func stdOutline(doc string) (string, error) {
 		tok, err := d.Token()
 		if err != nil {
 			flush()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return strings.Join(out, " "), err

@@ -133,7 +133,7 @@ func (x *xmlReader) skip() error {
 // inside is token where the document may not end.
 func (x *xmlReader) inside() (xmlKind, []byte, error) {
 	kind, value, err := x.token()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return kind, value, err
@@ -144,7 +144,7 @@ func (x *xmlReader) end() error {
 	for {
 		kind, value, err := x.token()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

@@ -181,7 +181,8 @@ func (x *xmlReader) name() []byte {
 	for x.pos < len(x.b) {
 		c := x.b[x.pos]
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c == ':' || c >= 0x80
-		if !letter && (x.pos == start || !('0' <= c && c <= '9' || c == '-' || c == '.')) {
+		inner := '0' <= c && c <= '9' || c == '-' || c == '.'
+		if !letter && (x.pos == start || !inner) {
 			break
 		}
 		x.pos++
