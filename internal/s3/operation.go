@@ -70,6 +70,21 @@ func (op *Operation) NotImplemented() *Error {
 // What Parse returns says nothing about who may do it. An operation that is
 // not Implemented parses all the same, so that permission can be asked first.
 func Parse(r *http.Request, domains []string) (*Operation, error) {
+	return parse(r, domains, func(key string) error {
+		if reserved(key) {
+			return Errorf(AccessDenied, "Keys that begin with %q belong to s3mirror.", object.ReservedPrefix)
+		}
+		return nil
+	})
+}
+
+// ParseBackend is Parse for a server that stands behind the gateway, as the
+// in-memory one does: the reserved keys are keys like any other there.
+func ParseBackend(r *http.Request, domains []string) (*Operation, error) {
+	return parse(r, domains, func(string) error { return nil })
+}
+
+func parse(r *http.Request, domains []string, permit func(key string) error) (*Operation, error) {
 	rawPath, rawQuery, err := splitURI(r)
 	if err != nil {
 		return nil, err
@@ -84,6 +99,9 @@ func Parse(r *http.Request, domains []string) (*Operation, error) {
 	}
 	op := &Operation{Query: query}
 	if err := op.address(r.Host, addressed, domains); err != nil {
+		return nil, err
+	}
+	if err := permit(op.Key); err != nil {
 		return nil, err
 	}
 	if err := op.route(r); err != nil {
@@ -156,8 +174,6 @@ func checkKey(key string) error {
 		return keyTooLong(len(key))
 	case !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
 		return Err(InvalidURI)
-	case reserved(key):
-		return Errorf(AccessDenied, "Keys that begin with %q belong to s3mirror.", object.ReservedPrefix)
 	}
 	return nil
 }

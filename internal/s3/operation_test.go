@@ -134,6 +134,9 @@ func TestOperations(t *testing.T) {
 		{method: "GET", uri: "/photos/.s3mirror/identity"},
 		{method: "PUT", uri: "/photos/%2es3mirror%2fidentity"},
 		{method: "DELETE", uri: "/photos/.s3mirror/"},
+		{method: "POST", uri: "/photos/.s3mirror/x"},
+		{method: "PATCH", uri: "/photos/.s3mirror/x"},
+		{method: "OPTIONS", uri: "/photos/.s3mirror/x"},
 		{method: "HEAD", uri: "/.s3mirror/x", host: "photos.s3.example.org"},
 		{method: "PUT", uri: "/photos/.s3mirror/x?acl"},
 		{method: "PUT", uri: "/photos/.s3mirror"},
@@ -300,6 +303,16 @@ func TestObjectKey(t *testing.T) {
 	op, err := Parse(request("GET", "/photos/a%20b", ""), nil)
 	if err != nil || op.ObjectKey() != (object.Key{Bucket: "photos", Name: "a b"}) {
 		t.Errorf("%+v, %v", op, err)
+	}
+}
+
+func TestParseBackendTakesReservedKeys(t *testing.T) {
+	r := request("PUT", "/photos/.s3mirror/identity", "")
+	if op, err := ParseBackend(r, nil); err != nil || op.Key != ".s3mirror/identity" || op.Name != PutObject {
+		t.Errorf("%+v, %v", op, err)
+	}
+	if _, err := ParseBackend(request("PUT", "/photos/%ff", ""), nil); codeOf(err) != InvalidURI {
+		t.Errorf("%v", err)
 	}
 }
 
