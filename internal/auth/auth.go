@@ -1,0 +1,56 @@
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/s3mirror/s3mirror/internal/sigv4"
+)
+
+// RootLogin is the login of the built-in user, who may do everything.
+const RootLogin = "root"
+
+// Identity is who sent a request.
+type Identity struct {
+	Login       string
+	AccessKeyID string // the key that signed; empty when a password proved the identity
+	Root        bool   // the built-in user
+}
+
+// ErrNoKey says that nobody has the access key.
+var ErrNoKey = errors.New("access key does not exist")
+
+// Keys finds who has an access key. It is safe for concurrent use.
+type Keys interface {
+	// Secret returns the secret of an access key and whose it is. ErrNoKey when
+	// there is no such key, or its owner may not use it any more; any other
+	// error means that the answer is not known now.
+	Secret(ctx context.Context, accessKeyID string) (sigv4.Secret, Identity, error)
+}
+
+// Root knows the one access key of the built-in user. An empty key or secret
+// is nobody's: it does not mean that anyone may come in.
+func Root(accessKeyID string, secret sigv4.Secret) Keys {
+	return &rootKey{accessKeyID, secret}
+}
+
+// rootKey is used by pointer, so that it shows no secret inside of a struct
+// that is printed.
+type rootKey struct {
+	accessKeyID string
+	secret      sigv4.Secret
+}
+
+// Format shows whose key it is, whatever the verb.
+func (k *rootKey) Format(f fmt.State, _ rune) { io.WriteString(f, "key of "+RootLogin) }
+
+func (k *rootKey) Secret(_ context.Context, accessKeyID string) (sigv4.Secret, Identity, error) {
+	same := subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(k.accessKeyID)) == 1
+	if !same || k.accessKeyID == "" || k.secret == "" {
+		return "", Identity{}, ErrNoKey
+	}
+	return k.secret, Identity{Login: RootLogin, AccessKeyID: accessKeyID, Root: true}, nil
+}

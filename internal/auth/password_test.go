@@ -1,0 +1,158 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/alexedwards/argon2id"
+
+	"github.com/s3mirror/s3mirror/internal/auth"
+)
+
+func mustHash(t testing.TB, password string) string {
+	t.Helper()
+	hash, err := auth.NewPasswords(1).Hash(t.Context(), password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+func TestPasswords(t *testing.T) {
+	p := auth.NewPasswords(2)
+	hash := mustHash(t, "correct horse")
+	if !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(hash, "horse") {
+		t.Errorf("hash %s", hash)
+	}
+	if other := mustHash(t, "correct horse"); other == hash {
+		t.Error("two hashes without a salt of their own")
+	}
+	for password, want := range map[string]bool{"correct horse": true, "correct horse ": false, "": false, "Correct horse": false} {
+		if got, err := p.Check(t.Context(), password, hash); got != want || err != nil {
+			t.Errorf("%q: %v, %v", password, got, err)
+		}
+	}
+}
+
+func TestPasswordHashesThatAreNone(t *testing.T) {
+	p := auth.NewPasswords(1)
+	const rest = "$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b+dWRWJTmaaJObG5Jv0xwdqVAo"
+	for _, hash := range []string{
+		"", "plain", "$2a$10$abcdefghijklmnopqrstuv", "$argon2i$v=19$m=65536,t=3,p=2" + rest,
+		"$argon2id$v=19$m=65536,t=0,p=2" + rest, "$argon2id$v=19$m=65536,t=1,p=0" + rest,
+		"$argon2id$v=19$m=4294967295,t=1,p=1" + rest, "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$",
+	} {
+		if ok, err := p.Check(t.Context(), "x", hash); ok || err == nil {
+			t.Errorf("%q: %v, %v", hash, ok, err)
+		}
+		if _, err := auth.NewBasic(p, "root", hash); err == nil {
+			t.Errorf("%q makes a Basic", hash)
+		}
+	}
+	if _, err := p.Check(t.Context(), "x", "$argon2id$v=19$m=8,t=0,p=1"+rest); !errors.Is(err, argon2id.ErrInvalidHash) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPasswordsWaitTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := auth.NewPasswords(0) // never a free slot
+		hash := "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b+dWRWJTmaaJObG5Jv0xwdqVAo"
+		ctx, cancel := context.WithCancelCause(context.Background())
+		done := make(chan error, 2)
+		go func() { _, err := p.Hash(ctx, "x"); done <- err }()
+		go func() { _, err := p.Check(ctx, "x", hash); done <- err }()
+		synctest.Wait()
+		if len(done) != 0 {
+			t.Error("did not wait")
+		}
+		gone := errors.New("client is gone")
+		cancel(gone)
+		for range 2 {
+			if err := <-done; !errors.Is(err, gone) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+func basicRequest(t testing.TB, login, password string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(login, password)
+	return r
+}
+
+func TestCheckBasic(t *testing.T) {
+	b, err := auth.NewBasic(auth.NewPasswords(2), auth.RootLogin, mustHash(t, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := basicRequest(t, "", "")
+	none.Header.Del("Authorization")
+	bearer := basicRequest(t, "", "")
+	bearer.Header.Set("Authorization", "Bearer secret")
+	for round := range 2 { // the second time the password has been right before
+		for _, tc := range []struct {
+			name string
+			r    *http.Request
+			want bool
+		}{
+			{"no credentials", none, false},
+			{"bearer", bearer, false},
+			{"wrong password", basicRequest(t, "root", "Secret"), false},
+			{"empty password", basicRequest(t, "root", ""), false},
+			{"unknown login", basicRequest(t, "ann", "secret"), false},
+			{"login in capitals", basicRequest(t, "Root", "secret"), false},
+			{"right", basicRequest(t, "root", "secret"), true},
+		} {
+			login, ok := b.CheckBasic(tc.r)
+			if ok != tc.want || ok != (login == "root") {
+				t.Errorf("round %d, %s: %q, %v", round, tc.name, login, ok)
+			}
+		}
+	}
+}
+
+// TestPollingIsCheap: a password that has been right needs no slot again; a
+// wrong one still does, whoever it is for.
+func TestPollingIsCheap(t *testing.T) {
+	passwords := auth.NewPasswords(1)
+	b, err := auth.NewBasic(passwords, "root", mustHash(t, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := b.CheckBasic(basicRequest(t, "root", "secret")); !ok {
+		t.Fatal("refused")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	occupied, err := auth.NewBasic(auth.NewPasswords(0), "root", mustHash(t, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := occupied.CheckBasic(basicRequest(t, "root", "secret").WithContext(ended)); ok {
+		t.Error("let in without a check")
+	}
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			// The request has ended, so whatever needs a slot may be refused.
+			if _, ok := b.CheckBasic(basicRequest(t, "root", "secret").WithContext(ended)); !ok {
+				t.Error("a known password was refused")
+			}
+			if _, ok := b.CheckBasic(basicRequest(t, "ann", "secret").WithContext(ended)); ok {
+				t.Error("an unknown login was let in")
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,91 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
+	"github.com/s3mirror/s3mirror/internal/sigv4"
+)
+
+// noSecret stands in for the secret of an unknown access key, so that it takes
+// as long to refuse as a wrong signature of a known one.
+const noSecret sigv4.Secret = "an access key that does not exist"
+
+// Verifier proves who sent a request. It is safe for concurrent use.
+type Verifier struct {
+	keys Keys
+	now  func() time.Time
+}
+
+// NewVerifier returns a Verifier that looks keys up in keys and takes the time
+// from now.
+func NewVerifier(keys Keys, now func() time.Time) *Verifier {
+	return &Verifier{keys: keys, now: now}
+}
+
+// Verify proves the signature of a received request. It reads neither the body
+// nor anything of the URL but the raw request target, so it comes before
+// routing. Errors are *s3.Error:
+//
+//	AccessDenied                  no credentials; unsigned x-amz-* headers; no date
+//	InvalidAccessKeyId            nobody has the key
+//	SignatureDoesNotMatch         with what the client needs to find out why
+//	RequestTimeTooSkewed          more than 15 minutes off
+//	AuthorizationHeaderMalformed, InvalidArgument, InvalidRequest, InvalidURI
+//	InvalidToken                  a session token, which nobody here issues
+//	NotImplemented                presigned URLs, SigV4A
+//	InternalError                 the keys cannot be read now
+func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
+	q, err := sigv4.Parse(r, v.now())
+	if err != nil {
+		return nil, asS3(err)
+	}
+	secret, who, err := v.keys.Secret(r.Context(), q.AccessKeyID)
+	switch {
+	case errors.Is(err, ErrNoKey):
+		_ = q.Verify(noSecret) // the same work; the verdict does not matter
+		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", q.AccessKeyID)
+	case err != nil:
+		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
+	}
+	if err := q.Verify(secret); err != nil {
+		return nil, asS3(err)
+	}
+	if q.SessionToken != "" {
+		return nil, s3.Err(s3.InvalidToken)
+	}
+	return &Verified{Identity: who, Mode: q.Mode, request: q, secret: secret}, nil
+}
+
+// Verified is a request whose sender is proved. Its body is not yet: read it
+// through Body or Document.
+type Verified struct {
+	Identity
+	Mode sigv4.Mode // how the body is framed
+
+	request *sigv4.Request
+	secret  sigv4.Secret // chunk signatures need it
+}
+
+// Format shows the identity only, whatever the verb.
+func (v *Verified) Format(f fmt.State, _ rune) { io.WriteString(f, "request of "+v.Login) }
+
+// asS3 is a refusal of sigv4 as the error of the S3 API; anything else is an
+// error of ours.
+func asS3(err error) *s3.Error {
+	var refusal *sigv4.Error
+	if !errors.As(err, &refusal) {
+		return s3.Err(s3.InternalError).Because(err)
+	}
+	out := &s3.Error{Code: s3.Code(refusal.Code), Message: refusal.Message, Err: refusal.Err}
+	for _, name := range slices.Sorted(maps.Keys(refusal.Fields)) {
+		out = out.With(name, refusal.Fields[name])
+	}
+	return out
+}
