@@ -1,0 +1,424 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// machine is any of commit's.
+type machine interface {
+	Step(commit.Now, commit.Event) []commit.Effect
+	Over() bool
+}
+
+// gateway is one simulated node: a clock with an offset, the machines that it
+// drives, and the healer. It interprets effects and decides nothing.
+type gateway struct {
+	w       *world
+	name    string
+	life    int // incarnation; a crash begins the next
+	alive   bool
+	skew    time.Duration // of the wall clock
+	stalled time.Duration // until then nothing runs here (SIGSTOP)
+	cfg     commit.Config
+	memory  map[object.Key]*commit.Memory
+	repairs map[object.Key]*repairRun
+	due     map[object.Key]time.Duration
+	open    map[*proc]bool
+}
+
+type repairRun struct{ waiters []func() }
+
+// proc is one machine on one gateway's incarnation.
+type proc struct {
+	g       *gateway
+	life    int
+	key     object.Key
+	m       machine
+	timers  map[commit.Timer]uint64
+	other   func(commit.Effect)      // effects that depend on what the machine is
+	started map[string]time.Duration // uploads, by replica
+	op      commit.Op
+	over    func()
+}
+
+func (g *gateway) now() commit.Now {
+	return commit.Now{Wall: epoch0.Add(g.w.now + g.skew), Boot: g.w.now + time.Hour}
+}
+
+func (g *gateway) dead(life int) bool { return !g.alive || g.life != life }
+
+// run delivers something to the gateway: after a stall, or never after a crash.
+func (g *gateway) run(life int, do func()) {
+	if g.dead(life) {
+		return
+	}
+	if g.stalled > g.w.now {
+		g.w.after(g.stalled-g.w.now, func() { g.run(life, do) })
+		return
+	}
+	do()
+}
+
+func (g *gateway) spawn(key object.Key, m machine, other func(*proc, commit.Effect)) *proc {
+	p := &proc{g: g, life: g.life, key: key, m: m, timers: map[commit.Timer]uint64{}, started: map[string]time.Duration{}}
+	p.other = func(e commit.Effect) { other(p, e) }
+	g.open[p] = true
+	return p
+}
+
+// deliver feeds one event and carries out the effects. A nemesis may stop the
+// node between the decision and the deed.
+func (p *proc) deliver(ev commit.Event) {
+	p.g.run(p.life, func() {
+		if p.m.Over() {
+			return
+		}
+		w := p.g.w
+		effects := p.m.Step(p.g.now(), ev)
+		p.carryOut(effects)
+		if p.m.Over() {
+			delete(p.g.open, p)
+			if p.over != nil {
+				p.over()
+			}
+		}
+		w.truth.touch(p.key)
+	})
+}
+
+func (p *proc) carryOut(effects []commit.Effect) {
+	w := p.g.w
+	for i, e := range effects {
+		if _, release := e.(commit.Release); release || w.chance(0.02) {
+			if w.chance(w.faults.StallAtDeed) {
+				w.count("stall between decision and deed")
+				p.g.stall(w.between(time.Second, p.g.cfg.Times.Settle/2))
+				rest := effects[i:]
+				p.g.run(p.life, func() { p.carryOutNow(rest) })
+				return
+			}
+			if w.chance(w.faults.CrashAtDeed) {
+				w.count("crash between decision and deed")
+				p.g.crash(w.between(time.Second, 20*time.Second))
+				return
+			}
+		}
+		p.effect(e)
+	}
+}
+
+func (p *proc) carryOutNow(effects []commit.Effect) {
+	for _, e := range effects {
+		p.effect(e)
+	}
+}
+
+func (p *proc) effect(e commit.Effect) {
+	w := p.g.w
+	switch e := e.(type) {
+	case commit.ReadRow:
+		w.log.read(p.key, func(r commit.RowRead) { p.deliver(r) })
+	case commit.Swap:
+		w.log.swap(p.key, e.Old, e.Row, func(s commit.Swapped) { p.deliver(s) })
+	case commit.Head:
+		p.ask(e.Replica)
+	case commit.Get:
+		p.ask(e.Replica)
+	case commit.Sleep:
+		p.timers[e.Timer]++
+		gen := p.timers[e.Timer]
+		w.after(e.For, func() {
+			if p.timers[e.Timer] == gen {
+				p.deliver(commit.Fired{Timer: e.Timer})
+			}
+		})
+	case commit.Alarm:
+		w.count("alarm")
+	case commit.Drop:
+	default:
+		p.other(e)
+	}
+}
+
+func (p *proc) ask(replica string) {
+	w := p.g.w
+	w.server(replica).head(p.key, func(seen object.Seen, ok bool) {
+		p.deliver(commit.Showed{Replica: replica, Seen: seen, Failed: !ok})
+	})
+}
+
+func (w *world) server(name string) *server {
+	for _, s := range w.servers {
+		if s.name == name {
+			return s
+		}
+	}
+	panic("no server " + name)
+}
+
+// up are the replicas whose breaker would be closed. The breaker is slow: it
+// sees a server as dead only with some probability.
+func (g *gateway) up() object.Replicas {
+	return g.cfg.Replicas.Filter(func(n string) bool {
+		s := g.w.server(n)
+		return !(s.isDown() || s.isHung()) || g.w.rng.Float64() < 0.3
+	})
+}
+
+// ---- writes
+
+// write runs one mutation; done gets the client's answer at most once.
+func (g *gateway) write(key object.Key, op commit.Op, size int64, done func(commit.Result)) {
+	body := func(p *proc) { g.clientBody(p, size) }
+	g.runWrite(key, op, size, body, done)
+}
+
+func (g *gateway) runWrite(key object.Key, op commit.Op, size int64, body func(*proc), done func(commit.Result)) *proc {
+	p := g.spawn(key, commit.NewWrite(g.cfg, op), func(p *proc, e commit.Effect) { g.writeEffect(p, e, body, done) })
+	p.op = op
+	p.deliver(commit.Begin{Up: g.up()})
+	return p
+}
+
+func (g *gateway) writeEffect(p *proc, e commit.Effect, body func(*proc), done func(commit.Result)) {
+	w := g.w
+	switch e := e.(type) {
+	case commit.Accept:
+		body(p)
+	case commit.Open:
+		p.upload(e.Replica)
+	case commit.Leave:
+	case commit.Release:
+		p.release(e)
+	case commit.Resolve:
+		g.repair(p.key, e.Expired, func() { p.deliver(commit.Repaired{}) })
+	case commit.Done:
+		done(e.Result)
+	default:
+		w.fail("write returned an unknown effect %T", e)
+	}
+}
+
+// clientBody reads the body: it takes a while, and clients hang up.
+func (g *gateway) clientBody(p *proc, size int64) {
+	w := g.w
+	d := w.delay(5 * time.Millisecond)
+	if p.op.Stream {
+		d = w.delay(300 * time.Millisecond)
+		if w.chance(w.faults.SlowBody) {
+			w.count("slow body")
+			d = w.between(5*time.Second, 50*time.Second)
+		}
+	}
+	if w.chance(w.faults.HangUp) {
+		w.count("client hung up")
+		w.after(d/2, func() { p.deliver(commit.Broken{}) })
+		return
+	}
+	w.after(d, func() { p.deliver(commit.Verified{Info: object.Info{Size: size, ETag: p.op.Info.ETag}}) })
+}
+
+// upload is a held upload of a stream; it may end before the release.
+func (p *proc) upload(replica string) {
+	w := p.g.w
+	s := w.server(replica)
+	p.started[replica] = w.now
+	if s.isDown() || w.chance(w.faults.UploadLost) {
+		w.count("upload ended before the release")
+		w.after(w.delay(s.median), func() {
+			p.deliver(commit.Lost{Replica: replica, Answer: commit.Answer{Class: commit.No}})
+		})
+		return
+	}
+	if s.isHung() {
+		w.count("upload stalled")
+		w.after(p.g.cfg.Times.Grace, func() { p.deliver(commit.Stalled{Replica: replica, For: p.g.cfg.Times.Grace}) })
+	}
+}
+
+// release sends the request. Late landing is bounded by A3, and more tightly
+// when the node itself was late.
+func (p *proc) release(e commit.Release) {
+	w := p.g.w
+	s := w.server(e.Replica)
+	put := object.Seen{Info: object.Info{Kind: object.Tombstone}}
+	started := w.now
+	if !p.tombstone() {
+		put.Info = p.op.Info
+		put.Kind, put.ID = object.Present, p.version()
+		put.ETag = etagOf(p.version())
+		put.Flag, put.Uploaded = object.FlagSmall, p.g.now().Wall
+		if p.op.Type == oplog.OpHeal && p.op.Info.ID.IsZero() {
+			put.ID, put.ETag, put.Flag = object.ID{}, p.op.Info.ETag, object.FlagNone
+		}
+		if p.op.Stream {
+			started = p.started[e.Replica]
+			if put.Flag != object.FlagNone {
+				put.Flag = object.FlagStream
+			}
+		} else {
+			put.Ver = e.Ver
+		}
+	}
+	life := p.life
+	s.send(&request{
+		key: p.key, op: p.op.ID, put: put, ver: e.Ver, started: started, owner: p,
+		answer: func(a commit.Answer) {
+			p.g.run(life, func() { p.deliver(commit.Answered{Replica: e.Replica, Answer: a}) })
+		},
+	}, w.faults.LateMax)
+}
+
+func (p *proc) tombstone() bool {
+	return p.op.Type == oplog.OpDelete || p.op.Type == oplog.OpHeal && p.op.Info.Kind == object.Tombstone
+}
+
+func (p *proc) version() object.ID {
+	if p.op.Type == oplog.OpHeal {
+		return p.op.Info.ID
+	}
+	return p.op.ID
+}
+
+// etagOf is the ETag of a body that names its writer.
+func etagOf(id object.ID) string { return id.String() }
+
+// ---- reads
+
+// answerRead is what a client's GET or HEAD got: absent, an ETag, or nothing.
+type answerRead struct {
+	ok   bool
+	etag string
+}
+
+func (g *gateway) read(key object.Key, head bool, done func(answerRead)) {
+	var order []string
+	for _, n := range g.up() {
+		order = append(order, n)
+	}
+	g.w.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	p := g.spawn(key, commit.NewRead(g.cfg), func(p *proc, e commit.Effect) {
+		switch e := e.(type) {
+		case commit.Serve:
+			done(answerRead{ok: true, etag: e.Info.ETag})
+		case commit.Absent:
+			done(answerRead{ok: true})
+		case commit.Unavailable:
+			done(answerRead{})
+		default:
+			g.w.fail("read returned an unknown effect %T", e)
+		}
+	})
+	p.deliver(commit.Look{Order: order, HeadOnly: head})
+}
+
+// ---- repair
+
+// repair visits a key; visits of one key on one node are one at a time.
+func (g *gateway) repair(key object.Key, expired object.ID, done func()) {
+	if run := g.repairs[key]; run != nil {
+		run.waiters = append(run.waiters, done)
+		return
+	}
+	run := &repairRun{waiters: []func(){done}}
+	g.repairs[key] = run
+	mem := g.memory[key]
+	if mem == nil {
+		mem = &commit.Memory{}
+		g.memory[key] = mem
+	}
+	p := g.spawn(key, commit.NewRepair(g.cfg), func(p *proc, e commit.Effect) {
+		switch e := e.(type) {
+		case commit.Copy:
+			g.copy(p, e)
+		case commit.Examined:
+			g.due[key] = g.w.now + e.Report.Next
+			delete(g.repairs, key)
+			for _, f := range run.waiters {
+				f()
+			}
+		default:
+			g.w.fail("repair returned an unknown effect %T", e)
+		}
+	})
+	p.deliver(commit.Examine{Memory: mem, Expired: expired})
+}
+
+// copy is a heal: a write whose client is a current replica.
+func (g *gateway) copy(parent *proc, e commit.Copy) {
+	op := commit.Op{ID: g.w.id(), Type: oplog.OpHeal, Info: e.Info, Target: e.Target, Stream: e.Info.Kind == object.Present && g.w.rng.IntN(2) == 0}
+	finished := false
+	end := func(ok bool) {
+		if !finished {
+			finished = true
+			parent.deliver(commit.Copied{Target: e.Target, OK: ok})
+		}
+	}
+	var p *proc
+	p = g.runWrite(parent.key, op, e.Info.Size, func(p *proc) { g.healBody(p, e) }, func(r commit.Result) { end(r.Kind == commit.Acked) })
+	p.over = func() { end(false) }
+}
+
+// healBody reads the version from a replica that shows it.
+func (g *gateway) healBody(p *proc, e commit.Copy) {
+	if e.Info.Kind == object.Tombstone {
+		p.deliver(commit.Verified{Info: e.Info})
+		return
+	}
+	source := e.Sources[g.w.rng.IntN(len(e.Sources))]
+	g.w.server(source).head(p.key, func(seen object.Seen, ok bool) {
+		if !ok || !seen.Shows(e.Info) {
+			p.deliver(commit.Broken{})
+			return
+		}
+		p.deliver(commit.Verified{Info: e.Info})
+	})
+}
+
+// healLoop visits every key with a row, again and again.
+func (g *gateway) healLoop(life int) {
+	w := g.w
+	w.after(w.between(300*time.Millisecond, 700*time.Millisecond), func() {
+		if g.dead(life) {
+			return
+		}
+		g.run(life, func() {
+			for _, key := range w.keys {
+				if w.log.rows[key] != nil && g.due[key] <= w.now {
+					g.repair(key, object.ID{}, func() {})
+				}
+			}
+		})
+		g.healLoop(life)
+	})
+}
+
+// ---- what may happen to a node
+
+func (g *gateway) start() {
+	g.life++
+	g.alive = true
+	g.cfg.Node = g.name + "#" + string(rune('a'+g.life%26))
+	g.memory, g.repairs = map[object.Key]*commit.Memory{}, map[object.Key]*repairRun{}
+	g.due, g.open = map[object.Key]time.Duration{}, map[*proc]bool{}
+	g.healLoop(g.life)
+}
+
+func (g *gateway) crash(restart time.Duration) {
+	if !g.alive {
+		return
+	}
+	g.w.logf("%s crashes", g.name)
+	g.alive = false
+	g.w.hist.crashed(g)
+	g.w.after(restart, func() { g.w.logf("%s starts", g.name); g.start() })
+}
+
+func (g *gateway) stall(d time.Duration) {
+	g.w.logf("%s stalls for %v", g.name, d)
+	g.stalled = max(g.stalled, g.w.now+d)
+}

@@ -1,0 +1,267 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+)
+
+// Personality is how a backend behaves beyond the plain case.
+type Personality uint8
+
+const (
+	CompletionOrdered Personality = iota // the write that completes last stands
+	StartOrdered                         // the write that started last stands; the loser gets 200 all the same
+	Truncating                           // sometimes stores half and answers 200
+	// The following break an assumption; they run apart, without invariants.
+	Forgetful     // a restart loses what was acknowledged a moment ago (no fsync)
+	Stale         // reads may show an older state (breaks A6)
+	RetryingProxy // applies a request a second time, later (breaks A5)
+	Wiped         // comes back empty
+)
+
+func (p Personality) String() string {
+	return [...]string{"completion-ordered", "start-ordered", "truncating", "forgetful", "stale", "retrying-proxy", "wiped"}[p]
+}
+
+// stored is what stands under a key: the object or the memory of its deletion.
+type stored struct {
+	seen    object.Seen
+	started time.Duration // of the request that wrote it, for start order
+	done    time.Duration
+}
+
+// server is one simulated backend.
+type server struct {
+	w           *world
+	name        string
+	personality Personality
+	median      time.Duration
+	objs        map[object.Key]stored
+	before      map[object.Key]stored // the state before the last change, for Forgetful and Stale
+	down        time.Duration         // until then: connection refused
+	hung        time.Duration         // until then: takes requests, answers nothing
+	backlog     []func()              // what waits for the hang to end
+	outstanding []*request            // released, not applied, not dead
+}
+
+// request is one released mutation on its way to one backend.
+type request struct {
+	key     object.Key
+	op      object.ID
+	put     object.Seen // Kind says PUT or DELETE
+	ver     object.Version
+	started time.Duration
+	owner   *proc
+	answer  func(commit.Answer)
+}
+
+func (s *server) at(key object.Key) object.Seen { return s.objs[key].seen }
+
+func (s *server) isDown() bool { return s.down > s.w.now }
+func (s *server) isHung() bool { return s.hung > s.w.now }
+
+// whenUp runs do when the server is not hung.
+func (s *server) whenUp(do func()) {
+	if s.isHung() {
+		s.backlog = append(s.backlog, do)
+		return
+	}
+	do()
+}
+
+// hang stops answers for a while; what was queued meanwhile lands afterwards.
+func (s *server) hang(d time.Duration) {
+	s.hung = max(s.hung, s.w.now+d)
+	until := s.hung
+	s.w.after(d, func() {
+		if s.hung > until {
+			return
+		}
+		work := s.backlog
+		s.backlog = nil
+		for _, do := range work {
+			s.w.after(s.w.between(0, 2*time.Second), func() { s.whenUp(do) })
+		}
+	})
+}
+
+// crash refuses connections for a while; requests under way are applied or not.
+func (s *server) crash(d time.Duration) {
+	s.down = max(s.down, s.w.now+d)
+	switch s.personality {
+	case Forgetful:
+		for _, key := range s.w.keys {
+			if o, ok := s.before[key]; ok && s.w.now-s.objs[key].done < 5*time.Second {
+				s.objs[key] = o
+				s.w.count("backend forgot")
+				s.w.truth.touch(key)
+			}
+		}
+	case Wiped:
+		clear(s.objs)
+		s.w.count("backend wiped")
+	}
+}
+
+// head answers a HEAD or GET, or fails after the time-out.
+func (s *server) head(key object.Key, done func(object.Seen, bool)) {
+	w := s.w
+	over := false
+	finish := func(seen object.Seen, ok bool) {
+		if !over {
+			over = true
+			done(seen, ok)
+		}
+	}
+	w.after(rpcTimeout, func() { finish(object.Seen{}, false) })
+	w.after(w.delay(s.median/2), func() {
+		if s.isDown() || w.chance(w.faults.ReadLost) {
+			w.after(w.delay(s.median/2), func() { finish(object.Seen{}, false) })
+			return
+		}
+		s.whenUp(func() {
+			seen := s.at(key)
+			if s.personality == Stale && w.chance(0.2) {
+				seen = s.before[key].seen
+				w.count("stale read")
+			}
+			w.after(w.delay(s.median/2), func() { finish(seen, true) })
+		})
+	})
+}
+
+const rpcTimeout = 2 * time.Second
+
+// send carries a released request to the server under the schedule's faults.
+func (s *server) send(r *request, late time.Duration) {
+	w, f := s.w, s.w.faults
+	s.outstanding = append(s.outstanding, r)
+	reply := func(a commit.Answer) {
+		if w.chance(f.ReplyLost) {
+			w.count("answer lost")
+			if w.chance(0.5) {
+				w.after(w.delay(s.median), func() { r.answer(commit.Answer{Class: commit.Ambiguous}) })
+			}
+			return
+		}
+		w.after(w.delay(s.median/2), func() { r.answer(a) })
+	}
+	w.after(w.delay(s.median/2), func() {
+		switch {
+		case s.isDown():
+			w.count("connection refused")
+			s.dead(r)
+			reply(commit.Answer{Class: commit.No})
+		case w.chance(f.RequestLost):
+			w.count("request lost")
+			s.dead(r)
+			if w.chance(0.5) {
+				reply(commit.Answer{Class: commit.Ambiguous})
+			}
+		case w.chance(f.Refuse):
+			w.count("request refused")
+			s.dead(r)
+			reply(commit.Answer{Class: commit.No, Code: "InvalidRequest"})
+		case w.chance(f.Broken5xx):
+			w.count("5xx")
+			if w.chance(0.5) {
+				s.whenUp(func() { s.apply(r) })
+			} else if w.chance(0.5) {
+				s.later(r, late)
+			} else {
+				s.dead(r)
+			}
+			reply(commit.Answer{Class: commit.Ambiguous})
+		case w.chance(f.Late):
+			w.count("late apply")
+			s.later(r, late)
+			if w.chance(0.3) {
+				reply(commit.Answer{Class: commit.Ambiguous})
+			}
+		default:
+			w.after(w.delay(s.median/4), func() {
+				s.whenUp(func() {
+					if s.isDown() { // it died with the request in hand
+						w.count("died in hand")
+						if w.chance(0.5) {
+							s.apply(r)
+						} else {
+							s.dead(r)
+						}
+						reply(commit.Answer{Class: commit.Ambiguous})
+						return
+					}
+					reply(s.apply(r))
+				})
+			})
+		}
+	})
+}
+
+// later applies a request within A3; its answer, if any, comes then.
+func (s *server) later(r *request, late time.Duration) {
+	s.w.after(s.w.between(0, late), func() {
+		s.whenUp(func() {
+			a := s.apply(r)
+			if s.w.chance(0.5) {
+				s.w.after(s.w.delay(s.median), func() { r.answer(a) })
+			}
+		})
+	})
+}
+
+func (s *server) dead(r *request) {
+	for i, o := range s.outstanding {
+		if o == r {
+			s.outstanding = append(s.outstanding[:i], s.outstanding[i+1:]...)
+			break
+		}
+	}
+	s.w.truth.touch(r.key)
+}
+
+// apply is the moment a mutation takes effect.
+func (s *server) apply(r *request) commit.Answer {
+	w := s.w
+	s.dead(r)
+	old := s.objs[r.key]
+	put := r.put
+	etag := put.ETag
+	if s.personality == StartOrdered && r.started < old.started {
+		w.count("lost race, 200 all the same")
+		w.logf("%s keeps the newer start under %v", s.name, r.key)
+		return commit.Answer{Class: commit.Yes, ETag: etag}
+	}
+	if s.personality == Truncating && put.Flag == object.FlagSmall && w.chance(0.1) {
+		// Of small bodies the gateway knows the ETag beforehand. A stream's only
+		// guard is the framing that the server verifies; a server that lies about
+		// that is found by readers, who compare ETag and size (R21).
+		w.count("truncated")
+		put.Size /= 2
+		put.ETag = reversed(put.ETag)
+		etag = put.ETag
+	}
+	s.before[r.key] = old
+	s.objs[r.key] = stored{seen: put, started: r.started, done: w.now}
+	w.logf("%s applies %s %s ver %d", s.name, put.Kind, short(r.op), r.ver)
+	if s.personality == RetryingProxy && w.chance(0.2) {
+		again := *r
+		again.answer = func(commit.Answer) {}
+		w.count("proxy retried")
+		w.after(w.between(time.Second, 10*time.Second), func() { s.apply(&again) })
+	}
+	w.truth.touch(r.key)
+	return commit.Answer{Class: commit.Yes, ETag: etag}
+}
+
+func reversed(s string) string {
+	b := []byte(s)
+	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+		b[i], b[j] = b[j], b[i]
+	}
+	return string(b)
+}
+
+func short(id object.ID) string { return id.String()[:6] }

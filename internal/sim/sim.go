@@ -1,0 +1,370 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// Faults are probabilities per decision point, drawn per schedule.
+type Faults struct {
+	CASUnknown, CASLost, CASLate  float64
+	ReadLost                      float64
+	RequestLost, ReplyLost, Late  float64
+	Refuse, Broken5xx, UploadLost float64
+	SlowBody, HangUp              float64
+	StallAtDeed, CrashAtDeed      float64
+	Nemesis                       time.Duration // mean pause between crashes, stalls, hangs and outages; 0: none
+	LateMax                       time.Duration // A3: how late a request may land
+	One                           bool          // the nemesis hurts one component at a time
+}
+
+// Options of one schedule.
+type Options struct {
+	Seed  uint64
+	Only  *Personality // run every backend as this one, without invariants
+	Trace func(string)
+}
+
+// Report of one schedule.
+type Report struct {
+	Seed       uint64
+	Err        error
+	Operations int            // of clients
+	Counts     map[string]int // faults that struck, and outcomes
+	OneFault   bool           // at most one component was faulty at a time
+	Converged  bool
+	Virtual    time.Duration
+}
+
+// times are the tests' scale: T_settle 20 s, retention over twice the sum.
+var times = commit.Times{
+	Lease: 8 * time.Second, Margin: 4 * time.Second, Settle: 20 * time.Second, Gap: 2 * time.Second,
+	Retention: 60 * time.Second, Keep: 12 * time.Second, LockWait: 10 * time.Second,
+	Grace: 2 * time.Second, HelpWait: 50 * time.Millisecond,
+}
+
+// Run plays one schedule to its end.
+func Run(o Options) Report {
+	w := newWorld(o)
+	w.clients()
+	for w.now < activeFor && w.step(activeFor) {
+	}
+	w.quiesce(o)
+	return Report{
+		Seed: o.Seed, Err: w.err, Operations: len(w.hist.records), Counts: w.counts,
+		OneFault: w.faults.One, Converged: w.err == nil, Virtual: w.now,
+	}
+}
+
+const (
+	activeFor = 75 * time.Second
+	calmFor   = 6 * time.Minute
+)
+
+func newWorld(o Options) *world {
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace}
+	w.truth = &truth{
+		w: w, on: o.Only == nil, decided: map[object.Key]map[object.ID]object.Version{},
+		last: map[object.Key]object.Version{}, intents: map[object.ID]int{},
+	}
+	w.hist = &history{w: w, failed: map[string]bool{}, served: map[string]bool{}}
+	w.drawFaults()
+	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
+	w.drawServers(o)
+	w.drawGateways()
+	w.drawLiar(o)
+	for i := range 1 + w.rng.IntN(3) {
+		key := object.Key{Bucket: "b", Name: fmt.Sprintf("k%d", i)}
+		w.keys = append(w.keys, key)
+		if w.rng.IntN(2) == 0 {
+			w.bases[key] = w.foreign(key)
+		}
+	}
+	return w
+}
+
+// drawFaults: a third of the schedules hurt one component at a time, the rest
+// many, each kind of fault on or off.
+func (w *world) drawFaults() {
+	f := &w.faults
+	some := func(max float64) float64 {
+		if w.rng.IntN(2) == 0 {
+			return 0
+		}
+		return w.rng.Float64() * max
+	}
+	f.LateMax = times.Settle - times.Gap - rpcTimeout - time.Second
+	f.Nemesis = w.between(2*time.Second, 15*time.Second)
+	if w.rng.IntN(3) == 0 {
+		f.One = true
+		f.HangUp = 0.02
+		return
+	}
+	f.CASUnknown, f.CASLost, f.CASLate = some(0.1), some(0.1), some(0.1)
+	f.ReadLost = some(0.1)
+	f.RequestLost, f.ReplyLost, f.Late = some(0.1), some(0.2), some(0.2)
+	f.Refuse, f.Broken5xx, f.UploadLost = some(0.05), some(0.1), some(0.1)
+	f.SlowBody, f.HangUp = some(0.2), some(0.1)
+	f.StallAtDeed, f.CrashAtDeed = some(0.04), some(0.04)
+	if f.StallAtDeed > 0 { // a stalled node releases late: what is left of A3 is for the network
+		f.LateMax = times.Settle/2 - times.Gap - rpcTimeout - time.Second
+	}
+}
+
+func (w *world) drawServers(o Options) {
+	n := 1 + w.rng.IntN(5)
+	if w.faults.One {
+		n = 3 + w.rng.IntN(2)
+	}
+	for i := range n {
+		s := &server{
+			w: w, name: string(rune('A' + i)), median: w.between(2*time.Millisecond, 60*time.Millisecond),
+			objs: map[object.Key]stored{}, before: map[object.Key]stored{},
+		}
+		if o.Only != nil {
+			s.personality = *o.Only
+		} else if w.rng.IntN(4) == 0 {
+			s.personality = StartOrdered
+		}
+		w.servers = append(w.servers, s)
+	}
+}
+
+func (w *world) drawGateways() {
+	var names []string
+	for _, s := range w.servers {
+		names = append(names, s.name)
+	}
+	reps := object.NewReplicas(names...)
+	n := 1 + w.rng.IntN(4)
+	need := 1 + w.rng.IntN(len(reps))
+	if w.faults.One {
+		need = 1 + w.rng.IntN(len(reps)/2+1)
+	}
+	rule := commit.Rule{Need: need}
+	if !w.faults.One && w.rng.IntN(4) == 0 {
+		rule.Include = object.NewReplicas(reps[w.rng.IntN(len(reps))])
+	}
+	for i := range n {
+		g := &gateway{
+			w: w, name: fmt.Sprintf("G%d", i+1), skew: w.between(-400*time.Millisecond, 400*time.Millisecond),
+			cfg: commit.Config{Exclusive: n == 1, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times},
+		}
+		g.start()
+		w.gateways = append(w.gateways, g)
+	}
+}
+
+// drawLiar makes at most one backend store half of what it acknowledges, where
+// the ack rule asks for a second copy: a lie about the only copy is loss, and no
+// protocol's fault.
+func (w *world) drawLiar(o Options) {
+	if o.Only == nil && !w.faults.One && w.gateways[0].cfg.Ack.Need >= 2 && w.rng.IntN(3) == 0 {
+		w.servers[w.rng.IntN(len(w.servers))].personality = Truncating
+	}
+}
+
+// foreign puts an object of nobody's under a key, on every replica.
+func (w *world) foreign(key object.Key) string {
+	etag := w.id().String()
+	for _, s := range w.servers {
+		s.objs[key] = stored{seen: object.Seen{Info: object.Info{Kind: object.Present, ETag: etag, Size: 7}}}
+	}
+	return etag
+}
+
+// clients run closed loops until the active time is over.
+func (w *world) clients() {
+	for i := range 2 + w.rng.IntN(4) {
+		w.client(i, w.between(50*time.Millisecond, 2*time.Second))
+	}
+	w.nemesis()
+}
+
+func (w *world) client(i int, pace time.Duration) {
+	var next func()
+	next = func() {
+		if w.now > activeFor-5*time.Second {
+			return
+		}
+		g := w.gateways[w.rng.IntN(len(w.gateways))]
+		key := w.keys[w.rng.IntN(len(w.keys))]
+		if !g.alive || g.stalled > w.now && w.rng.IntN(2) == 0 {
+			w.after(w.delay(200*time.Millisecond), next)
+			return
+		}
+		w.operate(i, g, key, func() { w.after(w.delay(pace), next) })
+	}
+	w.after(w.delay(pace), next)
+}
+
+// operate sends one operation; the client gives up after a while and goes on.
+func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
+	went := false
+	goOn := func() {
+		if !went {
+			went = true
+			next()
+		}
+	}
+	w.after(25*time.Second, goOn)
+	if w.rng.IntN(100) < 45 {
+		r := w.hist.begin(key, i, g, call{verb: verbRead})
+		g.read(key, w.rng.IntN(4) == 0, func(a answerRead) { w.hist.saw(r, a); goOn() })
+		return
+	}
+	c, op := w.mutation(key)
+	size := int64(1 + w.rng.IntN(1000))
+	op.Info.Size = size
+	r := w.hist.begin(key, i, g, c)
+	g.write(key, op, size, func(res commit.Result) { w.hist.wrote(r, res); goOn() })
+}
+
+func (w *world) mutation(key object.Key) (call, commit.Op) {
+	op := commit.Op{ID: w.id(), Type: oplog.OpPut, Stream: w.rng.IntN(2) == 0}
+	c := call{verb: verbPut, etag: etagOf(op.ID)}
+	switch w.rng.IntN(10) {
+	case 0, 1, 2:
+		c = call{verb: verbDelete}
+		op.Type, op.Stream = oplog.OpDelete, false
+	case 3:
+		c.ifNone = true
+	case 4, 5:
+		c.ifMatch = w.someETag(key)
+		if w.rng.IntN(3) == 0 {
+			c.verb, c.etag = verbDelete, ""
+			op.Type, op.Stream = oplog.OpDelete, false
+		}
+	}
+	if op.Type == oplog.OpPut && !op.Stream {
+		op.Info.ETag = etagOf(op.ID) // small bodies: known before they are sent
+	}
+	op.If = c.condition()
+	return c, op
+}
+
+// someETag is what a client would have seen lately.
+func (w *world) someETag(key object.Key) string {
+	for i := len(w.hist.records) - 1; i >= 0; i-- {
+		r := w.hist.records[i]
+		if r.key == key && r.res.done && r.res.etag != "" {
+			return r.res.etag
+		}
+		if r.key == key && r.call.verb == verbPut && w.rng.IntN(2) == 0 {
+			return r.call.etag
+		}
+	}
+	return "0123456789abcdef0123456789abcdef"
+}
+
+// nemesis hurts a component now and then.
+func (w *world) nemesis() {
+	busy := time.Duration(0)
+	var strike func()
+	strike = func() {
+		if w.now > activeFor-10*time.Second {
+			return
+		}
+		if !w.faults.One || busy <= w.now {
+			busy = w.now + w.hurt() + 3*time.Second
+		}
+		w.after(w.delay(w.faults.Nemesis), strike)
+	}
+	w.after(w.delay(w.faults.Nemesis), strike)
+}
+
+// hurt strikes one component and says for how long.
+func (w *world) hurt() time.Duration {
+	s := w.servers[w.rng.IntN(len(w.servers))]
+	g := w.gateways[w.rng.IntN(len(w.gateways))]
+	d := w.between(time.Second, 14*time.Second)
+	switch w.rng.IntN(6) {
+	case 0:
+		w.count("backend killed")
+		w.logf("%s down for %v", s.name, d)
+		s.crash(d)
+	case 1:
+		w.count("backend hung")
+		if !w.faults.One && w.rng.IntN(5) == 0 {
+			d = w.between(times.Settle, 2*times.Settle)
+			w.count("backend hung longer than T_settle")
+		}
+		w.logf("%s hangs for %v", s.name, d)
+		s.hang(d)
+	case 2:
+		w.count("gateway killed")
+		g.crash(d)
+	case 3:
+		w.count("gateway stalled")
+		d = min(d, times.Settle/2)
+		g.stall(d)
+	case 4:
+		d = min(d, 3*time.Second)
+		if w.faults.One {
+			d /= 4
+		}
+		w.count("log outage")
+		w.log.down = w.now + d
+	case 5:
+		d = min(d, 3*time.Second)
+		if w.faults.One {
+			d /= 4
+		}
+		w.count("log full")
+		w.log.readOnly = w.now + d
+	}
+	return d
+}
+
+// quiesce ends the faults, lets the healers drain, and checks that everything
+// is equal and that the histories make sense.
+func (w *world) quiesce(o Options) {
+	w.calm = true
+	limit := w.now + calmFor
+	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0) {
+	}
+	if w.err != nil || !w.truth.on {
+		return
+	}
+	if len(w.log.rows) > 0 {
+		for _, key := range w.keys {
+			if row := w.log.rows[key]; row != nil {
+				w.fail("I11 %s: did not converge: %s; replicas %s", key.Name, rowText(row), w.replicasText(key))
+			}
+		}
+		return
+	}
+	for _, key := range w.keys {
+		w.truth.quiet(key)
+		for i, g := range w.gateways {
+			r := w.hist.begin(key, 100+i, g, call{verb: verbRead})
+			g.read(key, false, func(a answerRead) { w.hist.saw(r, a) })
+			for !r.res.done && w.step(w.now+time.Minute) {
+			}
+			if !r.res.done || r.drop {
+				w.fail("I11 %s: %s cannot read it after calm", key.Name, g.name)
+			}
+		}
+	}
+	for _, r := range w.hist.records {
+		if !r.res.done {
+			w.fail("%s: a client never got an answer: %s", r.key.Name, callText(r.call))
+		}
+	}
+	if w.err == nil {
+		w.hist.check(w.bases)
+	}
+}
+
+func (w *world) replicasText(key object.Key) string {
+	out := ""
+	for _, s := range w.servers {
+		out += fmt.Sprintf("%s=%s ", s.name, short(s.at(key).ID))
+	}
+	return out
+}

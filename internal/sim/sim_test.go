@@ -1,0 +1,80 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+var (
+	schedules = flag.Int("sim.schedules", 200, "how many random schedules to play")
+	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
+	oneSeed   = flag.Uint64("sim.seed", 0, "play only this seed, and print every event")
+)
+
+// TestSeed replays one schedule with its trace: go test ./internal/sim -run TestSeed -sim.seed=N
+func TestSeed(t *testing.T) {
+	if *oneSeed == 0 {
+		return
+	}
+	r := Run(Options{Seed: *oneSeed, Trace: func(s string) { fmt.Println(s) }})
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+}
+
+// TestSchedules plays random schedules; the seed of a failure replays it.
+func TestSchedules(t *testing.T) {
+	var mu sync.Mutex
+	var failed []error
+	total := map[string]int{}
+	var ops, oneAcked, oneWrites int
+	var next atomic.Uint64
+	next.Store(*firstSeed)
+	last := *firstSeed + uint64(*schedules)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for seed := next.Add(1) - 1; seed < last; seed = next.Add(1) - 1 {
+				r := Run(Options{Seed: seed})
+				mu.Lock()
+				ops += r.Operations
+				for k, n := range r.Counts {
+					total[k] += n
+				}
+				if r.OneFault {
+					oneAcked += r.Counts["acknowledged"]
+					oneWrites += r.Counts["acknowledged"] + r.Counts["unknown to the client"] + r.Counts["definitely failed"]
+				}
+				if r.Err != nil {
+					failed = append(failed, r.Err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	mean := float64(ops) / float64(*schedules)
+	share := 100 * float64(oneAcked) / float64(max(oneWrites, 1))
+	t.Logf("%d schedules, %d client operations (%.0f a schedule), %d failures; acknowledged share with one fault at a time: %.1f %%",
+		*schedules, ops, mean, len(failed), share)
+	var names []string
+	for k := range total {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for _, k := range names {
+		t.Logf("  %-40s %d", k, total[k])
+	}
+	for i, err := range failed {
+		if i == 12 {
+			t.Errorf("... and %d more", len(failed)-i)
+			break
+		}
+		t.Error(err)
+	}
+}

@@ -1,0 +1,88 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// slog is the shared log: linearizable rows, and compare-and-sets whose outcome
+// may stay unknown, applied, not applied, or applied only later.
+type slog struct {
+	w        *world
+	rows     map[object.Key]*oplog.Row
+	median   time.Duration
+	readOnly time.Duration // until then: refuses changes (no space)
+	down     time.Duration // until then: answers nothing
+}
+
+// read answers after a delay; the row is the one at some instant in between.
+func (l *slog) read(key object.Key, done func(commit.RowRead)) {
+	w := l.w
+	w.after(w.delay(l.median/2), func() {
+		if l.down > w.now {
+			w.count("log down")
+			w.after(w.delay(l.median), func() { done(commit.RowRead{Failed: true}) })
+			return
+		}
+		row := l.rows[key].Clone()
+		w.after(w.delay(l.median/2), func() { done(commit.RowRead{Row: row}) })
+	})
+}
+
+// swap attempts one compare-and-set.
+func (l *slog) swap(key object.Key, old oplog.Epoch, row *oplog.Row, done func(commit.Swapped)) {
+	w := l.w
+	next := row.Clone()
+	var fresh oplog.Epoch
+	if next != nil {
+		fresh = oplog.Epoch(w.id())
+		next.Epoch = fresh
+	}
+	answer := func(out commit.CAS) {
+		w.after(w.delay(l.median/2), func() { done(commit.Swapped{Outcome: out, Epoch: fresh}) })
+	}
+	w.after(w.delay(l.median), func() {
+		switch {
+		case l.readOnly > w.now:
+			w.count("log no space")
+			answer(commit.NotApplied)
+		case l.down > w.now, w.chance(w.faults.CASLost):
+			w.count("cas unknown, not applied")
+			answer(commit.Unknown)
+		case w.chance(w.faults.CASLate):
+			w.count("cas unknown, late")
+			answer(commit.Unknown)
+			w.after(w.between(0, 3*time.Second), func() { l.apply(key, old, next) })
+		case w.chance(w.faults.CASUnknown):
+			w.count("cas unknown, applied")
+			l.apply(key, old, next)
+			answer(commit.Unknown)
+		case l.apply(key, old, next):
+			answer(commit.Applied)
+		default:
+			answer(commit.Conflict)
+		}
+	})
+}
+
+// apply is the linearization point.
+func (l *slog) apply(key object.Key, old oplog.Epoch, next *oplog.Row) bool {
+	cur := l.rows[key]
+	var have oplog.Epoch
+	if cur != nil {
+		have = cur.Epoch
+	}
+	if have != old {
+		return false
+	}
+	if next == nil {
+		delete(l.rows, key)
+	} else {
+		l.rows[key] = next
+	}
+	l.w.truth.swapped(key, cur, next)
+	return true
+}

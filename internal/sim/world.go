@@ -1,0 +1,121 @@
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+)
+
+// world is virtual time, the queue of what happens next, and one source of
+// chance. Nothing in the simulation runs concurrently.
+type world struct {
+	seed   uint64
+	now    time.Duration
+	queue  events
+	seq    uint64
+	rng    *rand.Rand
+	faults Faults
+	trace  func(string)
+
+	log      *slog
+	servers  []*server
+	gateways []*gateway
+	keys     []object.Key
+	bases    map[object.Key]string // ETag of the foreign object that stood there before
+	truth    *truth
+	hist     *history
+	counts   map[string]int
+	calm     bool // faults have stopped
+	err      error
+}
+
+type event struct {
+	at  time.Duration
+	seq uint64
+	do  func()
+}
+
+type events []event
+
+func (e events) Len() int { return len(e) }
+func (e events) Less(i, j int) bool {
+	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].seq < e[j].seq
+}
+func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Pop() any {
+	o := *e
+	x := o[len(o)-1]
+	*e = o[:len(o)-1]
+	return x
+}
+
+// after schedules something; ties keep the order in which they were scheduled.
+func (w *world) after(d time.Duration, do func()) {
+	w.seq++
+	heap.Push(&w.queue, event{w.now + max(d, 0), w.seq, do})
+}
+
+// step runs the next event; false when there is none before the limit.
+func (w *world) step(limit time.Duration) bool {
+	if w.err != nil || len(w.queue) == 0 || w.queue[0].at > limit {
+		return false
+	}
+	e := heap.Pop(&w.queue).(event)
+	w.now = e.at
+	e.do()
+	return true
+}
+
+func (w *world) logf(format string, args ...any) {
+	if w.trace != nil {
+		w.trace(fmt.Sprintf("%10.4fs ", w.now.Seconds()) + fmt.Sprintf(format, args...))
+	}
+}
+
+// fail records the first broken promise and stops the schedule.
+func (w *world) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("seed %d at %.4fs: %s", w.seed, w.now.Seconds(), fmt.Sprintf(format, args...))
+		w.logf("VIOLATION %v", w.err)
+	}
+}
+
+func (w *world) count(what string) { w.counts[what]++ }
+
+// chance is true with probability p, and only while faults are on.
+func (w *world) chance(p float64) bool {
+	return p > 0 && !w.calm && w.rng.Float64() < p
+}
+
+// between draws uniformly.
+func (w *world) between(lo, hi time.Duration) time.Duration {
+	if hi <= lo {
+		return lo
+	}
+	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)))
+}
+
+// delay draws a log-normal latency around the median.
+func (w *world) delay(median time.Duration) time.Duration {
+	return time.Duration(float64(median) * math.Exp(w.rng.NormFloat64()*0.6))
+}
+
+// id draws an identity: the simulation's own source keeps replays exact.
+func (w *world) id() object.ID {
+	var id object.ID
+	for i := 0; i < len(id); i += 8 {
+		v := w.rng.Uint64()
+		for j := range 8 {
+			id[i+j] = byte(v >> (8 * j))
+		}
+	}
+	return id
+}
+
+// epoch0 is the wall clock at the beginning of every schedule.
+var epoch0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
