@@ -21,10 +21,10 @@ func (r *Remote) outcome(op Op, s *s3.Error, released bool) Outcome {
 		return Throttled
 	case op.Reads():
 		return Ambiguous
+	case throttled && (!released || r.o.ThrottleSafe):
+		return Throttled
 	case !released:
 		return NotSent
-	case throttled && r.o.ThrottleSafe:
-		return Throttled
 	}
 	return Ambiguous
 }

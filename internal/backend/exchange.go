@@ -70,7 +70,7 @@ func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchan
 	req := r.request(x.flight.trace(x.ctx), c)
 	signer := r.sign(req, c)
 	if c.upload != nil {
-		c.upload.signer = signer
+		c.upload.signer, c.upload.cut = signer, x.flight.cut
 	}
 	var err error
 	x.resp, err = r.wire.RoundTrip(req)
@@ -169,17 +169,29 @@ func (r *Remote) judge(x *exchange, err error) error {
 
 // failed is the error of an exchange that got no usable answer.
 func (r *Remote) failed(x *exchange, err error) *Error {
-	if cause := context.Cause(x.ctx); cause != nil {
-		err = cause // what the transport says is but its consequence
-	}
-	e := &Error{Backend: r.o.Name, Op: x.op, Outcome: Ambiguous, Err: err, Released: x.settle()}
+	e := &Error{Backend: r.o.Name, Op: x.op, Outcome: Ambiguous, Released: x.settle()}
 	if !e.Released {
 		e.Outcome = NotSent
 	}
+	e.Err = x.reason(err)
 	if x.resp != nil {
 		e.Status = x.resp.StatusCode
 	}
 	return e
+}
+
+// reason is why the exchange ended. What the transport says may be but the
+// consequence of a connection that was cut on purpose.
+func (x *exchange) reason(err error) error {
+	if x.upload != nil {
+		if fault := x.upload.fault(); fault != nil {
+			return fault
+		}
+	}
+	if cause := context.Cause(x.ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // refused is the error of an answer that is no success.

@@ -22,8 +22,11 @@ var errGivenUp = errors.New("upload was given up")
 type upload struct {
 	body    Body
 	framing Framing
-	signer  *sigv4.ChunkSigner // of signed modes; set before the first Read
 	total   int64
+
+	// Set before the first Read.
+	signer *sigv4.ChunkSigner // of signed modes
+	cut    func()             // resets the connection
 
 	ctx    context.Context // ends when the upload is given up
 	cancel context.CancelCauseFunc
@@ -45,7 +48,7 @@ type upload struct {
 }
 
 func newUpload(ctx context.Context, r PutRequest) *upload {
-	u := &upload{body: r.Body, framing: r.Framing, total: r.Size, left: r.Size}
+	u := &upload{body: r.Body, framing: r.Framing, total: r.Size, left: r.Size, cut: func() {}}
 	u.ctx, u.cancel = context.WithCancelCause(ctx)
 	return u
 }
@@ -60,6 +63,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.read(p)
 	if err != nil && err != io.EOF {
 		u.failure = err
+		u.cut() // before the transport closes it in good order
 	}
 	return n, err
 }
@@ -221,6 +225,16 @@ func (u *upload) giveUp(cause error) (released bool) {
 		u.failure = errGivenUp
 	}
 	return released
+}
+
+// fault returns what the body failed with, once the upload is given up.
+func (u *upload) fault() error {
+	u.reading.Lock()
+	defer u.reading.Unlock()
+	if errors.Is(u.failure, ErrBody) {
+		return u.failure
+	}
+	return nil
 }
 
 // fresh tells whether nothing was ever asked of the body.

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -58,7 +59,7 @@ func (l *Limits) spend(ctx context.Context, n int) error {
 	for n > 0 {
 		part := min(n, limitBurst)
 		if err := l.bytes.WaitN(ctx, part); err != nil {
-			return err
+			return cmp.Or(context.Cause(ctx), err)
 		}
 		n -= part
 	}
@@ -75,7 +76,7 @@ func Limit(e Endpoint, l *Limits) Endpoint {
 func (l *Limits) request(name string) around {
 	return func(ctx context.Context, op Op, call func(context.Context) error) error {
 		if err := l.requests.Wait(ctx); err != nil {
-			return &Error{Backend: name, Op: op, Outcome: NotSent, Err: err}
+			return &Error{Backend: name, Op: op, Outcome: NotSent, Err: cmp.Or(context.Cause(ctx), err)}
 		}
 		return call(ctx)
 	}

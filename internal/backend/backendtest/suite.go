@@ -34,8 +34,6 @@ type Target struct {
 	FoldsKeys bool
 	// NoFileAndFolder: "a" and "a/b" can not both stand.
 	NoFileAndFolder bool
-	// RacyHead: a HEAD that overlaps a PUT may mix two versions.
-	RacyHead bool
 }
 
 // framings are what a body of some size may travel in.

@@ -126,6 +126,9 @@ func testKeys(t *testing.T, g Target) {
 		keys = append(keys, "/leading", "//", "a//b", "./x", "../x", "a/../b", "a/./b", "new\nline", "\x01control", "dir/",
 			string(bytes.Repeat([]byte("k"), 1024)))
 	}
+	if !g.NoFileAndFolder {
+		keys = append(keys, "file", "file/below")
+	}
 	for _, key := range keys {
 		data := []byte("under " + key)
 		g.put(t, key, data, literal(data))
