@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
@@ -45,7 +44,7 @@ type rootKey struct {
 }
 
 // Format shows whose key it is, whatever the verb.
-func (k *rootKey) Format(f fmt.State, _ rune) { io.WriteString(f, "key of "+RootLogin) }
+func (k *rootKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, "key of "+RootLogin) }
 
 func (k *rootKey) Secret(_ context.Context, accessKeyID string) (sigv4.Secret, Identity, error) {
 	same := subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(k.accessKeyID)) == 1

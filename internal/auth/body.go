@@ -252,10 +252,10 @@ var errExcess = errors.New("body is longer than announced")
 func (b *Body) verdict(err error) error {
 	var refusal *sigv4.Error
 	switch {
-	case err == io.EOF && (b.size == unknownSize || b.read == b.size):
+	case errors.Is(err, io.EOF) && (b.size == unknownSize || b.read == b.size):
 		b.sums.finish()
 		return b.compare()
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return s3.Err(s3.IncompleteBody).Because(io.ErrUnexpectedEOF)
 	case errors.As(err, &refusal):
 		return asS3(err)

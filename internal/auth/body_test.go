@@ -42,7 +42,7 @@ func TestBodies(t *testing.T) {
 				if alg != algorithm || algorithm != "" && value != checksumOf(algorithm, data) {
 					t.Errorf("%s: checksum %s %s", name, alg, value)
 				}
-				if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				if n, err := b.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 					t.Errorf("%s: after the end %d, %v", name, n, err)
 				}
 			}
@@ -145,7 +145,7 @@ func TestBodiesThatMustNotLand(t *testing.T) {
 			for _, f := range faultsOf(mode, size) {
 				p := good
 				f.spoil(&p)
-				if _, _, err := p.upload(t); code(t, err) != f.want {
+				if err := p.fails(t); code(t, err) != f.want {
 					t.Errorf("%v, %d bytes, %s: got %v, want %s", mode, size, f.name, err, f.want)
 				}
 			}
@@ -314,7 +314,7 @@ func TestBrokenConnections(t *testing.T) {
 			if code(t, err) != tc.want || !errors.Is(err, tc.cause) {
 				t.Errorf("%v: got %v, want %s", mode, err, tc.want)
 			}
-			if _, again := b.Read(make([]byte, 9)); again != err {
+			if _, again := b.Read(make([]byte, 9)); !errors.Is(again, err) {
 				t.Errorf("%v: the error changed to %v", mode, again)
 			}
 		}
@@ -346,7 +346,7 @@ func TestSourceThatLies(t *testing.T) {
 	if got, err := io.ReadAll(b); len(got) != 0 || err != nil {
 		t.Errorf("no body at all: %q, %v", got, err)
 	}
-	if n, err := b.Read(nil); n != 0 || err != io.EOF {
+	if n, err := b.Read(nil); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("got %d, %v", n, err)
 	}
 }
@@ -460,13 +460,13 @@ func TestComputePanics(t *testing.T) {
 
 func TestDocuments(t *testing.T) {
 	const xml = "<Delete/>"
-	read := func(p put, max int64) (string, error) {
+	read := func(p put, limit int64) (string, error) {
 		r := p.request(t)
 		v, err := rootVerifier().Verify(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := v.Document(r, max)
+		got, err := v.Document(r, limit)
 		return string(got), err
 	}
 	for _, tc := range []struct {

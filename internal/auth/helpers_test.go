@@ -90,20 +90,20 @@ func (p put) request(t testing.TB) *http.Request {
 		length = p.length
 	}
 	if p.mutate != nil {
-		body = p.mutate(bytes.Clone(body))
+		body = p.mutate(body)
 	}
 	return receive(t, r, body, length)
 }
 
 func (p put) frame(signer *sigv4.ChunkSigner, trailer string) []byte {
 	if !p.mode.Chunked() {
-		return p.data
+		return bytes.Clone(p.data)
 	}
 	size := 64 << 10
 	if p.chunk != 0 {
 		size = p.chunk
 	}
-	var b []byte
+	b := make([]byte, 0, sigv4.EncodedLength(sigv4.SignedTrailer, int64(len(p.data)), size, "x-amz-checksum-crc64nvme", 64))
 	header := func(data []byte) {
 		if p.mode.ChunksSigned() {
 			b = signer.ChunkHeader(b, len(data), sha256.Sum256(data))
@@ -144,8 +144,7 @@ func receive(t testing.TB, r *http.Request, body []byte, length int) *http.Reque
 		t.Fatal(err)
 	}
 	raw.WriteString("\r\n")
-	raw.Write(body)
-	got, err := http.ReadRequest(bufio.NewReader(&raw))
+	got, err := http.ReadRequest(bufio.NewReader(io.MultiReader(&raw, bytes.NewReader(body))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +170,16 @@ func open(t testing.TB, r *http.Request) (*auth.Body, error) {
 		t.Fatalf("the request itself: %v", err)
 	}
 	return v.Body(r)
+}
+
+// fails reads an upload for its error only.
+func (p put) fails(t testing.TB) error {
+	t.Helper()
+	b, err := open(t, p.request(t))
+	if err == nil {
+		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, b, make([]byte, 256<<10))
+	}
+	return err
 }
 
 // upload reads the whole upload, or what could be read of it.

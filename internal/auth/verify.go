@@ -3,7 +3,6 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,9 +12,9 @@ import (
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
-// noSecret stands in for the secret of an unknown access key, so that it takes
+// standIn takes the place of the secret of an unknown access key, so that it takes
 // as long to refuse as a wrong signature of a known one.
-const noSecret sigv4.Secret = "an access key that does not exist"
+const standIn sigv4.Secret = "an access key that does not exist"
 
 // Verifier proves who sent a request. It is safe for concurrent use.
 type Verifier struct {
@@ -49,7 +48,7 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	secret, who, err := v.keys.Secret(r.Context(), q.AccessKeyID)
 	switch {
 	case errors.Is(err, ErrNoKey):
-		_ = q.Verify(noSecret) // the same work; the verdict does not matter
+		_ = q.Verify(standIn) // the same work; the verdict does not matter
 		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", q.AccessKeyID)
 	case err != nil:
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
@@ -74,7 +73,7 @@ type Verified struct {
 }
 
 // Format shows the identity only, whatever the verb.
-func (v *Verified) Format(f fmt.State, _ rune) { io.WriteString(f, "request of "+v.Login) }
+func (v *Verified) Format(f fmt.State, _ rune) { fmt.Fprint(f, "request of "+v.Login) }
 
 // asS3 is a refusal of sigv4 as the error of the S3 API; anything else is an
 // error of ours.

@@ -177,7 +177,7 @@ func (c *ChunkReader) readEnd() error {
 // the next read.
 func (c *ChunkReader) line() ([]byte, error) {
 	line, err := c.src.ReadSlice('\n')
-	if err != nil && err != bufio.ErrBufferFull {
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return nil, bodyError(err)
 	}
 	if len(line) > maxLine || !bytes.HasSuffix(line, []byte(CRLF)) {
@@ -190,7 +190,7 @@ func (c *ChunkReader) line() ([]byte, error) {
 // AWS's documentation, ends the trailer with "\n\r\n".
 func (c *ChunkReader) trailerLine() (string, error) {
 	raw, err := c.src.ReadSlice('\n')
-	if err != nil && err != bufio.ErrBufferFull {
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return "", bodyError(err)
 	}
 	text, lf := bytes.CutSuffix(raw, []byte("\n"))
@@ -229,7 +229,7 @@ func malformedTrailer() *Error {
 
 // bodyError turns the early end of the outer body into S3's word for it.
 func bodyError(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Error{Code: codeIncompleteBody, Message: textBodyCut, Err: io.ErrUnexpectedEOF}
 	}
 	return err

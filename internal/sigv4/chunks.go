@@ -86,9 +86,9 @@ func (q *Request) Chunks(body io.Reader, secret Secret, decodedLength int64, tra
 	return c
 }
 
-// Trailer returns the trailers, lower-case name to value: index it, for
-// http.Header's methods expect another spelling. It is complete after io.EOF
-// and empty before.
+// Trailer returns the trailers after io.EOF, and nothing before. Its keys are
+// the lower-case names that x-amz-trailer lists: index it, for http.Header's
+// methods expect another spelling.
 func (c *ChunkReader) Trailer() http.Header { return c.trailer }
 
 // Read hands out decoded data.

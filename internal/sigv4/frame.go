@@ -46,7 +46,7 @@ func (c *ChunkSigner) ChunkHeader(dst []byte, n int, sum [32]byte) []byte {
 	if n == 0 {
 		sum = sha256.Sum256(nil)
 	}
-	c.chain.chunk(sum)
+	c.chunk(sum)
 	dst = strconv.AppendInt(dst, int64(n), 16)
 	dst = append(dst, chunkSignature...)
 	dst = append(dst, c.prev[:]...)
@@ -60,7 +60,7 @@ func (c *ChunkSigner) Trailer(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ':')
 	dst = append(dst, value...)
-	c.chain.trailer(append(dst, '\n')[start:])
+	c.trailer(append(dst, '\n')[start:])
 	dst = append(dst, CRLF+trailerSignature+":"...)
 	dst = append(dst, c.prev[:]...)
 	return append(dst, CRLF+CRLF...)

@@ -9,6 +9,7 @@ import (
 // meaning of the header x-amz-content-sha256.
 type Mode int
 
+// The modes of S3. Those of SigV4A are not among them.
 const (
 	Literal         Mode = iota // the SHA-256 of the whole body, in hex
 	Unsigned                    // plain body, nothing of it signed

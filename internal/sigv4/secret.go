@@ -2,7 +2,6 @@ package sigv4
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 )
 
@@ -18,7 +17,7 @@ type Secret string
 func (Secret) String() string { return redacted }
 
 // Format hides the secret from every verb of package fmt.
-func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
 // LogValue hides the secret from package slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

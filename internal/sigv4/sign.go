@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ func NewSigner(accessKeyID string, secret Secret, region string) *Signer {
 }
 
 // Format shows the access key only, whatever the verb.
-func (s *Signer) Format(f fmt.State, _ rune) { io.WriteString(f, "signer of "+s.accessKeyID) }
+func (s *Signer) Format(f fmt.State, _ rune) { fmt.Fprint(f, "signer of "+s.accessKeyID) }
 
 func (s *Signer) key(date string) [sha256.Size]byte {
 	if d := s.today.Load(); d != nil && d.date == date {

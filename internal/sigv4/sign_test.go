@@ -28,8 +28,10 @@ func TestSignLeavesOutWhatMayChange(t *testing.T) {
 	if !strings.Contains(got, "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date,") {
 		t.Errorf("got %s", got)
 	}
-	if r.Header["x-amz-date"] != nil || r.Header["authorization"] != nil || len(r.Header["Authorization"]) != 1 {
-		t.Errorf("stale spellings are left: %v", r.Header)
+	for name, values := range r.Header {
+		if len(values) > 0 && values[0] == "stale" {
+			t.Errorf("a stale %s is left", name)
+		}
 	}
 	if r.URL.Host != "backend:80" || r.URL.Path != "" || r.Host != "" {
 		t.Errorf("the request's target was changed: %v", r.URL)
