@@ -9,6 +9,9 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
+// maxConfiguration bounds the body of a CreateBucket, in bytes.
+const maxConfiguration = 16 << 10
+
 // owner of everything.
 var owner = s3.Owner{ID: "memory", DisplayName: "memory"}
 
@@ -23,33 +26,19 @@ func (s *Server) listBuckets(q *request) error {
 }
 
 func (s *Server) createBucket(q *request) error {
+	document, err := q.sender.Document(q.Request, maxConfiguration)
+	if err != nil {
+		return err
+	}
 	// Any location is fine: it is a name, and here there is one place.
-	if err := s.configuration(q); err != nil {
+	if _, err := s3.ParseCreateBucket(bytes.NewReader(document)); err != nil {
 		return err
 	}
 	q.w.Header().Set("Location", "/"+q.op.Bucket)
-	err := s.finish(q, func() error { return s.store.create(q.op.Bucket, s.o.Now().UTC()) }, http.StatusOK)
+	err = s.finish(q, func() error { return s.store.create(q.op.Bucket, s.o.Now().UTC()) }, http.StatusOK)
 	if err != nil {
 		q.w.Header().Del("Location")
 	}
-	return err
-}
-
-// configuration reads and verifies the small body of a CreateBucket.
-func (s *Server) configuration(q *request) error {
-	up, err := newUpload(q.Request, q.sig, s.o.SecretAccessKey)
-	if err != nil {
-		return err
-	}
-	const most = 16 << 10
-	if up.size > most {
-		return s3.Err(s3.MaxMessageLengthExceeded)
-	}
-	in, err := up.receive()
-	if err != nil {
-		return err
-	}
-	_, err = s3.ParseCreateBucket(bytes.NewReader(bytes.Join(in.data, nil)))
 	return err
 }
 

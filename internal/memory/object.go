@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
@@ -22,7 +23,7 @@ func (s *Server) putObject(q *request) error {
 	if err != nil {
 		return err
 	}
-	up, err := newUpload(q.Request, q.sig, s.o.SecretAccessKey)
+	body, err := q.upload()
 	if err != nil {
 		return err
 	}
@@ -30,18 +31,14 @@ func (s *Server) putObject(q *request) error {
 	if err := s.store.check(key, cond); err != nil {
 		return err
 	}
-	if err := s.store.reserve(up.size); err != nil {
+	if err := s.store.reserve(body.Size()); err != nil {
 		return err
 	}
-	in, err := up.receive()
-	if err != nil {
-		s.store.release(up.size)
+	if o.data, err = receive(body); err != nil {
+		s.store.release(body.Size())
 		return err
 	}
-	o.fill(in, up.size, s.o.Now())
-	if in.sum != "" {
-		o.info.Headers[up.sum.Header()] = in.sum
-	}
+	o.fill(body, s.o.Now())
 	s3.WrittenHeaders(q.w.Header(), o.info)
 	if q.faults.short {
 		whole := o.info.Size
@@ -69,13 +66,15 @@ func newStored(q *request) (*stored, error) {
 	return o, err
 }
 
-// fill completes an object with its body.
-func (o *stored) fill(in *received, size int64, now time.Time) {
-	o.data = in.data
+// fill completes an object with what its body has proved.
+func (o *stored) fill(b *auth.Body, now time.Time) {
 	o.info.Kind = object.Present
-	o.info.ETag = hex.EncodeToString(in.md5)
-	o.info.Size = size
+	o.info.ETag = hex.EncodeToString(b.MD5())
+	o.info.Size = b.Size()
 	o.info.ModTime = now.UTC().Truncate(time.Second) // as headers say it
+	if algorithm, value := b.Checksum(); algorithm != "" {
+		o.info.Headers[object.ChecksumPrefix+algorithm] = value
+	}
 }
 
 // truncated is what a server that loses data keeps of an object.

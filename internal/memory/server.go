@@ -3,15 +3,13 @@ package memory
 import (
 	"cmp"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/s3"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
@@ -39,6 +37,8 @@ type Server struct {
 	faults faulty
 	tokens s3.TokenKey
 	front  front
+
+	verifier *auth.Verifier
 }
 
 // New returns a server without buckets.
@@ -52,6 +52,8 @@ func New(o Options) *Server {
 		o:      o,
 		store:  newStore(o.MaxBytes),
 		tokens: s3.NewTokenKey([]byte(o.SecretAccessKey)),
+
+		verifier: auth.NewVerifier(auth.Root(o.AccessKeyID, o.SecretAccessKey), o.Now),
 	}
 	s.faults.init(o.Seed)
 	return s
@@ -76,7 +78,7 @@ type request struct {
 	w       http.ResponseWriter
 	id      string
 	op      *s3.Operation
-	sig     *sigv4.Request
+	sender  *auth.Verified
 	started uint64 // its place in the order of starts
 	faults  mishap // what will go wrong with it
 }
@@ -94,7 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &proxy):
 		http.Error(w, http.StatusText(int(proxy)), int(proxy))
 	default:
-		s3.WriteError(w, r, q.id, answer(err))
+		s3.WriteError(w, r, q.id, err)
 	}
 }
 
@@ -102,10 +104,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // wrong, what is done.
 func (s *Server) serve(q *request) error {
 	var err error
-	if q.op, err = parse(q.Request); err != nil {
+	if q.op, err = s3.ParseBackend(q.Request, nil); err != nil {
 		return err
 	}
-	if q.sig, err = s.authenticate(q.Request); err != nil {
+	if q.sender, err = s.verifier.Verify(q.Request); err != nil {
 		return err
 	}
 	if !q.op.Implemented() {
@@ -142,60 +144,6 @@ func (s *Server) act(q *request) error {
 		return s.bucketLocation(q)
 	}
 	return q.op.NotImplemented()
-}
-
-// parse is s3.Parse for a backend, where the keys that the gateway keeps for
-// itself are keys like others. They are parsed under a name that differs in one
-// byte.
-func parse(r *http.Request) (*s3.Operation, error) {
-	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
-	name, err := s3.DecodePath(path)
-	if err != nil {
-		return s3.Parse(r, nil)
-	}
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
-	if !strings.HasPrefix(key, object.ReservedPrefix) {
-		return s3.Parse(r, nil)
-	}
-	disguised := *r
-	disguised.RequestURI = "/" + bucket + "/" + s3.EscapeKey("_"+key[1:])
-	if hasQuery {
-		disguised.RequestURI += "?" + query
-	}
-	op, err := s3.Parse(&disguised, nil)
-	if err != nil {
-		return nil, err
-	}
-	op.Key = key
-	return op, nil
-}
-
-func (s *Server) authenticate(r *http.Request) (*sigv4.Request, error) {
-	sig, err := sigv4.Parse(r, s.o.Now())
-	if err != nil {
-		return nil, err
-	}
-	if subtle.ConstantTimeCompare([]byte(sig.AccessKeyID), []byte(s.o.AccessKeyID)) != 1 {
-		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", sig.AccessKeyID)
-	}
-	if sig.SessionToken != "" {
-		return nil, s3.Err(s3.InvalidToken)
-	}
-	return sig, sig.Verify(s.o.SecretAccessKey)
-}
-
-// answer puts an error into the words of s3.
-func answer(err error) error {
-	var sig *sigv4.Error
-	if !errors.As(err, &sig) {
-		return err
-	}
-	e := &s3.Error{Code: s3.Code(sig.Code), Message: sig.Message, Err: sig.Err}
-	for name, value := range sig.Fields {
-		e.Fields = append(e.Fields, s3.Field{Name: name, Value: value})
-	}
-	slices.SortFunc(e.Fields, func(a, b s3.Field) int { return cmp.Compare(a.Name, b.Name) })
-	return e
 }
 
 func newRequestID() string {
