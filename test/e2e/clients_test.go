@@ -172,27 +172,28 @@ func awsCLI(t *testing.T, s site, bucket string) int {
 	large, largeBody := file(t, "large", 7<<20) // just below the multipart threshold
 	call("s3", "cp", small, at+"dir/a b+c é.txt")
 	call("s3", "cp", large, at+"large")
-	run(t, env, string(smallBody), aws, "--endpoint-url", s.url(), "s3", "cp", "-", at+"stdin")
-	call("s3api", "put-object", "--bucket", bucket, "--key", "a%2Fb", "--body", small, "--metadata", "op=cli")
-	if out := call("s3", "ls", "--recursive", "s3://"+bucket); strings.Count(out, "\n") != 4 || !strings.Contains(out, "7340032 large") {
-		t.Errorf("s3 ls:\n%s", out)
-	}
 	back := filepath.Join(t.TempDir(), "back")
 	call("s3", "cp", at+"dir/a b+c é.txt", back)
 	sameFile(t, back, smallBody)
 	call("s3", "cp", at+"large", back)
 	sameFile(t, back, largeBody)
+	if s.scheme == "https" {
+		return 2 // the rest frames no body in another way, and each call takes a second
+	}
+	run(t, env, string(smallBody), aws, "--endpoint-url", s.url(), "s3", "cp", "-", at+"stdin")
 	if out := call("s3", "cp", at+"stdin", "-"); out != string(smallBody) {
 		t.Errorf("s3 cp to stdout: %d bytes", len(out))
 	}
+	call("s3api", "put-object", "--bucket", bucket, "--key", "a%2Fb", "--body", small, "--metadata", "op=cli")
 	if out := call("s3api", "head-object", "--bucket", bucket, "--key", "a%2Fb"); !strings.Contains(out, `"op": "cli"`) ||
 		!strings.Contains(out, fmt.Sprintf("%x", md5.Sum(smallBody))) {
 		t.Errorf("head-object:\n%s", out)
 	}
-	call("s3", "rm", at+"large")
-	if s.scheme == "http" { // listing does not depend on it, and a call takes a second
-		awsSync(t, call, at+"sync")
+	if out := call("s3", "ls", "--recursive", "s3://"+bucket); strings.Count(out, "\n") != 4 || !strings.Contains(out, "7340032 large") {
+		t.Errorf("s3 ls:\n%s", out)
 	}
+	awsSync(t, call, at+"sync")
+	call("s3", "rm", at+"large")
 	if code, out := tryRun(t, env, "", aws, "--endpoint-url", s.url(), "s3", "cp", at+"large", back); code == 0 {
 		t.Errorf("a removed object can be read:\n%s", out)
 	}

@@ -80,7 +80,7 @@ func (c *Client) Delete(ctx context.Context, bucket, key string, header ...wire.
 func (c *Client) send(ctx context.Context, r wire.Request, body []byte) (wire.Answer, error) {
 	req := (&http.Request{
 		Method: r.Method, Host: r.Host, Header: http.Header{"User-Agent": nil},
-		URL:   &url.URL{Scheme: "http", Host: r.Host, Opaque: "//" + r.Host + r.Path, RawQuery: r.Query},
+		URL:   &url.URL{Scheme: "http", Host: r.Host, Opaque: r.Path, RawQuery: r.Query},
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	for _, f := range r.Header {
