@@ -1,6 +1,388 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
 
-func newServe(streams, environ) *cobra.Command { return &cobra.Command{Use: "serve"} }
-func newDemo(streams, environ) *cobra.Command  { return &cobra.Command{Use: "demo"} }
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/pebble"
+)
+
+// The server, in the order in which it is put together (1 to 8). What stands
+// further right or below knows nothing of what stands left or above.
+//
+//	                           ┌─────────── engine 5 ───────────┐
+//	clients ─ S3 listener 7 ─▶ │ gateway ─▶ replica ─▶ backends 4 ── eu-1, eu-2, ...
+//	                           │    │          │  ▲             │
+//	                           │    │          │  └─ heal       │
+//	operator ─ admin 6,8 ─────▶│    │          │                │
+//	                           └────┼──────────┼────────────────┘
+//	                             secrets 3   log 1 ── node name 2
+//
+// It ends in the reverse order, in shutdown: stop accepting, finish requests,
+// drain the writes that outlive their requests, stop the healer and the other
+// loops, stop the admin listener, close the log, close the backends.
+
+// serveOptions is what `serve` and `demo` decide differently.
+type serveOptions struct {
+	env     environ
+	logger  *slog.Logger
+	demo    admin.Demo    // nil for serve
+	say     announcer     // is told what was made up at the first start
+	finish  time.Duration // how long requests under way may take at the end, and the drain again
+	started func(addresses)
+	build   func(context.Context, parts) (*engine, error)
+}
+
+// addresses are where the listeners really are.
+type addresses struct {
+	S3, Admin string // URLs
+}
+
+func newServe(std streams, env environ) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Args:  noArgs,
+	}
+	file := configFlag(cmd)
+	logging := loggingFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		logger, err := logging.open(std.err)
+		if err != nil {
+			return err
+		}
+		cfg, err := mustConfig(*file, env)
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), cfg, serveOptions{
+			env: env, logger: logger, say: announceTo(std.err), finish: 30 * time.Second,
+			started: func(a addresses) { logger.Info("serving", "s3", a.S3, "admin", a.Admin, "version", version()) },
+			build:   openEngine,
+		})
+	}
+	return cmd
+}
+
+// serve runs a node until ctx ends, then shuts it down in order and returns
+// nil; an error says what could not be opened, or what failed on the way.
+func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
+	n := &node{serveOptions: o, cfg: cfg, metrics: newRegistry()}
+	defer func() { err = errors.Join(err, n.close()) }()
+	for _, open := range []func(context.Context) error{
+		n.openLog, n.openSecrets, n.openBackends, n.openEngine, n.openListeners,
+	} {
+		if err := open(ctx); err != nil {
+			return err
+		}
+	}
+	return n.run(ctx)
+}
+
+// node is one running server. Its fields are set in the order of the drawing.
+type node struct {
+	serveOptions
+	cfg     *Config
+	metrics *prometheus.Registry
+
+	log      oplog.Log
+	name     string
+	secrets  *secrets
+	auth     *auth.Basic
+	backends *backends
+	engine   *engine
+
+	s3Listener, adminListener net.Listener
+	s3Server, adminServer     *http.Server
+	closing                   atomic.Bool // shutdown has begun: not ready any more
+}
+
+// newRegistry holds the metrics of this node. Go's own begin with s3mirror_ too.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	prometheus.WrapRegistererWithPrefix("s3mirror_", reg).MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return reg
+}
+
+// openLog takes the data folder (1) and learns the node's name (2).
+func (n *node) openLog(ctx context.Context) error {
+	log, err := pebble.Open(n.cfg.DataDir, pebble.Options{Logger: n.logger})
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	n.log = log
+	n.name, err = nodeName(ctx, log)
+	return err
+}
+
+// openSecrets loads what makes the deployment itself (3).
+func (n *node) openSecrets(ctx context.Context) error {
+	passwords := auth.NewPasswords(2)
+	var err error
+	if n.secrets, err = openSecrets(ctx, n.env, n.cfg.DataDir, n.log, passwords, n.say); err != nil {
+		return err
+	}
+	n.auth, err = auth.NewBasic(passwords, auth.RootLogin, n.secrets.passwordHash)
+	return err
+}
+
+// openBackends builds the endpoints and asks each whether it is there (4).
+func (n *node) openBackends(ctx context.Context) (err error) {
+	stamps := object.NewStampKey(n.secrets.key)
+	if n.backends, err = openBackends(n.cfg, stamps, backend.NewMetrics(n.metrics), n.logger); err != nil {
+		return err
+	}
+	n.backends.greet(ctx, n.logger)
+	return nil
+}
+
+// openEngine joins what lies between the listeners and the backends (5).
+func (n *node) openEngine(ctx context.Context) (err error) {
+	n.engine, err = n.build(ctx, parts{
+		cfg: n.cfg, node: n.name, log: n.log, secrets: n.secrets, backends: n.backends,
+		metrics: n.metrics, logger: n.logger,
+	})
+	return err
+}
+
+// openListeners takes both addresses (6, 7) and prepares the servers.
+func (n *node) openListeners(ctx context.Context) (err error) {
+	if n.s3Listener, err = listen(ctx, "s3.listen", n.cfg.S3.Listen); err != nil {
+		return err
+	}
+	if n.adminListener, err = listen(ctx, "admin.listen", n.cfg.Admin.Listen); err != nil {
+		return err
+	}
+	n.s3Server = &http.Server{
+		Handler:           n.engine.handler,
+		ReadHeaderTimeout: 10 * time.Second, // bodies have deadlines of their own, by progress
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		Protocols:         http1(),
+		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
+	}
+	if files := n.cfg.S3.TLS; files != nil {
+		cert, err := openCertificate(*files, n.logger)
+		if err != nil {
+			return err
+		}
+		n.s3Listener = tls.NewListener(n.s3Listener, cert.config())
+	}
+	n.adminServer = admin.NewServer(admin.New(admin.Options{
+		Source: readiness{n.engine.source, &n.closing}, Auth: n.auth, Demo: n.demo, Log: n.logger, Metrics: n.metrics,
+		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version()},
+	}))
+	return nil
+}
+
+// http1 is HTTP/1.1 alone: S3 clients want nothing else, and one HTTP/2
+// connection would make all of a client's uploads wait for one another.
+func http1() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
+}
+
+func listen(ctx context.Context, key, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return l, nil
+}
+
+// errStopped is why the loops end when nothing failed.
+var errStopped = errors.New("stopped")
+
+// run serves (8) until ctx ends or a part fails, and shuts down.
+func (n *node) run(ctx context.Context) error {
+	// The loops and the servers do not end with ctx but when shutdown says so.
+	loops, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	group, failed := errgroup.WithContext(loops)
+	for _, stack := range n.backends.stacks {
+		group.Go(func() error { return stack.Breaker.Run(failed) })
+	}
+	group.Go(func() error { return n.engine.run(failed) })
+	group.Go(func() error { return expireHistory(failed, n.log, time.Duration(n.cfg.Log.History), n.logger) })
+
+	servers := make(chan error, 2)
+	var serving sync.WaitGroup
+	serving.Go(func() { servers <- n.s3Server.Serve(n.s3Listener) })
+	serving.Go(func() { servers <- n.adminServer.Serve(n.adminListener) })
+	n.started(addresses{S3: n.s3URL(), Admin: "http://" + reachable(n.adminListener)})
+
+	var cause error
+	select {
+	case <-ctx.Done():
+	case <-failed.Done():
+	case cause = <-servers:
+	}
+	n.shutdown(func() { stop(errStopped) }, group.Wait)
+	serving.Wait()
+	return errors.Join(cause, group.Wait())
+}
+
+func (n *node) s3URL() string {
+	if n.cfg.S3.TLS != nil {
+		return "https://" + reachable(n.s3Listener)
+	}
+	return "http://" + reachable(n.s3Listener)
+}
+
+// reachable is an address that a client on this host can use: the listener's,
+// with loopback in the place of "every address".
+func reachable(l net.Listener) string {
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return l.Addr().String()
+}
+
+// shutdown is the one place that knows the order of the end.
+func (n *node) shutdown(stopLoops func(), loops func() error) {
+	n.closing.Store(true)
+	n.logger.Info("stopping")
+	n.finishRequests(n.s3Server)
+
+	ctx, cancel := context.WithTimeout(context.Background(), n.finish)
+	if err := n.engine.drain(ctx); err != nil {
+		n.logger.Warn("some writes were still under way at the end; the next start resolves them", "error", err)
+	}
+	cancel()
+
+	stopLoops()
+	_ = loops() // run returns its error
+	n.finishRequests(n.adminServer)
+}
+
+// finishRequests lets the requests under way end in time, then cuts them off.
+func (n *node) finishRequests(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), n.finish)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		n.logger.Warn("requests were cut off at the end", "error", err)
+		_ = s.Close() // the listener is closed already; connections have nothing to say
+	}
+}
+
+// close releases what was opened, in the reverse order, however far the start
+// had come.
+func (n *node) close() error {
+	var errs []error
+	for _, l := range []net.Listener{n.s3Listener, n.adminListener} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	if n.backends != nil {
+		errs = append(errs, n.backends.close())
+	}
+	return errors.Join(errs...)
+}
+
+// readiness says "not ready" once the end has begun, so that a load balancer
+// looks elsewhere while the last requests finish.
+type readiness struct {
+	admin.Source
+	closing *atomic.Bool
+}
+
+func (r readiness) Ready(ctx context.Context) error {
+	if r.closing.Load() {
+		return errors.New("the server is stopping")
+	}
+	return r.Source.Ready(ctx)
+}
+
+// nodeName is the name of this node: made at the first start, kept in the log.
+func nodeName(ctx context.Context, log oplog.Documents) (string, error) {
+	known, err := log.Docs(ctx, oplog.DocNode, "", 1)
+	if err != nil {
+		return "", fmt.Errorf("read the node's name: %w", err)
+	}
+	if len(known) > 0 {
+		return known[0].Name, nil
+	}
+	doc := oplog.Doc{Kind: oplog.DocNode, Name: "node-" + object.NewID().String()[:8], Epoch: oplog.NewEpoch(), Body: []byte("{}")}
+	if err := log.SwapDoc(ctx, oplog.Epoch{}, doc); err != nil {
+		return "", fmt.Errorf("keep the node's name: %w", err)
+	}
+	return doc.Name, nil
+}
+
+// expireEvery is the pause between two looks at the age of the history.
+const expireEvery = time.Hour
+
+// expireHistory drops the history that is older than keep, now and every hour.
+// History is for people: when the log refuses, the next hour tries again.
+func expireHistory(ctx context.Context, log oplog.History, keep time.Duration, logger *slog.Logger) error {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		if err := log.Expire(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
+			logger.WarnContext(ctx, "history could not be trimmed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// logging are the flags of a server's own log.
+type logging struct {
+	level, format string
+}
+
+func loggingFlags(cmd *cobra.Command) *logging {
+	l := &logging{}
+	cmd.Flags().StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().StringVar(&l.format, "log-format", "text", "text or json")
+	return l
+}
+
+func (l *logging) open(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return nil, usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", l.level)}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch l.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, usageError{fmt.Errorf("--log-format %q: want text or json", l.format)}
+}

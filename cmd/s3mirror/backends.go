@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// backends are the stacks of all endpoints, in the order of the configuration.
+type backends struct {
+	stacks  []*backend.Stack
+	remotes []*backend.Remote
+	places  map[string]string // name -> endpoint URL, for reports
+}
+
+// openBackends builds the stack of every endpoint. It opens no connection: that
+// a backend is away is no reason not to start.
+func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics, log *slog.Logger) (*backends, error) {
+	b := &backends{places: map[string]string{}}
+	for _, c := range cfg.Backends {
+		remote, err := newRemote(c, stamps)
+		if err != nil {
+			return nil, err
+		}
+		b.remotes = append(b.remotes, remote)
+		b.places[c.Name] = c.Endpoint
+		b.stacks = append(b.stacks, backend.Wrap(remote, backend.WrapOptions{
+			Breaker: backend.BreakerOptions{Probe: reach, Log: log},
+			Limits:  backend.NewLimits(int64(cfg.Heal.BytesPerSecond), float64(cfg.Heal.RequestsPerSecond)),
+			Metrics: metrics,
+		}))
+	}
+	return b, nil
+}
+
+func newRemote(c BackendConfig, stamps object.StampKey) (*backend.Remote, error) {
+	endpoint, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", c.Name, err)
+	}
+	o := backend.Options{
+		Name: c.Name, Endpoint: endpoint, Region: c.Region,
+		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey,
+		StampKey: stamps, VirtualHost: !*c.PathStyle,
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("backend %s: %w", c.Name, err)
+		}
+		o.RootCAs = x509.NewCertPool()
+		o.RootCAs.AppendCertsFromPEM(pem)
+	}
+	return backend.NewRemote(o)
+}
+
+// close ends the idle connections. Nothing may use the backends any more.
+func (b *backends) close() error {
+	var errs []error
+	for _, r := range b.remotes {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// reach asks the cheapest question that proves address, clock and credentials.
+// Who may not list buckets has proved them all the same.
+func reach(ctx context.Context, e backend.Endpoint) error {
+	_, err := e.ListBuckets(ctx)
+	if errors.Is(err, s3.AccessDenied) {
+		return nil
+	}
+	return err
+}
+
+// greetTimeout bounds the first contact.
+const greetTimeout = 5 * time.Second
+
+// greet asks every backend once, all at the same time, and says what to do
+// about each that cannot be used. Such a backend's breaker is opened, so that no
+// write waits for it; the breaker's probe brings it back.
+func (b *backends) greet(ctx context.Context, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, stack := range b.stacks {
+		wg.Go(func() {
+			if err := reach(ctx, b.remotes[i]); err != nil {
+				stack.Breaker.Open(err)
+				log.WarnContext(ctx, "backend cannot be used", "backend", stack.Name(), "endpoint", b.places[stack.Name()],
+					"todo", advice(err), "error", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// advice says what a person has to do about the error of a backend.
+func advice(err error) string {
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	var dns *net.DNSError
+	var unknownCA x509.UnknownAuthorityError
+	var wrongHost x509.HostnameError
+	var netErr net.Error
+	switch {
+	case is(s3.InvalidAccessKeyID, s3.SignatureDoesNotMatch, s3.ExpiredToken, s3.InvalidToken):
+		return "its credentials are wrong: check access_key_id and secret_access_key"
+	case is(s3.RequestTimeTooSkewed):
+		return "the clocks differ: set the clock of this host, or of the endpoint"
+	case is(s3.AuthorizationHeaderMalformed, s3.PermanentRedirect, s3.TemporaryRedirect, s3.IllegalLocationConstraint):
+		return "it is in another region: check region and endpoint"
+	case is(s3.NoSuchBucket):
+		return "a bucket is missing there: create it, or map its name in buckets.NAME.names"
+	case is(s3.AccessDenied):
+		return "its credentials may not do this: check their permissions on the bucket"
+	case errors.As(err, &unknownCA), errors.As(err, &wrongHost):
+		return "its certificate is not trusted: check endpoint and ca_file"
+	case errors.As(err, &dns):
+		return "its host name is not known: check endpoint"
+	case is(syscall.ECONNREFUSED):
+		return "it cannot be reached, the connection is refused: is it running, and is endpoint right?"
+	case is(context.DeadlineExceeded, backend.ErrStalled), errors.As(err, &netErr) && netErr.Timeout():
+		return "it cannot be reached in time: is it running, and is the network open?"
+	case backend.IsMisconfigured(err):
+		return "what answers there is not an S3 server that takes these requests: check endpoint, region and credentials"
+	}
+	return "it cannot be reached or fails: is it running?"
+}
