@@ -1,0 +1,271 @@
+package replica
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// Policy says how a bucket is replicated.
+type Policy struct {
+	Replicas object.Replicas   // the replica set: backend names. A bucket keeps the set it was made with
+	Ack      commit.Rule       // what must hold before a write is answered
+	Names    map[string]string // backend -> the bucket's real name there, where it differs
+
+	// AssumeEqual: the operator vouches that replicas which are not empty at the
+	// first contact hold the same objects.
+	AssumeEqual bool
+}
+
+// Payload is how bodies travel to one backend. Each is verified by the backend
+// itself, so that an upload that is cut is never stored.
+type Payload uint8
+
+const (
+	PayloadAuto    Payload = iota // the client's literal SHA-256 when it gave one, else an unsigned trailer
+	PayloadTrailer                // unsigned chunks with a checksum in the trailer
+	PayloadSigned                 // chunks signed by us, without checksum: for endpoints that know no trailers
+)
+
+// Defaults of Options, in bytes.
+const (
+	DefaultMemory    = 96 << 20
+	DefaultPerUpload = 1 << 20
+	DefaultHeld      = 256 << 10
+)
+
+// Options of a Set. Log, Stacks, Times and Defaults are required.
+type Options struct {
+	Node      string // name of this node; each Open is another incarnation of it
+	Exclusive bool   // nobody else uses the log while the Set does
+	Log       oplog.Log
+	Stacks    []*backend.Stack // in the order of the configuration
+	Times     commit.Times
+	Payload   map[string]Payload // by backend; PayloadAuto where none is named
+
+	Defaults Policy            // of buckets that Buckets does not name
+	Buckets  map[string]Policy // by logical name; whole policies, not differences
+
+	Memory    int64 // bytes of all bodies in flight together: a hard bound. DefaultMemory
+	PerUpload int64 // bytes that one upload shares among its replicas. DefaultPerUpload
+	Held      int64 // bytes at the end of a body that are sent only after its intent; smaller bodies are held whole. DefaultHeld
+
+	Logger     *slog.Logger          // nil: slog.Default()
+	Registerer prometheus.Registerer // nil: none
+	Wall       func() time.Time      // nil: time.Now
+	Boot       func() time.Duration  // nil: CLOCK_BOOTTIME
+}
+
+func (o *Options) defaults() {
+	o.Memory = cmp.Or(o.Memory, DefaultMemory)
+	o.PerUpload = cmp.Or(o.PerUpload, DefaultPerUpload)
+	o.Held = cmp.Or(o.Held, DefaultHeld)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	if o.Boot == nil {
+		o.Boot = bootTime
+	}
+}
+
+// check refuses options that could not keep the promises.
+func (o *Options) check() error {
+	var errs []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	fault(o.Log == nil, "no log")
+	fault(len(o.Stacks) == 0, "no backends")
+	fault(o.Held < slabSize || o.Held > o.PerUpload-slabSize, "held tail of %d bytes: want %d to the buffer of an upload less %d", o.Held, slabSize, slabSize)
+	fault(o.PerUpload > o.Memory, "buffer of %d bytes for an upload is more than the memory of %d", o.PerUpload, o.Memory)
+	names := map[string]bool{}
+	for _, s := range o.Stacks {
+		fault(names[s.Name()], "backend %s occurs twice", s.Name())
+		names[s.Name()] = true
+	}
+	policies := maps.Clone(o.Buckets)
+	if policies == nil {
+		policies = map[string]Policy{}
+	}
+	policies[""] = o.Defaults
+	for _, bucket := range slices.Sorted(maps.Keys(policies)) {
+		p := policies[bucket]
+		fault(len(p.Replicas) == 0, "policy %q: no replicas", bucket)
+		fault(p.Ack.Need < 1 || p.Ack.Need > len(p.Replicas) || !p.Replicas.Covers(p.Ack.Include), "policy %q: ack rule can not be met by its replicas", bucket)
+		for _, r := range p.Replicas {
+			fault(!names[r], "policy %q: replica %s is no backend", bucket, r)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Set is N backends seen as one. Its methods are safe for concurrent use; their
+// errors are *s3.Error, with the cause for the log, unless they say otherwise.
+type Set struct {
+	o       Options
+	node    string // owner of this incarnation's intents
+	stacks  map[string]*backend.Stack
+	names   []string // of stacks, in the order of the configuration
+	memory  *memory
+	locks   locks
+	buckets buckets
+	history history
+	metrics *metrics
+	repairs repairs
+	status  statusCache
+
+	running sync.WaitGroup // machines and requests that outlive their caller
+	base    context.Context
+	abandon context.CancelCauseFunc // ends base: what Close does not wait for any longer
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	watch  func(object.Key)
+}
+
+// Open prepares a Set: it gives the deployment its identity at the first start
+// and asks every backend that is up whether its buckets are the ones of this
+// deployment. A backend that is away or wrong is reported, not an error; a log
+// that does not answer is. Nothing runs in the background until Run does.
+func Open(ctx context.Context, o Options) (*Set, error) {
+	o.defaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Set{
+		o:      o,
+		node:   o.Node + "#" + object.NewID().String()[:12],
+		stacks: map[string]*backend.Stack{},
+		memory: newMemory(o.Memory),
+	}
+	s.base, s.abandon = context.WithCancelCause(context.Background())
+	for _, stack := range o.Stacks {
+		s.stacks[stack.Name()] = stack
+		s.names = append(s.names, stack.Name())
+	}
+	s.metrics = newMetrics(o.Registerer, s)
+	s.history.open(s)
+	if err := s.buckets.open(ctx, s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run does what must not wait for a client: it makes buckets where they are
+// missing, looks at replicas that were away before they serve again, and writes
+// the history. It returns nil when ctx is done.
+func (s *Set) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.history.run(ctx) })
+	wg.Go(func() { s.buckets.run(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// errClosed ends what is still under way when Close stops waiting.
+var errClosed = errors.New("replica set is closed")
+
+// Drain refuses new operations and waits until every write that was released
+// has ended and the history is written, or ctx is done: then it returns its
+// cause, and what is left under way is cut. The log names it.
+func (s *Set) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() { s.running.Wait(); close(over) }()
+	var err error
+	select {
+	case <-over:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	s.abandon(errClosed)
+	<-over
+	s.history.flush(context.WithoutCancel(ctx))
+	return err
+}
+
+// Close is Drain, bounded by the time for which answers are awaited.
+func (s *Set) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Times.Keep+time.Second)
+	defer cancel()
+	return s.Drain(ctx)
+}
+
+// enter counts an operation in. leave must be called when it is over.
+func (s *Set) enter() (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, unavailable(errClosed)
+	}
+	s.running.Add(1)
+	return s.running.Done, nil
+}
+
+// Watch makes f the one who hears of every key that a write, a read or a repair
+// left with something to do. f must not block. Call it before the first
+// operation.
+func (s *Set) Watch(f func(object.Key)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = f
+}
+
+// unquiet tells the watcher of a key that needs work.
+func (s *Set) unquiet(key object.Key) {
+	s.mu.Lock()
+	f := s.watch
+	s.mu.Unlock()
+	if f != nil {
+		f(key)
+	}
+}
+
+// now is the moment of an event on this node.
+func (s *Set) now() commit.Now { return commit.Now{Wall: s.o.Wall(), Boot: s.o.Boot()} }
+
+// Up tells whether a backend's breaker is closed.
+func (s *Set) Up(name string) bool {
+	stack := s.stacks[name]
+	return stack != nil && stack.Breaker.Health().State != backend.Down
+}
+
+// Ready returns nil when the log answers and the ack rule of the defaults can be
+// met; else why not, in words that may be shown to anyone.
+func (s *Set) Ready(ctx context.Context) error {
+	if _, err := s.o.Log.Docs(ctx, oplog.DocBucket, "", 1); err != nil {
+		return errors.New("the log does not answer")
+	}
+	up := s.o.Defaults.Replicas.Filter(s.Up)
+	if !s.o.Defaults.Ack.Met(up) {
+		return fmt.Errorf("the ack rule can not be met: %d of %d backends are up", len(up), len(s.o.Defaults.Replicas))
+	}
+	return nil
+}
+
+// unavailable is the answer to whatever could not be done now, and was not.
+func unavailable(cause error) *s3.Error { return s3.Err(s3.SlowDown).Because(cause) }
