@@ -241,7 +241,7 @@ func (p *Repair) conclude(now Now) []Effect {
 		return p.swap(next)
 	}
 	if next := p.tidy(now); next != nil {
-		return p.swap(next)
+		return append(p.alarms(), p.swap(next)...)
 	}
 	if r, ok := p.lagging(); ok {
 		p.copied, p.state = p.copied.With(r), pCopy
@@ -450,6 +450,19 @@ func (p *Repair) tidy(now Now) *oplog.Row {
 	}
 	next.Changed = now.Wall
 	return next
+}
+
+// alarms names replicas that acknowledged the version and do not show it, though
+// no request that anybody knows of could have changed them (H26): they forgot it,
+// or somebody else writes to them.
+func (p *Repair) alarms() []Effect {
+	var out []Effect
+	for _, r := range p.row.Good {
+		if s, ok := p.shown[r]; ok && !shows(p.row, r, s) && clean(p.row, r) {
+			out = append(out, Alarm{"replica " + r + " does not hold what it acknowledged"})
+		}
+	}
+	return out
 }
 
 // settled tells whether a released request is over: its PUT is seen, or time has

@@ -127,6 +127,7 @@ const (
 	wNew       writeState = iota
 	wEarly                // first look at the row
 	wEarlyHead            // first look at the base
+	wVerdict              // a condition failed without row: a second look
 	wBody                 // the client's body is being read
 	wLoop                 // reading the row before the intent
 	wBase                 // asking a replica for the base
@@ -156,10 +157,11 @@ type Write struct {
 	verified  bool
 	waitUntil time.Duration
 
-	row    *oplog.Row    // as last read or written; nil: none
-	readAt time.Duration // Boot when the read of it was asked for
-	base   *object.Seen  // of a key without row
-	asked  object.Replicas
+	row     *oplog.Row    // as last read or written; nil: none
+	readAt  time.Duration // Boot when the read of it was asked for
+	base    *object.Seen  // of a key without row
+	asked   object.Replicas
+	refusal string // the code of a condition that failed
 
 	foreign      object.ID     // nonce of the intent that is waited for
 	foreignSince time.Duration // Boot when it was first seen
@@ -332,7 +334,7 @@ func (w *Write) early(now Now) []Effect {
 			return w.askBase(wEarlyHead)
 		}
 		if code := w.op.If(w.current()); code != "" {
-			return w.finish(Result{Kind: Failed, Code: code})
+			return w.refuse(code)
 		}
 	}
 	w.base, w.asked = nil, nil // the verdict looks again, inside the loop
@@ -371,6 +373,32 @@ func (w *Write) current() object.Info {
 		return w.row.Cur
 	}
 	return w.base.Info
+}
+
+// refuse answers that the client's condition failed. What a replica showed of a
+// key without row may have been a write that is not decided: only when there is
+// still no row was it the key's state (the simulator's addition to R6; the same
+// second look as a reader's, R20).
+func (w *Write) refuse(code string) []Effect {
+	if w.row != nil {
+		return w.finish(Result{Kind: Failed, Code: code})
+	}
+	w.refusal, w.state = code, wVerdict
+	return []Effect{ReadRow{}}
+}
+
+func (w *Write) refused(now Now, ev RowRead) []Effect {
+	switch {
+	case ev.Failed:
+		return w.finish(Result{Kind: Failed, Code: codeSlowDown})
+	case ev.Row == nil:
+		return w.finish(Result{Kind: Failed, Code: w.refusal})
+	}
+	w.row, w.base, w.asked = ev.Row, nil, nil
+	if !w.verified {
+		return w.early(now)
+	}
+	return w.examine(now)
 }
 
 // askBase asks the next replica what stands under a key without row (R4).
@@ -444,6 +472,8 @@ func (w *Write) rowRead(now Now, ev RowRead) []Effect {
 		}
 		w.row = ev.Row
 		return w.examine(now)
+	case wVerdict:
+		return w.refused(now, ev)
 	case wUndoRead:
 		return w.undoRead(now, ev)
 	case wReread:
@@ -491,7 +521,7 @@ func (w *Write) examine(now Now) []Effect {
 	}
 	if w.op.If != nil {
 		if code := w.op.If(w.current()); code != "" { // R6: here, and only here, the verdict falls
-			return w.finish(Result{Kind: Failed, Code: code})
+			return w.refuse(code)
 		}
 	}
 	return w.place(now)

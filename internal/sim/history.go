@@ -19,6 +19,7 @@ const (
 	verbPut verb = iota
 	verbDelete
 	verbRead
+	verbList // presence of the key on a page of a list
 )
 
 // call is one client operation; the ETag names the state, "" is absence.
@@ -35,6 +36,7 @@ type result struct {
 	unknown bool   // 5xx after the release, or no answer: open-ended
 	refused bool   // the condition failed
 	etag    string // read: the state
+	present bool   // list: the key was on the page
 }
 
 type record struct {
@@ -69,7 +71,7 @@ func (h *history) crashed(g *gateway) {
 		if r.gateway == g && r.life == g.life && !r.res.done {
 			r.res = result{done: true, unknown: true}
 			r.ended = h.w.now
-			r.drop = r.call.verb == verbRead
+			r.drop = r.call.verb == verbRead || r.call.verb == verbList
 		}
 	}
 }
@@ -122,6 +124,20 @@ func (h *history) saw(r *record, a answerRead) {
 	}
 }
 
+func (h *history) listed(r *record, ok, present bool) {
+	if r.res.done {
+		return
+	}
+	h.w.logf("client %d: list %s = %v %v since %.4f", r.client, r.key.Name, ok, present, r.began.Seconds())
+	r.res.done, r.ended, r.res.present = true, h.w.now, present
+	if !ok {
+		h.w.count("list unavailable")
+		r.drop = true
+		return
+	}
+	h.w.count("list")
+}
+
 // condition is the pure function that the protocol judges by.
 func (c call) condition() commit.Condition {
 	switch {
@@ -162,8 +178,11 @@ func model(base string) porcupine.Model {
 		Init: func() any { return base },
 		Step: func(state, input, output any) (bool, any) {
 			s, c, r := state.(string), input.(call), output.(result)
-			if c.verb == verbRead {
+			switch c.verb {
+			case verbRead:
 				return r.etag == s, s
+			case verbList:
+				return r.present == (s != ""), s
 			}
 			next := ""
 			if c.verb == verbPut {
@@ -197,6 +216,7 @@ func (h *history) check(base map[object.Key]string) {
 		}
 		switch porcupine.CheckOperationsTimeout(model(base[key]), ops, 20*time.Second) {
 		case porcupine.Illegal:
+			h.blame(base[key], ops)
 			h.w.fail("history of %s is not linearizable (%d operations)", key.Name, len(ops))
 		case porcupine.Unknown:
 			h.w.fail("history of %s is undetermined (%d operations)", key.Name, len(ops))
@@ -204,8 +224,26 @@ func (h *history) check(base map[object.Key]string) {
 	}
 }
 
+// blame traces the operations without any one of which the history would do.
+func (h *history) blame(base string, ops []porcupine.Operation) {
+	if h.w.trace == nil {
+		return
+	}
+	for i, op := range ops {
+		rest := append(append([]porcupine.Operation(nil), ops[:i]...), ops[i+1:]...)
+		if porcupine.CheckOperations(model(base), rest) {
+			h.w.logf("it would be linearizable without: client %d, %v..%v: %s -> %+v",
+				op.ClientId, time.Duration(op.Call), time.Duration(op.Return), callText(op.Input.(call)), op.Output)
+		}
+	}
+}
+
 func callText(c call) string {
 	switch {
+	case c.verb == verbRead:
+		return "read"
+	case c.verb == verbList:
+		return "list"
 	case c.verb == verbDelete && c.ifMatch != "":
 		return fmt.Sprintf("delete if %.6s", c.ifMatch)
 	case c.verb == verbDelete:

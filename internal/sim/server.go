@@ -13,8 +13,8 @@ type Personality uint8
 const (
 	CompletionOrdered Personality = iota // the write that completes last stands
 	StartOrdered                         // the write that started last stands; the loser gets 200 all the same
-	Truncating                           // sometimes stores half and answers 200
 	// The following break an assumption; they run apart, without invariants.
+	Truncating    // sometimes stores half and answers 200
 	Forgetful     // a restart loses what was acknowledged a moment ago (no fsync)
 	Stale         // reads may show an older state (breaks A6)
 	RetryingProxy // applies a request a second time, later (breaks A5)
@@ -23,6 +23,11 @@ const (
 
 func (p Personality) String() string {
 	return [...]string{"completion-ordered", "start-ordered", "truncating", "forgetful", "stale", "retrying-proxy", "wiped"}[p]
+}
+
+// fault is the counter of what the personality does.
+func (p Personality) fault() string {
+	return [...]string{"", "lost race, 200 all the same", "truncated", "backend forgot", "stale read", "proxy retried", "backend wiped"}[p]
 }
 
 // stored is what stands under a key: the object or the memory of its deletion.
@@ -132,6 +137,34 @@ func (s *server) head(key object.Key, done func(object.Seen, bool)) {
 	})
 }
 
+// list answers one page of everything, at one instant.
+func (s *server) list(done func(page []commit.Item, ok bool)) {
+	w := s.w
+	over := false
+	finish := func(page []commit.Item, ok bool) {
+		if !over {
+			over = true
+			done(page, ok)
+		}
+	}
+	w.after(rpcTimeout, func() { finish(nil, false) })
+	w.after(w.delay(s.median/2), func() {
+		if s.isDown() || w.chance(w.faults.ReadLost) {
+			finish(nil, false)
+			return
+		}
+		s.whenUp(func() {
+			var page []commit.Item
+			for _, key := range w.keys {
+				if seen := s.at(key); seen.Kind == object.Present {
+					page = append(page, commit.Item{Name: key.Name, Info: seen.Info})
+				}
+			}
+			w.after(w.delay(s.median/2), func() { finish(page, true) })
+		})
+	})
+}
+
 const rpcTimeout = 2 * time.Second
 
 // send carries a released request to the server under the schedule's faults.
@@ -234,14 +267,10 @@ func (s *server) apply(r *request) commit.Answer {
 		w.logf("%s keeps the newer start under %v", s.name, r.key)
 		return commit.Answer{Class: commit.Yes, ETag: etag}
 	}
-	if s.personality == Truncating && put.Flag == object.FlagSmall && w.chance(0.1) {
-		// Of small bodies the gateway knows the ETag beforehand. A stream's only
-		// guard is the framing that the server verifies; a server that lies about
-		// that is found by readers, who compare ETag and size (R21).
+	if s.personality == Truncating && put.Kind == object.Present && w.chance(0.1) {
 		w.count("truncated")
 		put.Size /= 2
-		put.ETag = reversed(put.ETag)
-		etag = put.ETag
+		put.ETag = reversed(put.ETag) // of what is stored; the answer names what was sent
 	}
 	s.before[r.key] = old
 	s.objs[r.key] = stored{seen: put, started: r.started, done: w.now}

@@ -26,7 +26,7 @@ type Faults struct {
 // Options of one schedule.
 type Options struct {
 	Seed  uint64
-	Only  *Personality // run every backend as this one, without invariants
+	Only  *Personality // one backend is this one, which breaks an assumption: no invariants, no convergence
 	Trace func(string)
 }
 
@@ -77,7 +77,6 @@ func newWorld(o Options) *world {
 	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
 	w.drawServers(o)
 	w.drawGateways()
-	w.drawLiar(o)
 	for i := range 1 + w.rng.IntN(3) {
 		key := object.Key{Bucket: "b", Name: fmt.Sprintf("k%d", i)}
 		w.keys = append(w.keys, key)
@@ -118,7 +117,7 @@ func (w *world) drawFaults() {
 
 func (w *world) drawServers(o Options) {
 	n := 1 + w.rng.IntN(5)
-	if w.faults.One {
+	if w.faults.One || o.Only != nil {
 		n = 3 + w.rng.IntN(2)
 	}
 	for i := range n {
@@ -126,7 +125,7 @@ func (w *world) drawServers(o Options) {
 			w: w, name: string(rune('A' + i)), median: w.between(2*time.Millisecond, 60*time.Millisecond),
 			objs: map[object.Key]stored{}, before: map[object.Key]stored{},
 		}
-		if o.Only != nil {
+		if o.Only != nil && i == 0 {
 			s.personality = *o.Only
 		} else if w.rng.IntN(4) == 0 {
 			s.personality = StartOrdered
@@ -157,15 +156,6 @@ func (w *world) drawGateways() {
 		}
 		g.start()
 		w.gateways = append(w.gateways, g)
-	}
-}
-
-// drawLiar makes at most one backend store half of what it acknowledges, where
-// the ack rule asks for a second copy: a lie about the only copy is loss, and no
-// protocol's fault.
-func (w *world) drawLiar(o Options) {
-	if o.Only == nil && !w.faults.One && w.gateways[0].cfg.Ack.Need >= 2 && w.rng.IntN(3) == 0 {
-		w.servers[w.rng.IntN(len(w.servers))].personality = Truncating
 	}
 }
 
@@ -213,6 +203,10 @@ func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
 		}
 	}
 	w.after(25*time.Second, goOn)
+	if w.rng.IntN(100) < 6 {
+		w.listAll(i, g, goOn)
+		return
+	}
 	if w.rng.IntN(100) < 45 {
 		r := w.hist.begin(key, i, g, call{verb: verbRead})
 		g.read(key, w.rng.IntN(4) == 0, func(a answerRead) { w.hist.saw(r, a); goOn() })
@@ -223,6 +217,20 @@ func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
 	op.Info.Size = size
 	r := w.hist.begin(key, i, g, c)
 	g.write(key, op, size, func(res commit.Result) { w.hist.wrote(r, res); goOn() })
+}
+
+// listAll records a page as one presence read per key.
+func (w *world) listAll(i int, g *gateway, next func()) {
+	var rs []*record
+	for _, key := range w.keys {
+		rs = append(rs, w.hist.begin(key, i, g, call{verb: verbList}))
+	}
+	g.list(func(present map[string]bool, ok bool) {
+		for _, r := range rs {
+			w.hist.listed(r, ok, present[r.key.Name])
+		}
+		next()
+	})
 }
 
 func (w *world) mutation(key object.Key) (call, commit.Op) {
@@ -328,7 +336,11 @@ func (w *world) quiesce(o Options) {
 	limit := w.now + calmFor
 	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0) {
 	}
-	if w.err != nil || !w.truth.on {
+	if w.err != nil {
+		return
+	}
+	if !w.truth.on {
+		w.hist.check(w.bases)
 		return
 	}
 	if len(w.log.rows) > 0 {

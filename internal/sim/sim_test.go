@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 var (
@@ -40,7 +41,11 @@ func TestSchedules(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := next.Add(1) - 1; seed < last; seed = next.Add(1) - 1 {
+				began := time.Now()
 				r := Run(Options{Seed: seed})
+				if d := time.Since(began); d > 5*time.Second {
+					t.Logf("seed %d took %v", seed, d)
+				}
 				mu.Lock()
 				ops += r.Operations
 				for k, n := range r.Counts {
@@ -76,5 +81,36 @@ func TestSchedules(t *testing.T) {
 			break
 		}
 		t.Error(err)
+	}
+}
+
+// TestBrokenAssumptions plays backends that break an assumption, one in each
+// schedule. Nobody can promise anything on them; what is asked is that the breach
+// is seen, by an alarm or by the checker, so that the probes that refuse such a
+// backend are worth their while. A backend that only stores wrong bytes must not
+// even fool a reader: identity, ETag and size of what is served are the row's.
+func TestBrokenAssumptions(t *testing.T) {
+	for _, p := range []Personality{Truncating, Forgetful, Stale, RetryingProxy, Wiped} {
+		t.Run(p.String(), func(t *testing.T) {
+			alarms, illegal, struck := 0, 0, 0
+			for seed := uint64(1); seed <= 150; seed++ {
+				r := Run(Options{Seed: seed, Only: &p})
+				alarms += r.Counts["alarm"]
+				struck += r.Counts[p.fault()]
+				if r.Err != nil {
+					illegal++
+					if p == Truncating {
+						t.Error(r.Err)
+					}
+				}
+			}
+			t.Logf("struck %d times; %d alarms, %d histories broken", struck, alarms, illegal)
+			if struck == 0 {
+				t.Error("the personality never showed")
+			}
+			if alarms+illegal == 0 {
+				t.Error("nobody noticed")
+			}
+		})
 	}
 }

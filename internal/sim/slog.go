@@ -32,6 +32,21 @@ func (l *slog) read(key object.Key, done func(commit.RowRead)) {
 	})
 }
 
+// scan reads all rows of the bucket, at one instant.
+func (l *slog) scan(done func(rows []oplog.KeyRow, ok bool)) {
+	w := l.w
+	w.after(w.delay(l.median/2), func() {
+		ok := l.down <= w.now
+		var rows []oplog.KeyRow
+		for _, key := range w.keys {
+			if row := l.rows[key]; row != nil {
+				rows = append(rows, oplog.KeyRow{Key: key, Row: *row.Clone()})
+			}
+		}
+		w.after(w.delay(l.median/2), func() { done(rows, ok) })
+	})
+}
+
 // swap attempts one compare-and-set.
 func (l *slog) swap(key object.Key, old oplog.Epoch, row *oplog.Row, done func(commit.Swapped)) {
 	w := l.w
