@@ -80,8 +80,8 @@ func (w Window) rolled(name string) string {
 
 // Overlay lays the views over the page of one replica: what the log says of a
 // key rules, and the rest is the page's. Views with Open must have been resolved
-// by reads before. doubtful are common prefixes that only a deleted or absent key
-// may have put on the page: the caller lists below each to see whether a live
+// by reads before. doubtful are common prefixes that only a deleted, absent or
+// internal key may have put on the page: the caller lists below each to see whether a live
 // key is left, and drops it otherwise. Items come sorted by name.
 func Overlay(page []Item, views []View, w Window) (items []Item, doubtful []string) {
 	byName := map[string]View{}
@@ -102,16 +102,19 @@ func Overlay(page []Item, views []View, w Window) (items []Item, doubtful []stri
 		}
 	}
 	for _, it := range page {
+		if strings.HasPrefix(it.Name, object.ReservedPrefix) {
+			continue
+		}
 		if it.Prefix {
 			if !live[it.Name] {
 				items = append(items, it)
-				if gone[it.Name] {
+				if gone[it.Name] || strings.HasPrefix(object.ReservedPrefix, it.Name) {
 					doubtful = append(doubtful, it.Name)
 				}
 			}
 			continue
 		}
-		if _, ruled := byName[it.Name]; !ruled && !strings.HasPrefix(it.Name, object.ReservedPrefix) {
+		if _, ruled := byName[it.Name]; !ruled {
 			items = append(items, it)
 		}
 	}
