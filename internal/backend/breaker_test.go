@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,15 +32,16 @@ var quiet = slog.New(slog.DiscardHandler)
 // closes it.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broken, calls, probes := true, 0, 0
+		var healthy atomic.Bool
+		var calls, probes atomic.Int64
 		b := NewBreaker(ending(func(context.Context, Op) error {
-			calls++
-			if broken {
+			calls.Add(1)
+			if !healthy.Load() {
 				return failure(Ambiguous)
 			}
 			return nil
 		}), BreakerOptions{Log: quiet, Probe: func(ctx context.Context, e Endpoint) error {
-			probes++
+			probes.Add(1)
 			return e.HeadBucket(ctx, "identity")
 		}})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -57,15 +59,15 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("after five failures: %+v", h)
 		}
 		err := b.Delete(ctx, "b", "k")
-		if OutcomeOf(err) != NotSent || !errors.Is(err, ErrOpen) || calls != 5 {
-			t.Errorf("%v, %d calls", err, calls)
+		if OutcomeOf(err) != NotSent || !errors.Is(err, ErrOpen) || calls.Load() != 5 {
+			t.Errorf("%v, %d calls", err, calls.Load())
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if b.Health().State != Down || probes < 10 || probes > 20 {
-			t.Errorf("after a minute: %+v, %d probes", b.Health(), probes)
+		if n := probes.Load(); b.Health().State != Down || n < 10 || n > 20 {
+			t.Errorf("after a minute: %+v, %d probes", b.Health(), n)
 		}
-		broken = false
+		healthy.Store(true)
 		time.Sleep(7 * time.Second) // the longest pause, and jitter
 		synctest.Wait()
 		if h := b.Health(); h.State != Up || h.Opens != 1 || h.LastSuccess.IsZero() {

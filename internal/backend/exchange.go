@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -50,6 +51,7 @@ type exchange struct {
 	stop   func() bool // stops listening to the caller's context
 	timer  *time.Timer
 	resp   *http.Response
+	why    atomic.Pointer[error] // what aborted it, set before anybody can feel it
 }
 
 // begin sends the request and waits for the head of the answer. wait bounds the
@@ -89,6 +91,7 @@ func (x *exchange) abandon(cause error) {
 
 // abort ends the exchange from outside.
 func (x *exchange) abort(cause error) {
+	x.why.CompareAndSwap(nil, &cause)
 	x.abandon(cause)
 	x.flight.cut()
 	x.cancel(cause)
@@ -188,8 +191,8 @@ func (x *exchange) reason(err error) error {
 			return fault
 		}
 	}
-	if cause := context.Cause(x.ctx); cause != nil {
-		return cause
+	if cause := x.why.Load(); cause != nil {
+		return *cause
 	}
 	return err
 }

@@ -146,10 +146,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.timer.Stop() // the caller's own pace is none of the endpoint's
 	b.left -= int64(n)
 	if err != nil && err != io.EOF {
-		if cause := context.Cause(b.ctx); cause != nil {
-			err = cause
-		}
-		err = fmt.Errorf("body of the object, %d bytes short: %w", b.left, err)
+		err = fmt.Errorf("body of the object, %d bytes short: %w", b.left, b.reason(err))
 	}
 	return n, err
 }
