@@ -320,7 +320,7 @@ func (p *Repair) resolve(now Now) []Effect {
 	lost := p.allAnswered(p.cfg.Replicas) || p.row.Cur.Kind == object.Tombstone && p.allAnswered(p.row.Good)
 	if len(good) > 0 || lost {
 		next := p.row.Clone()
-		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present {
+		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present && !partOf(in, seen) {
 			next.Cur, next.Good = seen.Info, p.cfg.Replicas
 			next.Cur.Ver = object.Tick(now.Wall, p.row.MaxVer())
 		}

@@ -13,6 +13,7 @@ type Personality uint8
 const (
 	CompletionOrdered Personality = iota // the write that completes last stands
 	StartOrdered                         // the write that started last stands; the loser gets 200 all the same
+	Halving                              // sometimes stores half of a small body, and says so by its ETag
 	// The following break an assumption; they run apart, without invariants.
 	Truncating    // sometimes stores half and answers 200
 	Forgetful     // a restart loses what was acknowledged a moment ago (no fsync)
@@ -22,12 +23,12 @@ const (
 )
 
 func (p Personality) String() string {
-	return [...]string{"completion-ordered", "start-ordered", "truncating", "forgetful", "stale", "retrying-proxy", "wiped"}[p]
+	return [...]string{"completion-ordered", "start-ordered", "halving", "truncating", "forgetful", "stale", "retrying-proxy", "wiped"}[p]
 }
 
 // fault is the counter of what the personality does.
 func (p Personality) fault() string {
-	return [...]string{"", "lost race, 200 all the same", "truncated", "backend forgot", "stale read", "proxy retried", "backend wiped"}[p]
+	return [...]string{"", "lost race, 200 all the same", "halved", "truncated", "backend forgot", "stale read", "proxy retried", "backend wiped"}[p]
 }
 
 // stored is what stands under a key: the object or the memory of its deletion.
@@ -266,6 +267,12 @@ func (s *server) apply(r *request) commit.Answer {
 		w.count("lost race, 200 all the same")
 		w.logf("%s keeps the newer start under %v", s.name, r.key)
 		return commit.Answer{Class: commit.Yes, ETag: etag}
+	}
+	if s.personality == Halving && put.Flag == object.FlagSmall && w.chance(0.1) {
+		w.count("halved")
+		put.Size /= 2
+		put.ETag = reversed(put.ETag)
+		etag = put.ETag
 	}
 	if s.personality == Truncating && put.Kind == object.Present && w.chance(0.1) {
 		w.count("truncated")

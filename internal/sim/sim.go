@@ -77,6 +77,10 @@ func newWorld(o Options) *world {
 	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
 	w.drawServers(o)
 	w.drawGateways()
+	if o.Only == nil && !w.faults.One && w.rng.IntN(4) == 0 {
+		w.liar = w.servers[w.rng.IntN(len(w.servers))]
+		w.liar.personality = Halving
+	}
 	for i := range 1 + w.rng.IntN(3) {
 		key := object.Key{Bucket: "b", Name: fmt.Sprintf("k%d", i)}
 		w.keys = append(w.keys, key)
@@ -345,13 +349,20 @@ func (w *world) quiesce(o Options) {
 	}
 	if len(w.log.rows) > 0 {
 		for _, key := range w.keys {
-			if row := w.log.rows[key]; row != nil {
+			if row := w.log.rows[key]; row != nil && w.liar != nil && w.lost(key, row) {
+				w.count("lost to a liar")
+			} else if row != nil {
 				w.fail("I11 %s: did not converge: %s; replicas %s", key.Name, rowText(row), w.replicasText(key))
 			}
 		}
-		return
+		if w.err != nil {
+			return
+		}
 	}
 	for _, key := range w.keys {
+		if w.log.rows[key] != nil {
+			continue
+		}
 		w.truth.quiet(key)
 		for i, g := range w.gateways {
 			r := w.hist.begin(key, 100+i, g, call{verb: verbRead})
@@ -371,6 +382,18 @@ func (w *world) quiesce(o Options) {
 	if w.err == nil {
 		w.hist.check(w.bases)
 	}
+}
+
+// lost tells whether the current version stands nowhere: a liar had the only
+// copy, or destroyed it with half of a newer one. No protocol brings it back; the
+// key stays visible as a row, and unreadable.
+func (w *world) lost(key object.Key, row *oplog.Row) bool {
+	for _, s := range w.servers {
+		if s.at(key).Shows(row.Cur) {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) replicasText(key object.Key) string {

@@ -23,6 +23,7 @@ type world struct {
 
 	log      *slog
 	servers  []*server
+	liar     *server // a Halving one, or nil
 	gateways []*gateway
 	keys     []object.Key
 	bases    map[object.Key]string // ETag of the foreign object that stood there before
