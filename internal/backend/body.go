@@ -18,11 +18,11 @@ import (
 // byte the upload is released. The calls for one Body never overlap.
 type Body interface {
 	// Next returns the bytes that follow those it returned before: at least
-	// one, at most max. The slice is valid, and not changed, until the next
+	// one, at most limit. The slice is valid, and not changed, until the next
 	// call of any method or until Put returns. Next blocks while there is
 	// nothing to give; when ctx is done it returns context.Cause(ctx) soon. Any
 	// error cuts the upload. It is not called again after PutRequest.Size bytes.
-	Next(ctx context.Context, max int) ([]byte, error)
+	Next(ctx context.Context, limit int) ([]byte, error)
 
 	// Sum returns the SHA-256 of the n bytes that Next will give next; it
 	// blocks until they are there. Only signed chunks need it, and never for

@@ -118,6 +118,7 @@ func (b *Breaker) do(ctx context.Context, op Op, call func(context.Context) erro
 		}
 	case guilty:
 		b.failure(err)
+	case unknown:
 	}
 	return err
 }
@@ -320,13 +321,8 @@ func blame(ctx context.Context, err error) verdict {
 	case ctx.Err() != nil:
 		return blameCaller(context.Cause(ctx))
 	}
-	switch OutcomeOf(err) {
-	case Absent:
-		return innocent
-	case Refused:
-		if isCredentials(err) {
-			return guilty
-		}
+	switch o := OutcomeOf(err); {
+	case o == Absent, o == Refused && !isCredentials(err):
 		return innocent
 	}
 	return guilty

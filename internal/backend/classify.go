@@ -39,8 +39,9 @@ func absent(op Op, s *s3.Error) bool {
 		return s.Code == s3.NoSuchKey
 	case OpHeadBucket, OpDeleteBucket:
 		return s.Code == s3.NoSuchBucket
+	default:
+		return false
 	}
-	return false
 }
 
 func throttles(s *s3.Error) bool {
@@ -63,7 +64,14 @@ func misconfigured(op Op, method string, s *s3.Error) bool {
 		return op != OpHeadBucket && op != OpDeleteBucket
 	case s3.InvalidObjectState, s3.QuotaExceeded:
 		return false // 403s that are about an object, and about space
+	default:
+		return misconfiguredStatus(method, s)
 	}
+}
+
+// misconfiguredStatus goes by the status, and by whether a document came with
+// it.
+func misconfiguredStatus(method string, s *s3.Error) bool {
 	switch {
 	case s.Status < 400: // a redirect; a 304 to a request without conditions
 		return true

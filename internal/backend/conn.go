@@ -37,7 +37,7 @@ func dialer(dial DialFunc) DialFunc {
 			return nil, err
 		}
 		if t, ok := c.(*net.TCPConn); ok {
-			t.SetLinger(0) // fails only on a connection that is dead already
+			_ = t.SetLinger(0) // fails only on a connection that is dead already
 		}
 		return &conn{Conn: c}, nil
 	}
@@ -114,7 +114,7 @@ func (c *conn) closeFor(f *flight) {
 	c.closed = c.closed || mine
 	c.mu.Unlock()
 	if mine {
-		c.Close()
+		_ = c.Close()
 	}
 }
 

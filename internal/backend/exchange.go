@@ -59,6 +59,7 @@ type exchange struct {
 // to the transport. The caller must end the exchange, failed or not.
 func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchange, error) {
 	x := &exchange{call: c}
+	// The transport hears of the end of ctx last, from abort.
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if wait <= 0 {
 		wait = math.MaxInt64
@@ -69,13 +70,13 @@ func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchan
 	if err := context.Cause(ctx); err != nil {
 		return x, err
 	}
-	req := r.request(x.flight.trace(x.ctx), c)
+	req := r.request(x.flight.trace(x.ctx), c) //nolint:contextcheck // see above
 	signer := r.sign(req, c)
 	if c.upload != nil {
 		c.upload.signer, c.upload.cut = signer, x.flight.cut
 	}
 	var err error
-	x.resp, err = r.wire.RoundTrip(req)
+	x.resp, err = r.wire.RoundTrip(req) //nolint:bodyclose // end closes it
 	return x, err
 }
 
@@ -152,7 +153,7 @@ func (r *Remote) run(ctx context.Context, c call, read func(*http.Response) erro
 }
 
 // drain reads what is left of an answer, so that its connection can be kept.
-func drain(resp *http.Response) { io.CopyN(io.Discard, resp.Body, maxDrain) }
+func drain(resp *http.Response) { _, _ = io.CopyN(io.Discard, resp.Body, maxDrain) }
 
 // judge returns nil for a success, and settles everything else.
 func (r *Remote) judge(x *exchange, err error) error {

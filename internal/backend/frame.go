@@ -61,7 +61,7 @@ func (u *upload) Read(p []byte) (int, error) {
 		return 0, u.failure
 	}
 	n, err := u.read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a body's error may wrap it, and is none
 		u.failure = err
 		u.cut() // before the transport closes it in good order
 	}
@@ -157,16 +157,16 @@ func (u *upload) end() error {
 }
 
 // next takes data from the body, and settles the upload with its last byte.
-func (u *upload) next(max int64) ([]byte, error) {
+func (u *upload) next(limit int64) ([]byte, error) {
 	if err := u.touch(); err != nil {
 		return nil, err
 	}
-	data, err := u.body.Next(u.ctx, int(max))
+	data, err := u.body.Next(u.ctx, int(limit))
 	if err != nil {
 		return nil, u.blame(err)
 	}
-	if len(data) == 0 || int64(len(data)) > max {
-		return nil, fmt.Errorf("%w: %d bytes when 1 to %d were asked for", ErrBody, len(data), max)
+	if len(data) == 0 || int64(len(data)) > limit {
+		return nil, fmt.Errorf("%w: %d bytes when 1 to %d were asked for", ErrBody, len(data), limit)
 	}
 	n := int64(len(data))
 	u.left -= n

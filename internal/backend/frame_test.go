@@ -25,8 +25,8 @@ type stepBody struct {
 	step int
 }
 
-func (s stepBody) Next(ctx context.Context, max int) ([]byte, error) {
-	return s.Body.Next(ctx, min(max, s.step))
+func (s stepBody) Next(ctx context.Context, limit int) ([]byte, error) {
+	return s.Body.Next(ctx, min(limit, s.step))
 }
 
 // TestFramesDecode: whatever the sizes of body, chunks, runs and reads, what
@@ -196,20 +196,20 @@ func TestGiveUpWaitsForRead(t *testing.T) {
 
 type nextFunc func(context.Context, int) ([]byte, error)
 
-func (f nextFunc) Next(ctx context.Context, max int) ([]byte, error) { return f(ctx, max) }
-func (f nextFunc) Sum(context.Context, int) (s [32]byte, err error)  { return s, errors.New("no sum") }
-func (f nextFunc) Trailer() (string, error)                          { return "", errors.New("no trailer") }
+func (f nextFunc) Next(ctx context.Context, limit int) ([]byte, error) { return f(ctx, limit) }
+func (f nextFunc) Sum(context.Context, int) (s [32]byte, err error)    { return s, errors.New("no sum") }
+func (f nextFunc) Trailer() (string, error)                            { return "", errors.New("no trailer") }
 
 // TestBrokenBodies: a body that breaks its contract cuts the upload, for good.
 func TestBrokenBodies(t *testing.T) {
-	one := func(_ context.Context, max int) ([]byte, error) { return make([]byte, 1), nil }
+	one := func(context.Context, int) ([]byte, error) { return make([]byte, 1), nil }
 	trailing := Framing{Mode: sigv4.UnsignedTrailer, Algorithm: "crc32"}
 	for name, test := range map[string]struct {
 		body Body
 		f    Framing
 	}{
 		"nothing":       {nextFunc(func(context.Context, int) ([]byte, error) { return nil, nil }), Framing{Mode: sigv4.Literal}},
-		"too much":      {nextFunc(func(_ context.Context, max int) ([]byte, error) { return make([]byte, max+1), nil }), Framing{Mode: sigv4.Literal}},
+		"too much":      {nextFunc(func(_ context.Context, limit int) ([]byte, error) { return make([]byte, limit+1), nil }), Framing{Mode: sigv4.Literal}},
 		"an early end":  {nextFunc(func(context.Context, int) ([]byte, error) { return nil, io.EOF }), Framing{Mode: sigv4.Literal}},
 		"no sum":        {nextFunc(one), Framing{Mode: sigv4.Signed}},
 		"no trailer":    {nextFunc(one), trailing},
@@ -222,7 +222,7 @@ func TestBrokenBodies(t *testing.T) {
 			if !errors.Is(err, ErrBody) {
 				t.Errorf("%v", err)
 			}
-			if _, again := u.Read(make([]byte, 1)); again == nil || again == io.EOF {
+			if _, again := u.Read(make([]byte, 1)); again == nil || errors.Is(again, io.EOF) != errors.Is(err, io.EOF) {
 				t.Errorf("then %v", again)
 			}
 		})

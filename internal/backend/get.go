@@ -145,7 +145,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.resp.Body.Read(p)
 	b.timer.Stop() // the caller's own pace is none of the endpoint's
 	b.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("body of the object, %d bytes short: %w", b.left, b.reason(err))
 	}
 	return n, err

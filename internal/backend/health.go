@@ -5,6 +5,7 @@ import "time"
 // State is what an endpoint is good for. The set is closed.
 type State string
 
+// The states.
 const (
 	Up       State = "up"
 	Degraded State = "degraded" // it serves, but some operations fail

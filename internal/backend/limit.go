@@ -107,8 +107,8 @@ type limitedBody struct {
 	limits *Limits
 }
 
-func (b limitedBody) Next(ctx context.Context, max int) ([]byte, error) {
-	data, err := b.Body.Next(ctx, max)
+func (b limitedBody) Next(ctx context.Context, limit int) ([]byte, error) {
+	data, err := b.Body.Next(ctx, limit)
 	if err == nil {
 		err = b.limits.spend(ctx, len(data))
 	}

@@ -12,6 +12,7 @@ import (
 // Op names an operation in errors, metrics and logs. The set is closed.
 type Op string
 
+// The operations of Backend and Bucketer.
 const (
 	OpPut          Op = "put"
 	OpGet          Op = "get"
@@ -32,29 +33,30 @@ func (o Op) Reads() bool {
 	switch o {
 	case OpGet, OpHead, OpList, OpHeadBucket, OpListBuckets:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Outcome is what is known of a request after it ended. The set is closed.
 type Outcome uint8
 
 const (
-	// OK: done, and answered.
+	// OK is done, and answered.
 	OK Outcome = iota
-	// Absent: the endpoint said NoSuchKey (of a Bucketer: NoSuchBucket).
+	// Absent is the endpoint's NoSuchKey (of a Bucketer: NoSuchBucket).
 	Absent
-	// Refused: a 4xx (or 3xx) answer. The request was not applied.
+	// Refused is a 4xx (or 3xx) answer. The request was not applied.
 	Refused
-	// Throttled: 429, 503 SlowDown or 507, and not applied: the body was not
+	// Throttled is 429, 503 SlowDown or 507, and not applied: the body was not
 	// whole, or the operation reads, or qualification proved that this endpoint
 	// does nothing after such an answer.
 	Throttled
-	// NotSent: the request was never whole on the wire: no connection, an open
+	// NotSent is a request that was never whole on the wire: no connection, an open
 	// breaker, or a body that was cut or answered before its last data byte was
 	// handed over. It can never be applied (RELIABILITY A2).
 	NotSent
-	// Ambiguous: anything else. A mutation may have been applied, or may be
+	// Ambiguous is anything else. A mutation may have been applied, or may be
 	// later (R12); a read has no usable answer.
 	Ambiguous
 )
@@ -75,8 +77,9 @@ func (o Outcome) String() string {
 		return "throttled"
 	case NotSent:
 		return "not_sent"
+	default:
+		return "ambiguous"
 	}
-	return "ambiguous"
 }
 
 // Definitive tells whether a mutation that ended so is known to be applied (OK)
@@ -84,22 +87,22 @@ func (o Outcome) String() string {
 func (o Outcome) Definitive() bool { return o != Ambiguous }
 
 var (
-	// ErrOrder: a listing is not in the binary order of UTF-8, or names what was
+	// ErrOrder is a listing that is not in the binary order of UTF-8, or names what was
 	// not asked for.
 	ErrOrder = errors.New("listing is out of order")
-	// ErrAnswer: an answer that no S3 server should give.
+	// ErrAnswer is an answer that no S3 server should give.
 	ErrAnswer = errors.New("unusable answer")
-	// ErrStalled: no progress for longer than allowed. A caller that gives up an
+	// ErrStalled is no progress for longer than allowed. A caller that gives up an
 	// operation for this reason cancels its context with this cause, so that
 	// the breaker counts it against the endpoint.
 	ErrStalled = errors.New("no progress")
-	// ErrOpen: the breaker of the endpoint is open; nothing was sent.
+	// ErrOpen says that the endpoint's breaker is open; nothing was sent.
 	ErrOpen = errors.New("breaker is open")
-	// ErrRequest: a request that breaks the contract and was not sent. The
+	// ErrRequest is a request that breaks the contract and was not sent. The
 	// endpoint is not to blame.
 	ErrRequest = errors.New("request can not be sent")
-	// ErrBody: the Body of an upload failed, or did not keep its contract. The
-	// endpoint is not to blame.
+	// ErrBody says that the Body of an upload failed, or did not keep its
+	// contract. The endpoint is not to blame.
 	ErrBody = errors.New("body of the upload failed")
 )
 

@@ -60,8 +60,9 @@ func retryable(err error) bool {
 		return !IsMisconfigured(err)
 	case NotSent:
 		return !isOpen(err)
+	default:
+		return false
 	}
-	return false
 }
 
 func (r *retry) earn() {

@@ -3,7 +3,7 @@ package backend
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // one of S3's checksums
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -73,13 +73,13 @@ type readerBody struct {
 // readerBuffer is how many bytes are read at once when nobody asks for more.
 const readerBuffer = 32 << 10
 
-func (b *readerBody) Next(ctx context.Context, max int) ([]byte, error) {
+func (b *readerBody) Next(ctx context.Context, limit int) ([]byte, error) {
 	if len(b.ahead) == 0 {
-		if err := b.fill(ctx, min(max, readerBuffer), false); err != nil {
+		if err := b.fill(ctx, min(limit, readerBuffer), false); err != nil {
 			return nil, err
 		}
 	}
-	n := min(max, len(b.ahead))
+	n := min(limit, len(b.ahead))
 	data := b.ahead[:n]
 	b.ahead = b.ahead[n:]
 	if b.sum != nil {

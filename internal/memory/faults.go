@@ -210,7 +210,7 @@ func (f *faulty) later(d time.Duration, effect func() error) {
 	defer f.mu.Unlock()
 	var t *time.Timer
 	t = time.AfterFunc(d, func() {
-		effect() // nobody is left to hear of an error
+		_ = effect() // nobody is left to hear of an error
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.pending, t)
@@ -251,7 +251,7 @@ func (s *Server) finish(q *request, effect func() error, status int, body ...fun
 	}
 	for _, write := range body {
 		if err := write(w); errors.Is(err, errCut) {
-			http.NewResponseController(q.w).Flush()
+			_ = http.NewResponseController(q.w).Flush()
 			panic(http.ErrAbortHandler) // ends the connection
 		} else if err != nil {
 			return nil // the client has gone
@@ -284,7 +284,7 @@ func reset(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	if t, ok := c.(*net.TCPConn); ok {
-		t.SetLinger(0)
+		_ = t.SetLinger(0)
 	}
 	c.Close()
 }

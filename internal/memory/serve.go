@@ -22,7 +22,7 @@ type front struct {
 	serving sync.WaitGroup
 }
 
-// ErrNotServing: only a server that runs Serve can be switched.
+// ErrNotServing says that only a server that runs Serve can be switched.
 var ErrNotServing = errors.New("server is not being served")
 
 // Serve answers on l until ctx is done, then closes it, resets what is still
@@ -91,7 +91,7 @@ func relisten(addr string) (net.Listener, error) {
 	var l net.Listener
 	var err error
 	for range 50 {
-		if l, err = net.Listen("tcp", addr); !errors.Is(err, syscall.EADDRINUSE) {
+		if l, err = new(net.ListenConfig).Listen(context.Background(), "tcp", addr); !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -116,6 +116,7 @@ func (s *Server) start(l net.Listener) {
 				conns[c] = struct{}{}
 			case http.StateClosed, http.StateHijacked:
 				delete(conns, c)
+			default:
 			}
 		},
 	}
@@ -137,7 +138,7 @@ func (s *Server) cut() {
 	}
 	for c := range f.conns {
 		if t, ok := c.(*net.TCPConn); ok {
-			t.SetLinger(0) // reset, not an orderly end
+			_ = t.SetLinger(0) // reset, not an orderly end
 		}
 	}
 	srv := f.running
@@ -145,6 +146,6 @@ func (s *Server) cut() {
 	s.faults.powerCut()
 	// Close reports states of connections, which takes front.mu.
 	f.mu.Unlock()
-	srv.Close()
+	_ = srv.Close() // of the listener, which may be closed already
 	f.mu.Lock()
 }

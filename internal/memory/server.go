@@ -89,7 +89,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "s3mirror-memory")
 	s3.SetRequestID(w.Header(), q.id)
 	var proxy plainAnswer
-	switch err := s.serve(q); {
+	switch err := s.serve(q); { //nolint:contextcheck // the request has it
 	case err == nil:
 	case errors.Is(err, errAborted):
 		reset(w)
@@ -142,8 +142,9 @@ func (s *Server) act(q *request) error {
 		return s.deleteBucket(q)
 	case s3.GetBucketLocation:
 		return s.bucketLocation(q)
+	default:
+		return q.op.NotImplemented()
 	}
-	return q.op.NotImplemented()
 }
 
 func newRequestID() string {

@@ -64,13 +64,14 @@ func (p raw) frame(signer *sigv4.ChunkSigner) []byte {
 		}
 		b = append(append(b, chunk...), sigv4.CRLF...)
 	}
-	switch {
-	case p.mode == sigv4.SignedTrailer:
+	switch p.mode {
+	case sigv4.SignedTrailer:
 		return signer.Trailer(b, crcName, crc(p.data))
-	case p.mode == sigv4.UnsignedTrailer:
+	case sigv4.UnsignedTrailer:
 		return sigv4.Trailer(b, crcName, crc(p.data))
+	default:
+		return append(b, sigv4.CRLF...)
 	}
-	return append(b, sigv4.CRLF...)
 }
 
 // send makes the request on a connection of its own and returns status and
@@ -145,13 +146,13 @@ func (p raw) send(t *testing.T, endpoint string) (int, s3.Code) {
 	return resp.StatusCode, s3.DecodeError(resp.StatusCode, resp.Body).Code
 }
 
-func replace(old, new string) func([]byte) []byte {
+func replace(old, with string) func([]byte) []byte {
 	return func(b []byte) []byte {
 		i := bytes.LastIndex(b, []byte(old))
 		if i < 0 {
 			panic("nothing to spoil")
 		}
-		return append(append(bytes.Clone(b[:i]), new...), b[i+len(old):]...)
+		return append(append(bytes.Clone(b[:i]), with...), b[i+len(old):]...)
 	}
 }
 

@@ -40,8 +40,8 @@ type stored struct {
 	started  uint64
 }
 
-func newStore(max int64) *store {
-	return &store{buckets: map[string]*bucket{}, max: max}
+func newStore(maxBytes int64) *store {
+	return &store{buckets: map[string]*bucket{}, max: maxBytes}
 }
 
 // tick returns the place of a request in the order of starts.

@@ -117,16 +117,17 @@ func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
 		cut := *r
 		cut.Body = &cutBody{r.Body, fault.After}
 		r = &cut
+	default:
 	}
 	resp, err := f.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	switch fault.Kind {
-	case DropAnswer:
+	if fault.Kind == DropAnswer {
 		resp.Body.Close()
 		return nil, ErrLost
-	case CutAnswer:
+	}
+	if fault.Kind == CutAnswer {
 		resp.Body = &cutBody{resp.Body, fault.After}
 	}
 	return resp, nil

@@ -121,13 +121,13 @@ type heldBody struct {
 	held chan struct{}
 }
 
-func (h *heldBody) Next(ctx context.Context, max int) ([]byte, error) {
+func (h *heldBody) Next(ctx context.Context, limit int) ([]byte, error) {
 	if h.left == 0 {
 		close(h.held)
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	}
-	data, err := h.Body.Next(ctx, min(max, h.left))
+	data, err := h.Body.Next(ctx, min(limit, h.left))
 	h.left -= len(data)
 	return data, err
 }
