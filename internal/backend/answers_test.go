@@ -157,6 +157,20 @@ func TestRangesAreHeldToTheirWord(t *testing.T) {
 	}
 }
 
+// TestChecksumsOfAPart: a checksum of the whole says nothing of a part.
+func TestChecksumsOfAPart(t *testing.T) {
+	r := newRemote(t, answering(t, true, "HTTP/1.1 206 X\r\nContent-Range: bytes 2-4/9\r\nContent-Length: 3\r\n"+
+		"x-amz-checksum-crc32: AAAAAA==\r\nx-amz-meta-a: b\r\n\r\ncde").endpoint)
+	obj, err := r.Get(bg, "bucket", "key", backend.GetOptions{Offset: 2, Length: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer obj.Body.Close()
+	if obj.Headers["x-amz-checksum-crc32"] != "" || obj.Headers["x-amz-meta-a"] != "b" || obj.Size != 9 {
+		t.Errorf("%+v", obj)
+	}
+}
+
 // TestShortBody: an answer that breaks off is no end.
 func TestShortBody(t *testing.T) {
 	s := newScript(t, func(s *script, _ int, c net.Conn) {

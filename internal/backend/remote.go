@@ -131,6 +131,8 @@ func newTransport(o Options) *http.Transport {
 		// No Proxy: what the environment says is about other traffic.
 		WriteBufferSize: 16 << 10,
 		ReadBufferSize:  16 << 10,
+
+		MaxResponseHeaderBytes: 64 << 10, // S3 allows 8 KiB
 	}
 }
 

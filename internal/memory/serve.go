@@ -41,8 +41,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case err = <-f.failed:
 	}
 	f.mu.Lock()
+	f.addr = "" // first: cut lets go of the lock for a moment, and On must not come between
 	s.cut()
-	f.addr = ""
 	f.mu.Unlock()
 	f.serving.Wait()
 	s.faults.stop()

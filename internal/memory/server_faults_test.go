@@ -132,6 +132,27 @@ func TestLateEffects(t *testing.T) {
 	eventually(t, "it is deleted", func() bool { return size(t, r, "key") == -1 })
 }
 
+// TestLateEffectsEndWithTheServer: what has not landed when the process ends
+// never does.
+func TestLateEffectsEndWithTheServer(t *testing.T) {
+	srv := memory.New(options(memory.Options{}))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	ctx, stop := context.WithCancel(bg)
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ctx, l) }()
+	r := connect(t, "http://"+l.Addr().String())
+	srv.SetFaults(memory.Faults{LateRate: 1, LateBy: time.Hour})
+	if err := put(r, "key", "late"); backend.OutcomeOf(err) != backend.Ambiguous || srv.Pending() != 1 {
+		t.Errorf("%v, %d pending", err, srv.Pending())
+	}
+	stop()
+	must(t, <-done)
+	if srv.Pending() != 0 || srv.Stats().Objects != 0 {
+		t.Errorf("%d pending, %+v", srv.Pending(), srv.Stats())
+	}
+}
+
 func TestCutAnswers(t *testing.T) {
 	srv, endpoint := serve(t, memory.Options{})
 	r := connect(t, endpoint)

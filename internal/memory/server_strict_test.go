@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/backend/backendtest"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/s3"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
@@ -227,6 +228,14 @@ func TestStrictness(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestServerKeepsTheContract: it is a backend like any other.
+func TestServerKeepsTheContract(t *testing.T) {
+	_, endpoint := serve(t, memory.Options{})
+	backendtest.Run(t, func(t *testing.T) backendtest.Target {
+		return backendtest.Target{Endpoint: connect(t, endpoint), Bucket: "suite"}
+	})
 }
 
 // TestUnspoiled: what TestStrictness breaks is good before.
