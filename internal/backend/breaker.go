@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // BreakerOptions tune a Breaker. Zero fields take the defaults named.
@@ -127,21 +126,37 @@ func (b *Breaker) do(ctx context.Context, op Op, call func(context.Context) erro
 func (b *Breaker) Get(ctx context.Context, bucket, key string, o GetOptions) (*Object, error) {
 	obj, err := b.layer.Get(ctx, bucket, key, o)
 	if err == nil {
+		b.carry(1)
 		obj.Body = &watchedBody{ReadCloser: obj.Body, ctx: ctx, b: b}
 	}
 	return obj, err
 }
 
+// carry counts what is in flight.
+func (b *Breaker) carry(n int) {
+	b.mu.Lock()
+	b.health.InFlight += n
+	b.mu.Unlock()
+}
+
 type watchedBody struct {
 	io.ReadCloser
-	ctx  context.Context
-	b    *Breaker
-	told bool
+	ctx    context.Context // of the Get, which governs the body
+	b      *Breaker
+	told   bool
+	closed atomic.Bool
+}
+
+func (w *watchedBody) Close() error {
+	if w.closed.CompareAndSwap(false, true) {
+		w.b.carry(-1)
+	}
+	return w.ReadCloser.Close()
 }
 
 func (w *watchedBody) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && !w.told {
+	if err != nil && !errors.Is(err, io.EOF) && !w.told && !w.closed.Load() {
 		w.told = true
 		if blame(w.ctx, err) == guilty {
 			w.b.Observe(err)
@@ -300,50 +315,3 @@ func (b *Breaker) probe(ctx context.Context) (up bool) {
 	}
 	return false
 }
-
-// verdict is whose fault the end of an operation was.
-type verdict uint8
-
-const (
-	innocent verdict = iota // the endpoint answered
-	guilty                  // the endpoint failed
-	unknown                 // it does not tell
-)
-
-func blame(ctx context.Context, err error) verdict {
-	switch {
-	case err == nil:
-		return innocent
-	case errors.Is(err, ErrOpen), errors.Is(err, ErrBody), errors.Is(err, ErrRequest):
-		return unknown
-	case errors.Is(err, ErrOrder):
-		return innocent // it can not list, but it stores and reads
-	case ctx.Err() != nil:
-		return blameCaller(context.Cause(ctx))
-	}
-	switch o := OutcomeOf(err); {
-	case o == Absent, o == Refused && !isCredentials(err):
-		return innocent
-	}
-	return guilty
-}
-
-// blameCaller judges an operation that its caller ended.
-func blameCaller(cause error) verdict {
-	if errors.Is(cause, ErrStalled) || errors.Is(cause, context.DeadlineExceeded) {
-		return guilty
-	}
-	return unknown
-}
-
-// isCredentials tells a refusal that every request would get from one that is
-// about a key or a bucket. AccessDenied may be a policy on one prefix.
-func isCredentials(err error) bool {
-	var e *Error
-	if !errors.As(err, &e) || !e.Misconfigured {
-		return false
-	}
-	return !errors.Is(err, s3.NoSuchBucket) && !errors.Is(err, s3.AccessDenied)
-}
-
-func isOpen(err error) bool { return errors.Is(err, ErrOpen) }

@@ -31,7 +31,7 @@ type Health struct {
 	// was away and may have come back with less than it had (RELIABILITY H26).
 	Opens uint64
 
-	InFlight int           // operations that have not ended; an open Body is none
+	InFlight int           // operations that have not ended, open bodies of GETs among them
 	Latency  time.Duration // smoothed time to the answer of GET and HEAD; 0 if unknown
 }
 

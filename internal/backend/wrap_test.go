@@ -114,7 +114,16 @@ func TestCutAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer obj.Body.Close()
+	if n := s.Breaker.Health().InFlight; n != 1 {
+		t.Errorf("%d in flight with an open body", n)
+	}
+	defer func() {
+		obj.Body.Close()
+		obj.Body.Close()
+		if n := s.Breaker.Health().InFlight; n != 0 {
+			t.Errorf("%d in flight", n)
+		}
+	}()
 	var got []byte
 	buf := make([]byte, 3)
 	for err == nil {
