@@ -41,6 +41,7 @@ type proc struct {
 	timers  map[commit.Timer]uint64
 	other   func(commit.Effect)      // effects that depend on what the machine is
 	started map[string]time.Duration // uploads, by replica
+	shown   map[string]object.Seen   // what replicas answered last: the bytes that a read serves
 	op      commit.Op
 	over    func()
 }
@@ -64,7 +65,7 @@ func (g *gateway) run(life int, do func()) {
 }
 
 func (g *gateway) spawn(key object.Key, m machine, other func(*proc, commit.Effect)) *proc {
-	p := &proc{g: g, life: g.life, key: key, m: m, timers: map[commit.Timer]uint64{}, started: map[string]time.Duration{}}
+	p := &proc{g: g, life: g.life, key: key, m: m, timers: map[commit.Timer]uint64{}, started: map[string]time.Duration{}, shown: map[string]object.Seen{}}
 	p.other = func(e commit.Effect) { other(p, e) }
 	g.open[p] = true
 	return p
@@ -147,6 +148,7 @@ func (p *proc) effect(e commit.Effect) {
 func (p *proc) ask(replica string) {
 	w := p.g.w
 	w.server(replica).head(p.key, func(seen object.Seen, ok bool) {
+		p.shown[replica] = seen
 		p.deliver(commit.Showed{Replica: replica, Seen: seen, Failed: !ok})
 	})
 }
@@ -304,7 +306,11 @@ func (g *gateway) read(key object.Key, head bool, done func(answerRead)) {
 	p := g.spawn(key, commit.NewRead(g.cfg), func(p *proc, e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Serve:
-			done(answerRead{ok: true, etag: e.Info.ETag})
+			etag := e.Info.ETag
+			if e.Replica != "" {
+				etag = p.shown[e.Replica].ETag // what the client really gets
+			}
+			done(answerRead{ok: true, etag: etag})
 		case commit.Absent:
 			done(answerRead{ok: true})
 		case commit.Unavailable:
