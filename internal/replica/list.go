@@ -1,6 +1,19 @@
 package replica
 
-import "github.com/s3mirror/s3mirror/internal/object"
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
 
 // ListRequest selects a page of a list.
 type ListRequest struct {
@@ -21,4 +34,242 @@ type ListPage struct {
 type Entry struct {
 	Key string
 	object.Info
+}
+
+// rowsAtOnce bounds how many rows one window of a list may hold: a page ends
+// where so many rows end.
+const rowsAtOnce = 1000
+
+// List returns one page of a bucket, as the log and one current replica show it
+// together (RELIABILITY R23). A page may be short, even empty, and yet not the
+// last. NoSuchBucket, SlowDown.
+func (s *Set) List(ctx context.Context, r ListRequest) (ListPage, error) {
+	b, err := s.buckets.readable(ctx, r.Bucket)
+	if err != nil {
+		return ListPage{}, err
+	}
+	page, err := s.list(ctx, b, r)
+	s.metrics.read("list", err)
+	return page, err
+}
+
+func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, error) {
+	if r.Max <= 0 {
+		return ListPage{}, nil
+	}
+	l := lister{set: s, b: b, r: r}
+	items, until, err := l.window(ctx)
+	if err != nil {
+		return ListPage{}, unavailable(err)
+	}
+	return l.page(items, until), nil
+}
+
+// lister makes one page of a list.
+type lister struct {
+	set *Set
+	b   *bucket
+	r   ListRequest
+	cut bool // the rows below the common prefix that ends the window were too many to be read
+}
+
+// page cuts what was found to the size that was asked for.
+func (l *lister) page(items []commit.Item, until string) ListPage {
+	page := ListPage{Next: until}
+	if len(items) > l.r.Max {
+		items = items[:l.r.Max]
+		page.Next = items[len(items)-1].Name
+	}
+	for _, it := range items {
+		if it.Prefix {
+			page.Prefixes = append(page.Prefixes, it.Name)
+		} else {
+			page.Entries = append(page.Entries, Entry{Key: it.Name, Info: it.Info})
+		}
+	}
+	return page
+}
+
+// window finds what stands in the part of the key space that one page of a
+// replica and one scan of rows both cover: rows, the page, rows again. until is
+// where it ends, "" for the end of the list.
+func (l *lister) window(ctx context.Context) (items []commit.Item, until string, err error) {
+	before, end, err := l.rows(ctx, "") // R23
+	if err != nil {
+		return nil, "", err
+	}
+	listed, next, err := l.ask(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	until = nearer(end, next)
+	after, end, err := l.rows(ctx, until)
+	if err != nil {
+		return nil, "", err
+	}
+	until = nearer(until, end)
+	views := commit.Views(before, after)
+	if err := l.resolve(ctx, views, until); err != nil {
+		return nil, "", err
+	}
+	w := commit.Window{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After, Until: until}
+	items, doubtful := commit.Overlay(slices.DeleteFunc(listed, func(it commit.Item) bool { return beyond(it.Name, w) }), views, w)
+	items, doubtful, until = l.whole(items, doubtful, w)
+	dead, err := l.probe(ctx, doubtful)
+	if err != nil {
+		return nil, "", err
+	}
+	return slices.DeleteFunc(items, func(it commit.Item) bool {
+		return it.Prefix && dead[it.Name] || strings.HasPrefix(it.Name, object.ReservedPrefix)
+	}), until, nil
+}
+
+// nearer is the earlier of two ends of a window; "" is the end of all.
+func nearer(a, b string) string {
+	if a == "" || b != "" && b < a {
+		return b
+	}
+	return a
+}
+
+// beyond tells whether a name of the page lies behind the window's end.
+func beyond(name string, w commit.Window) bool { return w.Until != "" && name > w.Until }
+
+// whole makes the window end between names of the list, not inside a common
+// prefix: only a look below such a prefix tells whether a key is left there, and
+// then all of it belongs to this page.
+func (l *lister) whole(items []commit.Item, doubtful []string, w commit.Window) ([]commit.Item, []string, string) {
+	for _, it := range items {
+		if it.Prefix && it.Name != object.ReservedPrefix && strings.HasPrefix(object.ReservedPrefix, it.Name) {
+			doubtful = append(doubtful, it.Name) // it may stand for nothing but our own objects
+		}
+	}
+	p, inside := l.rolled(w.Until)
+	if !inside || p == w.Until && !l.cut {
+		return items, doubtful, w.Until
+	}
+	if !slices.ContainsFunc(items, func(it commit.Item) bool { return it.Name == p }) {
+		i, _ := slices.BinarySearchFunc(items, p, func(it commit.Item, name string) int { return strings.Compare(it.Name, name) })
+		items = slices.Insert(items, i, commit.Item{Name: p, Prefix: true})
+	}
+	return items, append(doubtful, p), p
+}
+
+// rolled is the common prefix that a name lies in or is.
+func (l *lister) rolled(name string) (string, bool) {
+	if name == "" || !strings.HasPrefix(name, l.r.Prefix) {
+		return "", false
+	}
+	return (&s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter}).CommonPrefix(name)
+}
+
+// rows reads the rows of the window: up to until, or up to as many as one window
+// may hold, then end is the last one's name.
+func (l *lister) rows(ctx context.Context, until string) (rows []oplog.KeyRow, end string, err error) {
+	scan := s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After}
+	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), rowsAtOnce)
+	if err != nil {
+		l.set.logFailed("read", err)
+		return nil, "", err
+	}
+	if len(rows) == rowsAtOnce {
+		end = rows[len(rows)-1].Key.Name
+	}
+	if until != "" && end > until {
+		p, inside := l.rolled(until)
+		l.cut = inside && p == until && strings.HasPrefix(end, until)
+		end = ""
+	}
+	return rows, end, nil
+}
+
+// ask gets one page from a replica: the sticky one while it can, so that a list
+// does not see times of modification jump.
+func (l *lister) ask(ctx context.Context) (items []commit.Item, next string, err error) {
+	err = errors.New("no replica that may be listed is up")
+	serving := l.b.config().Serving
+	for _, replica := range l.set.up(l.b) {
+		if !serving.Has(replica) {
+			continue
+		}
+		at, placeErr := l.set.at(ctx, l.b, replica, false)
+		if placeErr != nil {
+			err = placeErr
+			continue
+		}
+		page, listErr := at.list(ctx, backend.ListRequest{Prefix: l.r.Prefix, After: l.r.After, Delimiter: l.r.Delimiter, Max: min(l.r.Max, s3.MaxKeys)})
+		if listErr == nil {
+			return itemsOf(page), page.Next, nil
+		}
+		if err = listErr; ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, "", err
+}
+
+func itemsOf(page backend.ListPage) []commit.Item {
+	items := make([]commit.Item, 0, len(page.Entries)+len(page.Prefixes))
+	for _, e := range page.Entries {
+		items = append(items, commit.Item{Name: e.Key, Info: object.Info{Kind: object.Present, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime}})
+	}
+	for _, p := range page.Prefixes {
+		items = append(items, commit.Item{Name: p, Prefix: true})
+	}
+	return items
+}
+
+// readsAtOnce bounds the reads that one page of a list asks for at a time.
+const readsAtOnce = 8
+
+// resolve reads the keys of the window of which the log does not know yet what
+// stands there.
+func (l *lister) resolve(ctx context.Context, views []commit.View, until string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i := range views {
+		if name := views[i].Name; !views[i].Open || until != "" && name > until && !strings.HasPrefix(name, until) {
+			continue
+		}
+		group.Go(func() error {
+			v, err := l.set.Head(ctx, object.Key{Bucket: l.r.Bucket, Name: views[i].Name})
+			switch {
+			case errors.Is(err, s3.NoSuchKey):
+				views[i].Info = object.Info{Kind: object.Tombstone}
+			case err != nil:
+				return err
+			default:
+				views[i].Info = v.Info
+			}
+			views[i].Open = false
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// probe finds out which common prefixes stand for nothing: no key below them is
+// left.
+func (l *lister) probe(ctx context.Context, prefixes []string) (dead map[string]bool, err error) {
+	dead = map[string]bool{}
+	for _, p := range prefixes {
+		alive, err := l.anyBelow(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		dead[p] = !alive
+	}
+	return dead, nil
+}
+
+func (l *lister) anyBelow(ctx context.Context, prefix string) (bool, error) {
+	for after := ""; ; {
+		page, err := l.set.list(ctx, l.b, ListRequest{Bucket: l.r.Bucket, Prefix: prefix, After: after, Max: s3.MaxKeys})
+		if err != nil || len(page.Entries) > 0 {
+			return err == nil, err
+		}
+		if after = page.Next; after == "" {
+			return false, nil
+		}
+	}
 }

@@ -1,9 +1,15 @@
 package replica
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
@@ -21,6 +27,141 @@ const (
 	StatusFailed    = "FAILED"    // some replica refuses to hold it
 )
 
+// statusOf reads the state of replication off a row; nil is a quiet key.
+func statusOf(row *oplog.Row, replicas object.Replicas) string {
+	if row == nil || row.Good.Covers(replicas) {
+		return StatusCompleted
+	}
+	for _, f := range row.Refused {
+		if !row.Good.Has(f.Replica) {
+			return StatusFailed
+		}
+	}
+	return StatusPending
+}
+
+// read is one commit.Read under way, driven by the goroutine that wants to know.
+type read struct {
+	*process
+	client context.Context // of the bodies that outlive the machine
+	how    func(place) (object.Seen, *backend.Object, error)
+	open   map[string]*backend.Object // answers whose body is open
+	served *commit.Serve
+	absent bool
+}
+
+// look runs a read to its verdict. how asks one replica; an *Object that it
+// returns is closed, but for the one that is served. The error is NoSuchKey or
+// SlowDown.
+func (s *Set) look(ctx context.Context, b *bucket, key object.Key, head bool, how func(place) (object.Seen, *backend.Object, error)) (*read, error) {
+	return s.lookIn(ctx, b, b.config(), commit.Look{Order: s.order(b), HeadOnly: head}, key, how)
+}
+
+// lookIn is look with a configuration and an order of the caller's.
+func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first commit.Look, key object.Key, how func(place) (object.Seen, *backend.Object, error)) (*read, error) {
+	r := &read{client: ctx, how: how, open: map[string]*backend.Object{}}
+	r.process = s.newProcess(ctx, b, key, commit.NewRead(cfg))
+	r.other = r.carryOut
+	r.run(first)
+	if r.served == nil || r.served.Replica == "" {
+		r.drop("")
+	} else {
+		r.drop(r.served.Replica)
+	}
+	if r.restless() {
+		s.unquiet(key)
+	}
+	switch {
+	case r.served != nil:
+		return r, nil
+	case r.absent:
+		return nil, s3.Err(s3.NoSuchKey)
+	}
+	return nil, unavailable(errors.New("no replica that is up can answer for the current version"))
+}
+
+func (r *read) carryOut(e commit.Effect) {
+	switch e := e.(type) {
+	case commit.Get:
+		r.calls = append(r.calls, func() commit.Event { return r.ask(e.Replica) })
+	case commit.Drop:
+		r.close(e.Replica)
+	case commit.Serve:
+		r.served = &e
+	case commit.Absent:
+		r.absent = true
+	case commit.Unavailable:
+	default:
+		panic(fmt.Sprintf("replica: effect %T of a read", e))
+	}
+}
+
+// ask asks a replica and keeps the body of its answer open.
+func (r *read) ask(replica string) commit.Event {
+	failed := commit.Showed{Replica: replica, Failed: true}
+	if r.client.Err() != nil {
+		return failed
+	}
+	at, err := r.set.at(r.client, r.b, replica, false)
+	if err != nil {
+		return failed
+	}
+	seen, obj, err := r.how(at)
+	switch {
+	case backend.IsAbsent(err):
+		return commit.Showed{Replica: replica, Seen: object.Seen{Info: object.Info{Kind: object.Tombstone}}}
+	case err != nil:
+		r.set.o.Logger.DebugContext(r.client, "replica did not answer a read", "key", r.key, "backend", replica, "error", err)
+		return failed
+	}
+	if obj != nil {
+		r.close(replica)
+		r.open[replica] = obj
+	}
+	return commit.Showed{Replica: replica, Seen: seen}
+}
+
+func (r *read) close(replica string) {
+	if obj := r.open[replica]; obj != nil {
+		obj.Body.Close()
+		delete(r.open, replica)
+	}
+}
+
+// drop closes every body but that of one replica.
+func (r *read) drop(keep string) {
+	for replica := range r.open {
+		if replica != keep {
+			r.close(replica)
+		}
+	}
+}
+
+// version is what the read found.
+func (r *read) version() Version {
+	return Version{
+		Info: r.served.Info, Replica: r.served.Replica,
+		Status: statusOf(r.served.Row, r.b.config().Replicas),
+	}
+}
+
+// Head tells what stands under a key. NoSuchKey, NoSuchBucket, SlowDown.
+func (s *Set) Head(ctx context.Context, key object.Key) (Version, error) {
+	b, err := s.buckets.readable(ctx, key.Bucket)
+	if err != nil {
+		return Version{}, err
+	}
+	r, err := s.look(ctx, b, key, true, func(at place) (object.Seen, *backend.Object, error) {
+		seen, err := at.head(ctx, key.Name)
+		return seen, nil, err
+	})
+	s.metrics.read("head", err)
+	if err != nil {
+		return Version{}, err
+	}
+	return r.version(), nil
+}
+
 // GetRequest is one GetObject.
 type GetRequest struct {
 	Key   object.Key
@@ -33,7 +174,8 @@ type GetRequest struct {
 	RangeApplies func(object.Info) bool
 }
 
-// Object is an open object. The caller closes Body.
+// Object is an open object. The caller closes Body; the context of Get governs
+// it until then.
 type Object struct {
 	Version
 	Range s3.Range
@@ -43,4 +185,89 @@ type Object struct {
 	// when there is none it returns an error: a short end is never clean. It
 	// implements io.WriterTo.
 	Body io.ReadCloser
+}
+
+// Get opens an object. NoSuchKey, NoSuchBucket, SlowDown, InvalidRange, and what
+// r.Check returns.
+func (s *Set) Get(ctx context.Context, r GetRequest) (*Object, error) {
+	b, err := s.buckets.readable(ctx, r.Key.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	obj, err := s.get(ctx, b, r)
+	s.metrics.read("get", err)
+	return obj, err
+}
+
+func (s *Set) get(ctx context.Context, b *bucket, r GetRequest) (*Object, error) {
+	want, known := wanted(r.Range)
+	found, err := s.look(ctx, b, r.Key, false, func(at place) (object.Seen, *backend.Object, error) {
+		return open(ctx, at, r.Key.Name, want, known)
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &Object{Version: found.version()}
+	first := found.open[found.served.Replica] // nil when only a HEAD was asked
+	if o.Range, err = r.part(o.Info); err != nil {
+		found.drop("")
+		return nil, err
+	}
+	body := newContinued(ctx, s, found, o.Range)
+	o.Body = body
+	if err := body.begin(first); err != nil {
+		return nil, unavailable(err)
+	}
+	o.Replica = body.by
+	return o, nil
+}
+
+// part is the range to be sent, once the client's conditions hold.
+func (r GetRequest) part(info object.Info) (s3.Range, error) {
+	if r.Check != nil {
+		if err := r.Check(info); err != nil {
+			return s3.Range{}, err
+		}
+	}
+	header := r.Range
+	if r.RangeApplies != nil && !r.RangeApplies(info) {
+		header = ""
+	}
+	return s3.ParseRange(header, info.Size)
+}
+
+// wanted is what may be asked of a replica before the size is known; a suffix
+// can not be, nor can what ParseRange would take for the whole.
+func wanted(header string) (o backend.GetOptions, known bool) {
+	const far = int64(1) << 62
+	part, err := s3.ParseRange(header, far)
+	switch {
+	case err != nil || part.Partial && part.Offset > far/2: // a suffix
+		return o, false
+	case !part.Partial:
+		o.Checksums = true
+		return o, true
+	}
+	o.Offset = part.Offset
+	if part.Offset+part.Length < far {
+		o.Length = part.Length
+	}
+	return o, true
+}
+
+// open asks a replica for an object: by GET, or by HEAD when the range depends
+// on the size. A range that does not fit is answered by HEAD too, so that its
+// version can be judged.
+func open(ctx context.Context, at place, key string, o backend.GetOptions, known bool) (object.Seen, *backend.Object, error) {
+	if known {
+		obj, err := at.get(ctx, key, o)
+		if err == nil {
+			return obj.Seen, obj, nil
+		}
+		if !errors.Is(err, s3.InvalidRange) {
+			return object.Seen{}, nil, err
+		}
+	}
+	seen, err := at.head(ctx, key)
+	return seen, nil, err
 }

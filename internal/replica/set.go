@@ -254,6 +254,10 @@ func (s *Set) Up(name string) bool {
 	return stack != nil && stack.Breaker.Health().State != backend.Down
 }
 
+// Replicas is the replica set of a bucket: of its record, or, when it has none,
+// of its policy.
+func (s *Set) Replicas(bucket string) object.Replicas { return s.buckets.replicas(bucket) }
+
 // Ready returns nil when the log answers and the ack rule of the defaults can be
 // met; else why not, in words that may be shown to anyone.
 func (s *Set) Ready(ctx context.Context) error {
@@ -266,6 +270,9 @@ func (s *Set) Ready(ctx context.Context) error {
 	}
 	return nil
 }
+
+// isUnavailable tells an answer that only says "not now".
+func isUnavailable(err error) bool { return errors.Is(err, s3.SlowDown) }
 
 // unavailable is the answer to whatever could not be done now, and was not.
 func unavailable(cause error) *s3.Error { return s3.Err(s3.SlowDown).Because(cause) }

@@ -1,9 +1,16 @@
 package replica
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
 // Status sums up what is left to do, from the log, and how the backends are.
@@ -22,6 +29,12 @@ type Backlog struct {
 	Oldest      time.Duration // zero when there is none
 }
 
+func (b *Backlog) add(bytes int64, age time.Duration) {
+	b.Keys++
+	b.Bytes += bytes
+	b.Oldest = max(b.Oldest, age)
+}
+
 // BackendStatus is one backend, in the order of the configuration.
 type BackendStatus struct {
 	Name    string
@@ -29,4 +42,153 @@ type BackendStatus struct {
 	Reason  string             // what is wrong with it beyond Health, and what to do; empty when nothing is
 	Lagging Backlog            // keys that it misses
 	Buckets map[string]Backlog // the same by bucket; only those that lag
+}
+
+// statusFresh is how long one walk over the rows answers for.
+const statusFresh = time.Second
+
+// statusCache keeps the last walk, so that those who poll do not walk all rows
+// each.
+type statusCache struct {
+	mu   sync.Mutex // guards what follows, and is held while rows are counted: one walk at a time
+	at   time.Duration
+	last *tallied
+}
+
+// tallied is what a walk over all rows found.
+type tallied struct {
+	Status
+	stale    bool // an intent is older than a lease
+	backends map[string]*BackendStatus
+}
+
+// Status walks over the rows of the log, at most once a second. The error is the
+// log's.
+func (s *Set) Status(ctx context.Context) (Status, error) {
+	c := &s.status
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := s.o.Boot(); c.last == nil || now-c.at >= statusFresh {
+		t, err := s.tally(ctx)
+		if err != nil {
+			return Status{}, err
+		}
+		c.last, c.at = t, now
+	}
+	out := c.last.Status
+	out.Backends = nil
+	for _, name := range s.names {
+		b := *c.last.backends[name]
+		b.Health = s.stacks[name].Breaker.Health()
+		b.Reason = s.buckets.reason(name)
+		out.Backends = append(out.Backends, b)
+	}
+	return out, nil
+}
+
+// tally walks over all rows.
+func (s *Set) tally(ctx context.Context) (*tallied, error) {
+	t := &tallied{backends: map[string]*BackendStatus{}}
+	for _, name := range s.names {
+		t.backends[name] = &BackendStatus{Name: name, Buckets: map[string]Backlog{}}
+	}
+	seen := map[object.Key]bool{} // a walk may meet a row more than once
+	for shard := range oplog.Shards {
+		clear(seen)
+		for after := oplog.Cursor(""); ; {
+			rows, next, err := s.o.Log.Due(ctx, shard, after, 1000)
+			if err != nil {
+				return nil, fmt.Errorf("walk over the rows: %w", err)
+			}
+			for _, kr := range rows {
+				if !seen[kr.Key] {
+					seen[kr.Key] = true
+					s.count(t, kr)
+				}
+			}
+			if after = next; after == "" {
+				break
+			}
+		}
+	}
+	t.Converged = t.Lagging.Keys == 0 && t.Unsettled == 0 && !t.stale
+	return t, nil
+}
+
+// count adds one row.
+func (s *Set) count(t *tallied, kr oplog.KeyRow) {
+	row, now := kr.Row, s.o.Wall()
+	if len(row.Unsettled) > 0 {
+		t.Unsettled++
+	}
+	if row.Intent != nil {
+		t.InFlight++
+		t.stale = t.stale || now.Sub(row.Changed) > s.o.Times.Lease
+	}
+	if row.Open {
+		return // nobody knows yet who holds what
+	}
+	age := now.Sub(row.Changed)
+	if row.Cur.Ver != 0 {
+		age = now.Sub(row.Cur.Ver.Time())
+	}
+	age = max(age, 0)
+	lags, refused := false, false
+	for _, replica := range s.buckets.replicas(kr.Key.Bucket).Minus(row.Good) {
+		if refusedBy(&row, replica) {
+			refused = true
+			continue
+		}
+		lags = true
+		b := t.backends[replica]
+		if b == nil {
+			continue // in the record, no longer in the configuration
+		}
+		b.Lagging.add(row.Cur.Size, age)
+		bucket := b.Buckets[kr.Key.Bucket]
+		bucket.add(row.Cur.Size, age)
+		b.Buckets[kr.Key.Bucket] = bucket
+	}
+	if lags {
+		t.Lagging.add(row.Cur.Size, age)
+	}
+	if refused {
+		t.Refused++
+	}
+}
+
+func refusedBy(row *oplog.Row, replica string) bool {
+	return slices.ContainsFunc(row.Refused, func(f oplog.Refusal) bool { return f.Replica == replica })
+}
+
+// replicas is the replica set of a bucket, by its record if it is known.
+func (bs *buckets) replicas(name string) object.Replicas {
+	bs.mu.Lock()
+	b := bs.known[name]
+	bs.mu.Unlock()
+	if b == nil {
+		return bs.policy(name).Replicas
+	}
+	return b.record().Replicas
+}
+
+// reason is why buckets of a backend are not used though it is up.
+func (bs *buckets) reason(replica string) string {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	var why []string
+	for _, b := range bs.known {
+		b.mu.Lock()
+		p := b.presence[replica]
+		if b.rec.Replicas.Has(replica) && !p.right && p.reason != nil && bs.set.Up(replica) {
+			why = append(why, p.reason.Error())
+		}
+		b.mu.Unlock()
+	}
+	slices.Sort(why)
+	const atMost = 3
+	if len(why) > atMost {
+		why = append(why[:atMost], fmt.Sprintf("and %d more buckets", len(why)-atMost))
+	}
+	return strings.Join(why, "; ")
 }

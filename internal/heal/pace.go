@@ -1,0 +1,203 @@
+package heal
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+var errNotFinished = errors.New("the log did not answer, or the row moved too often")
+
+func isNoBucket(err error) bool { return errors.Is(err, s3.NoSuchBucket) }
+
+const (
+	firstPause   = 250 * time.Millisecond // before a key is tried again that could not be healed
+	refusedPause = 5 * time.Minute        // longest one of a key that its backend refuses
+	unparkEvery  = 500 * time.Millisecond // between two looks at the backends that are waited for
+)
+
+// task is one key that needs work.
+type task struct {
+	key     object.Key
+	since   time.Time // when it was first planned: the oldest go first
+	at      time.Time // when it is due
+	tries   int       // visits since the row last changed
+	epoch   oplog.Epoch
+	waits   object.Replicas // that must come back before anything can be done; set while parked
+	place   int             // in the queue; -1: not there
+	running bool
+	again   bool // it was kicked during a visit
+}
+
+// plan makes a key due at a moment, unless it is due earlier.
+func (h *Healer) plan(key object.Key, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.tasks[key]
+	switch {
+	case t == nil:
+		t = &task{key: key, since: at, place: -1}
+		h.tasks[key] = t
+	case t.running:
+		t.again = true
+		return
+	case t.place >= 0 && !at.Before(t.at):
+		return
+	}
+	delete(h.parked, t)
+	h.push(t, at)
+}
+
+// found plans a key that a walk came across, unless it is planned already.
+func (h *Healer) found(key object.Key, at time.Time) {
+	h.mu.Lock()
+	_, known := h.tasks[key]
+	h.mu.Unlock()
+	if !known {
+		h.plan(key, at)
+	}
+}
+
+// push puts a task into the queue; called with mu held.
+func (h *Healer) push(t *task, at time.Time) {
+	t.at = at
+	if t.place >= 0 {
+		heap.Fix(&h.queue, t.place)
+	} else {
+		heap.Push(&h.queue, t)
+	}
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next takes the task that is due, or says how long to wait.
+func (h *Healer) next(now time.Time) (*task, time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.queue) == 0 {
+		return nil, time.Hour
+	}
+	t := h.queue[0]
+	if d := t.at.Sub(now); d > 0 {
+		return nil, d
+	}
+	heap.Pop(&h.queue)
+	t.running = true
+	h.running++
+	return t, 0
+}
+
+// replan decides when a key that still needs work is visited again; called with
+// mu held. Requests that are not settled, and intents, want visits without long
+// pauses, as commit says; a replica that only lags is tried more and more rarely,
+// and not at all while its backend is away.
+func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Time) {
+	if t.epoch != row.Epoch {
+		t.tries, t.epoch = 0, row.Epoch
+	}
+	t.tries++
+	if t.again {
+		t.again = false
+		h.push(t, now)
+		return
+	}
+	needy := h.o.Set.Replicas(t.key.Bucket).Minus(row.Good)
+	for _, e := range row.Unsettled {
+		needy = needy.With(e.Replica)
+	}
+	if row.Intent == nil && !row.Open && len(needy.Filter(h.o.Set.Up)) == 0 {
+		t.waits = needy
+		h.parked[t] = struct{}{}
+		return
+	}
+	if row.Intent != nil || row.Open || len(row.Unsettled) > 0 {
+		h.push(t, now.Add(next))
+		return
+	}
+	longest := h.o.Interval
+	if refusedAll(row, needy.Filter(h.o.Set.Up)) {
+		longest = max(longest, refusedPause)
+	}
+	h.push(t, now.Add(h.backoff(t.tries, longest)))
+}
+
+// refusedAll tells whether each of the replicas has refused the key.
+func refusedAll(row *oplog.Row, replicas object.Replicas) bool {
+	for _, f := range row.Refused {
+		replicas = replicas.Without(f.Replica)
+	}
+	return len(replicas) == 0
+}
+
+// backoff doubles with each try, with jitter, up to the longest pause.
+func (h *Healer) backoff(tries int, longest time.Duration) time.Duration {
+	d := firstPause << min(tries-1, 16)
+	d = min(d, longest)
+	return d/2 + rand.N(d/2+1)
+}
+
+// unparkOn watches the backends that keys wait for.
+func (h *Healer) unparkOn(ctx context.Context) {
+	tick := time.NewTicker(min(unparkEvery, h.o.Interval))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.unpark()
+		}
+	}
+}
+
+func (h *Healer) unpark() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	up := map[string]bool{}
+	for t := range h.parked {
+		for _, r := range t.waits {
+			is, known := up[r]
+			if !known {
+				is = h.o.Set.Up(r)
+				up[r] = is
+			}
+			if is {
+				delete(h.parked, t)
+				t.tries = 0
+				h.push(t, t.since) // due already, and the oldest first
+				break
+			}
+		}
+	}
+}
+
+// queue is a heap by due time.
+type queue []*task
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+func (q *queue) Push(x any) {
+	t := x.(*task)
+	t.place = len(*q)
+	*q = append(*q, t)
+}
+func (q *queue) Pop() any {
+	old := *q
+	t := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	t.place = -1
+	return t
+}

@@ -1,0 +1,407 @@
+package replica
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// record is the document of a bucket: commit's, and what only the shell knows.
+type record struct {
+	commit.BucketRecord
+	// Wiped are replicas whose bucket was lost after it had been made. It is there
+	// again and takes writes, but reads and lists pass it by until everything that
+	// it missed has a row.
+	Wiped object.Replicas `json:"wiped,omitempty"`
+}
+
+// bucket is one bucket as this node knows it.
+type bucket struct {
+	name   string
+	policy Policy
+	set    *Set
+
+	mu       sync.Mutex // guards what follows
+	rec      record
+	epoch    oplog.Epoch
+	presence map[string]presence // by replica
+	writers  int                 // mutations that were admitted and are not over
+	idle     chan struct{}       // closed when writers falls to zero; nil when nobody waits
+}
+
+// presence is what is known of a bucket on one replica.
+type presence struct {
+	right    bool // it carries our identity, when its backend's breaker had opened opens times
+	opens    uint64
+	reason   error // why it is not right, in words for the operator
+	checking bool
+}
+
+// config is what commit's machines know of the bucket.
+func (b *bucket) config() commit.Config {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := &b.set.o
+	return commit.Config{
+		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
+		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.policy.Ack,
+	}
+}
+
+func (b *bucket) record() record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rec
+}
+
+// realName is the bucket's name on a backend.
+func (b *bucket) realName(replica string) string {
+	if name, ok := b.record().Names[replica]; ok {
+		return name
+	}
+	return b.name
+}
+
+// change swaps the record. ErrConflict (of oplog) leaves the newer one in place.
+func (b *bucket) change(ctx context.Context, edit func(*record)) error {
+	b.mu.Lock()
+	next, old := b.rec, b.epoch
+	b.mu.Unlock()
+	edit(&next)
+	epoch, err := b.set.buckets.store(ctx, b.name, old, &next)
+	if err == nil {
+		b.mu.Lock()
+		b.rec, b.epoch = next, epoch
+		b.mu.Unlock()
+		return nil
+	}
+	if errors.Is(err, oplog.ErrConflict) {
+		_ = b.set.buckets.reload(ctx, b) // the next look says what it found
+	}
+	return err
+}
+
+// distrust notes that a replica's bucket is not there as it should be.
+func (b *bucket) distrust(replica string, reason error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.presence[replica]
+	p.right, p.reason = false, reason
+	b.presence[replica] = p
+}
+
+// buckets are the bucket records of the log and what was seen of them on the
+// backends. In an exclusive log the copy in memory is the truth; otherwise every
+// operation reads the record (RELIABILITY 4.6).
+type buckets struct {
+	set        *Set
+	deployment string // identity of this log; every replica bucket carries it
+
+	mu     sync.Mutex // guards what follows
+	known  map[string]*bucket
+	absent map[string]time.Duration // Boot when a name was last found nowhere
+}
+
+// absentFor is how long a name that was found nowhere is not looked for again.
+const absentFor = 2 * time.Second
+
+// contactTimeout bounds one look at the buckets of the backends.
+const contactTimeout = 5 * time.Second
+
+// open loads every record and looks at every replica that is up.
+func (bs *buckets) open(ctx context.Context, s *Set) error {
+	bs.set, bs.known, bs.absent = s, map[string]*bucket{}, map[string]time.Duration{}
+	if err := bs.identify(ctx); err != nil {
+		return fmt.Errorf("identity of the log: %w", err)
+	}
+	for after := ""; ; {
+		docs, err := s.o.Log.Docs(ctx, oplog.DocBucket, after, 1000)
+		if err != nil {
+			return fmt.Errorf("read the buckets: %w", err)
+		}
+		for _, doc := range docs {
+			if _, err := bs.learn(doc); err != nil {
+				return err
+			}
+			after = doc.Name
+		}
+		if len(docs) < 1000 {
+			break
+		}
+	}
+	for name := range s.o.Buckets {
+		if _, err := bs.lookup(ctx, name); err != nil && !errors.Is(err, s3.NoSuchBucket) {
+			s.o.Logger.WarnContext(ctx, "bucket can not be used", "bucket", name, "error", err)
+		}
+	}
+	bs.greet(ctx)
+	return nil
+}
+
+// identify reads the log's identity, or gives it one.
+func (bs *buckets) identify(ctx context.Context) error {
+	const name = "deployment"
+	type identity struct {
+		ID string `json:"id"`
+	}
+	log := bs.set.o.Log
+	for range 3 {
+		doc, err := log.Doc(ctx, oplog.DocGeneration, name)
+		if err == nil {
+			var id identity
+			if err := json.Unmarshal(doc.Body, &id); err != nil || id.ID == "" {
+				return fmt.Errorf("document %s/%s is malformed: %w", oplog.DocGeneration, name, err)
+			}
+			bs.deployment = id.ID
+			return nil
+		}
+		if !errors.Is(err, oplog.ErrNoRow) {
+			return err
+		}
+		body, err := json.Marshal(identity{object.NewID().String()})
+		if err != nil {
+			return err
+		}
+		doc = oplog.Doc{Kind: oplog.DocGeneration, Name: name, Epoch: oplog.NewEpoch(), Body: body}
+		if err := log.SwapDoc(ctx, oplog.Epoch{}, doc); err != nil && !errors.Is(err, oplog.ErrConflict) && !errors.Is(err, oplog.ErrUnknown) {
+			return err
+		}
+	}
+	return errors.New("it could not be settled")
+}
+
+// learn takes a record into memory.
+func (bs *buckets) learn(doc oplog.Doc) (*bucket, error) {
+	var rec record
+	if err := json.Unmarshal(doc.Body, &rec); err != nil {
+		return nil, fmt.Errorf("record of bucket %s: %w", doc.Name, err)
+	}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	b := bs.known[doc.Name]
+	if b != nil {
+		b.mu.Lock()
+		b.rec, b.epoch = rec, doc.Epoch
+		b.mu.Unlock()
+		return b, nil
+	}
+	b = bs.make(doc.Name, rec, doc.Epoch)
+	bs.known[doc.Name] = b
+	delete(bs.absent, doc.Name)
+	return b, nil
+}
+
+func (bs *buckets) make(name string, rec record, epoch oplog.Epoch) *bucket {
+	return &bucket{name: name, policy: bs.policy(name), set: bs.set, rec: rec, epoch: epoch, presence: map[string]presence{}}
+}
+
+func (bs *buckets) policy(name string) Policy {
+	if p, ok := bs.set.o.Buckets[name]; ok {
+		return p
+	}
+	return bs.set.o.Defaults
+}
+
+// store writes a record, or drops it (rec nil).
+func (bs *buckets) store(ctx context.Context, name string, old oplog.Epoch, rec *record) (oplog.Epoch, error) {
+	doc := oplog.Doc{Kind: oplog.DocBucket, Name: name}
+	if rec != nil {
+		body, err := json.Marshal(rec)
+		if err != nil {
+			return oplog.Epoch{}, err
+		}
+		doc.Body, doc.Epoch = body, oplog.NewEpoch()
+	}
+	if err := bs.set.o.Log.SwapDoc(ctx, old, doc); err != nil {
+		bs.set.logFailed("swap", err)
+		return oplog.Epoch{}, err
+	}
+	return doc.Epoch, nil
+}
+
+// reload reads the record of a known bucket again. NoSuchBucket when it is gone.
+func (bs *buckets) reload(ctx context.Context, b *bucket) error {
+	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, b.name)
+	switch {
+	case errors.Is(err, oplog.ErrNoRow):
+		bs.forget(b)
+		return s3.Err(s3.NoSuchBucket)
+	case err != nil:
+		bs.set.logFailed("read", err)
+		return unavailable(err)
+	}
+	_, err = bs.learn(doc)
+	return err
+}
+
+func (bs *buckets) forget(b *bucket) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if bs.known[b.name] == b {
+		delete(bs.known, b.name)
+	}
+}
+
+// lookup returns a bucket that has a record, or that may have one now because it
+// was met for the first time. NoSuchBucket, SlowDown, and OperationAborted for
+// one that must not be touched.
+func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
+	bs.mu.Lock()
+	b := bs.known[name]
+	since, missing := bs.absent[name]
+	bs.mu.Unlock()
+	if b != nil {
+		if bs.set.o.Exclusive {
+			return b, nil
+		}
+		return b, bs.reload(ctx, b)
+	}
+	if missing && bs.set.o.Boot()-since < absentFor {
+		return nil, s3.Err(s3.NoSuchBucket)
+	}
+	unlock, err := bs.set.locks.lock(ctx, object.Key{Bucket: name}) // no object has an empty key
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer unlock()
+	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, name)
+	switch {
+	case err == nil:
+		if b, err = bs.learn(doc); err != nil {
+			return nil, err
+		}
+		bs.examineAll(ctx, b)
+		return b, nil
+	case !errors.Is(err, oplog.ErrNoRow):
+		bs.set.logFailed("read", err)
+		return nil, unavailable(err)
+	}
+	b, err = bs.meet(ctx, name)
+	if errors.Is(err, s3.NoSuchBucket) {
+		bs.mu.Lock()
+		if len(bs.absent) > 10000 {
+			clear(bs.absent) // whoever asks for so many names may as well wait for each
+		}
+		bs.absent[name] = bs.set.o.Boot()
+		bs.mu.Unlock()
+	}
+	return b, err
+}
+
+// readable returns a bucket whose objects may be read.
+func (bs *buckets) readable(ctx context.Context, name string) (*bucket, error) {
+	b, err := bs.lookup(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if b.record().State == commit.BucketCreating {
+		return nil, s3.Err(s3.NoSuchBucket)
+	}
+	return b, nil
+}
+
+// writable returns a bucket that takes intents, and counts the caller in until
+// over is called: a deletion waits for it.
+func (bs *buckets) writable(ctx context.Context, name string) (b *bucket, over func(), err error) {
+	b, err = bs.lookup(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := admits(&b.rec); err != nil {
+		return nil, nil, err
+	}
+	b.writers++
+	return b, b.leave, nil
+}
+
+func admits(rec *record) error {
+	if code := rec.Admits(); code != "" {
+		return s3.Err(s3.Code(code))
+	}
+	return nil
+}
+
+func (b *bucket) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writers--
+	if b.writers == 0 && b.idle != nil {
+		close(b.idle)
+		b.idle = nil
+	}
+}
+
+// quiesce waits until no admitted mutation is left.
+func (b *bucket) quiesce(ctx context.Context) error {
+	b.mu.Lock()
+	if b.writers == 0 {
+		b.mu.Unlock()
+		return nil
+	}
+	if b.idle == nil {
+		b.idle = make(chan struct{})
+	}
+	idle := b.idle
+	b.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// admits looks once more, right before an intent, whether the bucket takes it.
+func (bs *buckets) admits(ctx context.Context, b *bucket) error {
+	if !bs.set.o.Exclusive {
+		if err := bs.reload(ctx, b); err != nil {
+			return err
+		}
+	}
+	rec := b.record()
+	return admits(&rec)
+}
+
+// trusted tells whether a replica of the bucket is known to be the right one;
+// else why not. When its backend was away since the last look another one is
+// begun.
+func (bs *buckets) trusted(b *bucket, replica string) error {
+	stack := bs.set.stacks[replica]
+	if stack == nil {
+		return fmt.Errorf("backend %s is not configured", replica)
+	}
+	health := stack.Breaker.Health()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.presence[replica]
+	if p.right && p.opens == health.Opens {
+		return nil
+	}
+	if !p.checking && health.State != backend.Down {
+		if over, err := bs.set.enter(); err == nil {
+			p.checking = true
+			b.presence[replica] = p
+			go func() {
+				defer over()
+				ctx, cancel := context.WithTimeout(bs.set.base, contactTimeout)
+				defer cancel()
+				bs.examine(ctx, b, replica)
+			}()
+		}
+	}
+	if p.reason != nil {
+		return p.reason
+	}
+	return fmt.Errorf("bucket %s on backend %s was not looked at since the backend was away", b.name, replica)
+}

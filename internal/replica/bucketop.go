@@ -1,0 +1,336 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// Bucket is one bucket as clients see it.
+type Bucket struct {
+	Name    string
+	Created time.Time
+}
+
+// Buckets returns all buckets, sorted by name.
+func (s *Set) Buckets(ctx context.Context) ([]Bucket, error) {
+	var all []Bucket
+	for after := ""; ; {
+		docs, err := s.o.Log.Docs(ctx, oplog.DocBucket, after, 1000)
+		if err != nil {
+			s.logFailed("read", err)
+			return nil, unavailable(err)
+		}
+		for _, doc := range docs {
+			after = doc.Name
+			b, err := s.buckets.learn(doc)
+			if err != nil {
+				return nil, s3.Err(s3.InternalError).Because(err)
+			}
+			if rec := b.record(); rec.State != commit.BucketCreating {
+				all = append(all, Bucket{Name: doc.Name, Created: rec.Created})
+			}
+		}
+		if len(docs) < 1000 {
+			return all, nil
+		}
+	}
+}
+
+// HeadBucket returns nil when the bucket stands. NoSuchBucket, SlowDown, and
+// OperationAborted for one that is not under management.
+func (s *Set) HeadBucket(ctx context.Context, name string) error {
+	_, err := s.buckets.readable(ctx, name)
+	return err
+}
+
+// CreateBucket makes a bucket by the ack rule; backends that are away get it
+// when they are back. BucketAlreadyOwnedByYou when it stands; SlowDown when too
+// few backends could make it: it may still come into being, and asking again
+// goes on where this call stopped.
+func (s *Set) CreateBucket(ctx context.Context, name, actor, request string) (err error) {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	defer func() { s.recordBucket("bucket-create", name, actor, request, err) }()
+	unlock, err := s.locks.lock(ctx, object.Key{Bucket: name})
+	if err != nil {
+		return unavailable(err)
+	}
+	defer unlock()
+	b, err := s.buckets.recorded(ctx, name)
+	switch {
+	case errors.Is(err, s3.NoSuchBucket):
+		if _, _, refusal := s.buckets.surveyAll(ctx, name); refusal != nil {
+			return s3.Errorf(s3.OperationAborted, "This bucket stands on a backend and is not under management; the log of the gateway says what to do.").Because(refusal)
+		}
+		if b, err = s.buckets.create(ctx, name); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case b.record().State == commit.BucketActive:
+		return s3.Err(s3.BucketAlreadyOwnedByYou)
+	case b.record().State == commit.BucketDeleting:
+		return s3.Err(s3.OperationAborted)
+	default:
+		if err := s.buckets.advance(ctx, b); err != nil {
+			return err
+		}
+	}
+	if b.record().State != commit.BucketActive {
+		return unavailable(errors.New("too few backends could make the bucket"))
+	}
+	return nil
+}
+
+// recorded reads the record of a name, without any contact with backends.
+// NoSuchBucket.
+func (bs *buckets) recorded(ctx context.Context, name string) (*bucket, error) {
+	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, name)
+	switch {
+	case errors.Is(err, oplog.ErrNoRow):
+		return nil, s3.Err(s3.NoSuchBucket)
+	case err != nil:
+		bs.set.logFailed("read", err)
+		return nil, unavailable(err)
+	}
+	b, err := bs.learn(doc)
+	if err != nil {
+		return nil, s3.Err(s3.InternalError).Because(err)
+	}
+	return b, nil
+}
+
+// DeleteBucket removes an empty bucket everywhere. NoSuchBucket, BucketNotEmpty;
+// SlowDown when a backend is away or keys of it still need work: then it stands
+// as before, or the deletion has begun and asking again goes on with it.
+func (s *Set) DeleteBucket(ctx context.Context, name, actor, request string) (err error) {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	defer func() { s.recordBucket("bucket-delete", name, actor, request, err) }()
+	if _, err := s.buckets.readable(ctx, name); err != nil { // a bucket that was never met may stand
+		return err
+	}
+	unlock, err := s.locks.lock(ctx, object.Key{Bucket: name})
+	if err != nil {
+		return unavailable(err)
+	}
+	defer unlock()
+	b, err := s.buckets.recorded(ctx, name)
+	if err != nil {
+		return err
+	}
+	if b.record().State == commit.BucketActive {
+		err := b.change(ctx, func(rec *record) { rec.State, rec.Since = commit.BucketDeleting, s.o.Wall() })
+		if err != nil {
+			return unavailable(err)
+		}
+	}
+	return s.buckets.remove(ctx, b)
+}
+
+// remove carries a deletion on until commit's verdict is carried out. The caller
+// holds the name's lock.
+func (bs *buckets) remove(ctx context.Context, b *bucket) error {
+	verdict, err := bs.judge(ctx, b)
+	if err != nil {
+		return bs.revive(ctx, b, unavailable(err))
+	}
+	switch verdict {
+	case commit.DeleteFull:
+		return bs.revive(ctx, b, s3.Err(s3.BucketNotEmpty))
+	case commit.DeleteGo:
+		return bs.destroy(ctx, b)
+	}
+	return bs.revive(ctx, b, unavailable(errors.New("a backend is away, or keys of the bucket still need work")))
+}
+
+// revive takes a deletion back, and returns why.
+func (bs *buckets) revive(ctx context.Context, b *bucket, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bs.set.o.Times.Lease)
+	defer cancel()
+	if err := b.change(ctx, func(rec *record) { rec.State, rec.Since = commit.BucketActive, bs.set.o.Wall() }); err != nil {
+		bs.set.o.Logger.WarnContext(ctx, "bucket stays in deletion for now", "bucket", b.name, "error", err)
+	}
+	return why
+}
+
+// judge collects the evidence for commit.JudgeDelete: no mutation is under way
+// here any more, and where others may have some, a lease has passed.
+func (bs *buckets) judge(ctx context.Context, b *bucket) (commit.DeleteVerdict, error) {
+	t := bs.set.o.Times
+	calm, cancel := context.WithTimeout(ctx, t.Lease)
+	defer cancel()
+	if err := b.quiesce(calm); err != nil {
+		return commit.DeleteDefer, fmt.Errorf("writes are under way: %w", err)
+	}
+	for {
+		live, open, gone, err := bs.rowsOf(ctx, b)
+		if err != nil {
+			return commit.DeleteDefer, err
+		}
+		rec := b.record()
+		verdict := commit.JudgeDelete(rec.BucketRecord, live, open, bs.shown(ctx, b, gone), bs.set.now(), t, bs.set.o.Exclusive)
+		if verdict != commit.DeleteWait {
+			return verdict, nil
+		}
+		select {
+		case <-time.After(t.Lease / 4):
+		case <-ctx.Done():
+			return commit.DeleteDefer, context.Cause(ctx)
+		}
+	}
+}
+
+// rowsOf sums up the rows of a bucket: whether one says that an object stands,
+// whether one needs work, and which keys are known to be gone.
+func (bs *buckets) rowsOf(ctx context.Context, b *bucket) (live, open bool, gone map[string]bool, err error) {
+	gone = map[string]bool{}
+	err = bs.rows(ctx, b.name, func(kr oplog.KeyRow) error {
+		live = live || kr.Row.Cur.Kind == object.Present
+		open = open || !kr.Row.Quiet(b.record().Replicas)
+		if kr.Row.Cur.Kind == object.Tombstone && !kr.Row.Open {
+			gone[kr.Key.Name] = true
+		}
+		return nil
+	})
+	return live, open, gone, err
+}
+
+// rows walks over all rows of a bucket.
+func (bs *buckets) rows(ctx context.Context, name string, do func(oplog.KeyRow) error) error {
+	for after := ""; ; {
+		rows, err := bs.set.o.Log.Range(ctx, name, "", after, 1000)
+		if err != nil {
+			bs.set.logFailed("read", err)
+			return err
+		}
+		for _, kr := range rows {
+			after = kr.Key.Name
+			if err := do(kr); err != nil {
+				return err
+			}
+		}
+		if len(rows) < 1000 {
+			return nil
+		}
+	}
+}
+
+// shown asks every replica whether the bucket is empty there. A replica that
+// only holds keys which are known to be deleted has to be healed first.
+func (bs *buckets) shown(ctx context.Context, b *bucket, gone map[string]bool) map[string]commit.Emptiness {
+	var mu sync.Mutex // guards out
+	out := map[string]commit.Emptiness{}
+	bs.each(b.record().Replicas, func(replica string) {
+		e := bs.set.emptinessOf(ctx, b, replica, gone)
+		mu.Lock()
+		defer mu.Unlock()
+		out[replica] = e
+	})
+	return out
+}
+
+func (s *Set) emptinessOf(ctx context.Context, b *bucket, replica string, gone map[string]bool) commit.Emptiness {
+	stack := s.stacks[replica]
+	if stack == nil {
+		return commit.Unreachable
+	}
+	if err := stack.HeadBucket(ctx, b.realName(replica)); backend.IsAbsent(err) {
+		return commit.Empty
+	}
+	if s.buckets.trusted(b, replica) != nil {
+		return commit.Unreachable
+	}
+	verdict := commit.Empty
+	for after := ""; ; {
+		page, err := stack.List(ctx, b.realName(replica), backend.ListRequest{After: after})
+		if err != nil {
+			return commit.Unreachable
+		}
+		for _, e := range page.Entries {
+			switch {
+			case strings.HasPrefix(e.Key, object.ReservedPrefix):
+			case gone[e.Key]:
+				verdict = commit.Unreachable
+			default:
+				return commit.NotEmpty
+			}
+		}
+		if after = page.Next; after == "" {
+			return verdict
+		}
+	}
+}
+
+// destroy removes a bucket that was judged: on every backend, then its quiet
+// rows, then its record. What fails is done by the next call, or by Run.
+func (bs *buckets) destroy(ctx context.Context, b *bucket) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bs.set.o.Times.Keep)
+	defer cancel()
+	var mu sync.Mutex // guards failed
+	var failed error
+	bs.each(b.record().Replicas, func(replica string) {
+		if err := bs.destroyOn(ctx, b, replica); err != nil {
+			mu.Lock()
+			failed = errors.Join(failed, err)
+			mu.Unlock()
+		}
+	})
+	if failed != nil {
+		return unavailable(failed)
+	}
+	err := bs.rows(ctx, b.name, func(kr oplog.KeyRow) error {
+		return bs.set.o.Log.Swap(ctx, kr.Key, kr.Row.Epoch, nil)
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	b.mu.Lock()
+	epoch := b.epoch
+	b.mu.Unlock()
+	if _, err := bs.store(ctx, b.name, epoch, nil); err != nil {
+		return unavailable(err)
+	}
+	bs.forget(b)
+	return nil
+}
+
+func (bs *buckets) destroyOn(ctx context.Context, b *bucket, replica string) error {
+	stack, real := bs.set.stacks[replica], b.realName(replica)
+	if stack == nil {
+		return fmt.Errorf("backend %s is not configured", replica)
+	}
+	if err := stack.Delete(ctx, real, identityKey); err != nil && !errors.Is(err, s3.NoSuchBucket) {
+		return err
+	}
+	return stack.DeleteBucket(ctx, real)
+}
+
+// recordBucket writes the history's line of a bucket operation.
+func (s *Set) recordBucket(op, name, actor, request string, err error) {
+	result := "acked"
+	var e *s3.Error
+	if errors.As(err, &e) {
+		result = "failed"
+		if e.Code.Status()/100 == 5 {
+			result = "unknown"
+		}
+	}
+	s.history.add(oplog.Event{Time: s.o.Wall(), Bucket: name, Op: op, Actor: actor, Request: request, Result: result})
+}

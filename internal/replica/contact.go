@@ -1,0 +1,336 @@
+package replica
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// identityKey is the object by which a bucket on a backend is known to be the
+// replica that the log means.
+const identityKey = object.ReservedPrefix + "identity"
+
+// identity is its content, JSON.
+type identity struct {
+	Deployment string `json:"deployment"` // of the log
+	Bucket     string `json:"bucket"`     // logical name
+	Generation string `json:"generation"` // of the bucket
+	Backend    string `json:"backend"`
+}
+
+// finding is what a look at a bucket on one backend found.
+type finding uint8
+
+const (
+	unreachable finding = iota
+	missing             // no bucket
+	empty               // a bucket without an identity that counts, and without objects
+	full                // the same with objects
+	ours                // a bucket with the identity that was expected
+	foreign             // a bucket of another deployment, or another bucket or replica of this one
+)
+
+// survey looks at a bucket on one backend, for the identity that it should have
+// there. An identity of an earlier bucket of the name counts as none. err says
+// why a backend is unreachable.
+func (bs *buckets) survey(ctx context.Context, real string, want identity) (finding, error) {
+	e := bs.set.stacks[want.Backend]
+	if e == nil {
+		return unreachable, fmt.Errorf("backend %s is not configured", want.Backend)
+	}
+	if err := e.HeadBucket(ctx, real); backend.IsAbsent(err) {
+		return missing, nil
+	} else if err != nil {
+		return unreachable, err
+	}
+	obj, err := e.Get(ctx, real, identityKey, backend.GetOptions{})
+	switch {
+	case backend.IsAbsent(err):
+		return emptiness(ctx, e, real)
+	case err != nil:
+		return unreachable, err
+	}
+	defer obj.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(obj.Body, 4096))
+	if err != nil {
+		return unreachable, err
+	}
+	var id identity
+	switch err := json.Unmarshal(text, &id); {
+	case id == want:
+		return ours, nil
+	case err != nil, id.Deployment != want.Deployment, id.Bucket != want.Bucket, id.Backend != want.Backend:
+		return foreign, nil
+	}
+	return emptiness(ctx, e, real)
+}
+
+// emptiness tells empty from full. Objects of our own do not count.
+func emptiness(ctx context.Context, e backend.Endpoint, real string) (finding, error) {
+	for after := ""; ; {
+		page, err := e.List(ctx, real, backend.ListRequest{After: after, Max: 10})
+		if err != nil {
+			return unreachable, err
+		}
+		for _, entry := range page.Entries {
+			if !strings.HasPrefix(entry.Key, object.ReservedPrefix) {
+				return full, nil
+			}
+		}
+		if after = page.Next; after == "" {
+			return empty, nil
+		}
+	}
+}
+
+// errFull, errForeign: what an operator must decide.
+func errFull(bucket, replica string) error {
+	return fmt.Errorf("bucket %s on backend %s holds objects that are not under management: set buckets.%s.assume_equal if its replicas hold the same, or empty it", bucket, replica, bucket)
+}
+
+func errForeign(bucket, replica string) error {
+	return fmt.Errorf("bucket %s on backend %s carries the identity of another deployment, or of a log that is lost: check the configuration; never let two deployments share a bucket", bucket, replica)
+}
+
+// meet is the first contact with a name that has no record (RELIABILITY 4.6).
+// A bucket that stands on some backend is taken over when every replica of it is
+// empty, or the operator vouches for them. The caller holds the name's lock.
+func (bs *buckets) meet(ctx context.Context, name string) (*bucket, error) {
+	found, reachable, refusal := bs.surveyAll(ctx, name)
+	switch {
+	case refusal != nil:
+		return nil, s3.Errorf(s3.OperationAborted, "This bucket is not under management yet; the log of the gateway says what to do.").Because(refusal)
+	case found == 0 && reachable == 0:
+		return nil, unavailable(fmt.Errorf("no backend can say whether bucket %s exists", name))
+	case found == 0:
+		return nil, s3.Err(s3.NoSuchBucket)
+	}
+	b, err := bs.create(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	bs.set.o.Logger.InfoContext(ctx, "bucket was found and is replicated from now on", "bucket", name)
+	if b.record().State != commit.BucketActive {
+		return b, unavailable(errors.New("too few backends have the bucket yet"))
+	}
+	return b, nil
+}
+
+// surveyAll looks at a name on every backend of its policy: how many have it, how
+// many could say, and why it must not be touched.
+func (bs *buckets) surveyAll(ctx context.Context, name string) (found, reachable int, refusal error) {
+	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
+	defer cancel()
+	policy := bs.policy(name)
+	var mu sync.Mutex // guards the results
+	bs.each(policy.Replicas, func(replica string) {
+		real := name
+		if n, ok := policy.Names[replica]; ok {
+			real = n
+		}
+		f, err := bs.survey(ctx, real, identity{Deployment: bs.deployment, Bucket: name, Backend: replica})
+		mu.Lock()
+		defer mu.Unlock()
+		if f == unreachable {
+			bs.set.o.Logger.DebugContext(ctx, "backend can not say whether a bucket exists", "bucket", name, "backend", replica, "error", err)
+			return
+		}
+		reachable++
+		if f == missing {
+			return
+		}
+		found++
+		switch {
+		case f == foreign:
+			refusal = errForeign(name, replica)
+		case f == full && !policy.AssumeEqual:
+			refusal = errFull(name, replica)
+		}
+	})
+	if refusal != nil {
+		bs.set.o.Logger.ErrorContext(ctx, "bucket is refused", "bucket", name, "reason", refusal)
+	}
+	return found, reachable, refusal
+}
+
+func (bs *buckets) each(replicas object.Replicas, do func(replica string)) {
+	var wg sync.WaitGroup
+	for _, r := range replicas {
+		wg.Go(func() { do(r) })
+	}
+	wg.Wait()
+}
+
+// create writes the record of a new bucket and makes it on every backend that is
+// up. It is active when the ack rule holds. The caller holds the name's lock.
+func (bs *buckets) create(ctx context.Context, name string) (*bucket, error) {
+	policy := bs.policy(name)
+	now := bs.set.now()
+	rec := record{BucketRecord: commit.BucketRecord{
+		State: commit.BucketCreating, Generation: object.NewID().String(), Created: now.Wall.UTC().Truncate(time.Millisecond),
+		Replicas: policy.Replicas, Names: policy.Names, Epoch: 1, Since: now.Wall,
+	}}
+	epoch, err := bs.store(ctx, name, oplog.Epoch{}, &rec)
+	switch {
+	case errors.Is(err, oplog.ErrConflict):
+		return nil, s3.Err(s3.OperationAborted)
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	b := bs.make(name, rec, epoch)
+	bs.mu.Lock()
+	bs.known[name] = b
+	delete(bs.absent, name)
+	bs.mu.Unlock()
+	return b, bs.advance(ctx, b)
+}
+
+// advance makes a bucket that is being created where it is missing, and asks
+// commit whether that is enough.
+func (bs *buckets) advance(ctx context.Context, b *bucket) error {
+	bs.examineAll(ctx, b)
+	err := b.change(ctx, func(rec *record) {
+		rec.BucketRecord = commit.NextCreate(rec.BucketRecord, rec.Made, b.policy.Ack, bs.set.now())
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// examineAll looks at every replica of a bucket that is up.
+func (bs *buckets) examineAll(ctx context.Context, b *bucket) {
+	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
+	defer cancel()
+	bs.each(b.record().Replicas.Filter(bs.set.Up), func(replica string) { bs.examine(ctx, b, replica) })
+}
+
+// examine looks at one replica of a bucket and makes it right where that is safe:
+// a bucket that was never made there is made, one that was lost is made again and
+// marked as wiped; one that is somebody else's is left alone.
+func (bs *buckets) examine(ctx context.Context, b *bucket, replica string) {
+	opens := uint64(0)
+	if stack := bs.set.stacks[replica]; stack != nil {
+		opens = stack.Breaker.Health().Opens // before the look: what opens meanwhile asks for another one
+	}
+	err := bs.settle(ctx, b, replica)
+	b.mu.Lock()
+	p := b.presence[replica]
+	changed := p.right != (err == nil) || err != nil && (p.reason == nil || p.reason.Error() != err.Error())
+	b.presence[replica] = presence{right: err == nil, opens: opens, reason: err}
+	b.mu.Unlock()
+	if err != nil && changed && ctx.Err() == nil {
+		bs.set.o.Logger.WarnContext(ctx, "replica of a bucket can not be used", "bucket", b.name, "backend", replica, "reason", err)
+	}
+}
+
+func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error {
+	rec := b.record()
+	real := b.realName(replica)
+	f, err := bs.survey(ctx, real, bs.identityOf(b, replica))
+	switch {
+	case f == unreachable:
+		return err
+	case f == ours:
+		return b.made(ctx, replica, false)
+	case f == foreign:
+		return errForeign(b.name, replica)
+	case f == full && !b.policy.AssumeEqual:
+		return errFull(b.name, replica)
+	case f == missing:
+		if err := bs.set.stacks[replica].CreateBucket(ctx, real); err != nil {
+			return fmt.Errorf("bucket %s is missing on backend %s and can not be made there: %w", b.name, replica, err)
+		}
+	}
+	wiped := f != full && rec.Made.Has(replica)
+	if wiped {
+		// The mark comes first: a bucket that looks right and is empty must never serve.
+		if err := b.made(ctx, replica, true); err != nil {
+			return err
+		}
+		bs.set.alarm(object.Key{Bucket: b.name}, "bucket was lost on backend "+replica+"; it was made again and is filled before it serves reads")
+	}
+	if err := bs.mark(ctx, b, replica); err != nil {
+		return err
+	}
+	return b.made(ctx, replica, wiped)
+}
+
+// identityOf is what a replica of the bucket must carry.
+func (bs *buckets) identityOf(b *bucket, replica string) identity {
+	return identity{bs.deployment, b.name, b.record().Generation, replica}
+}
+
+// mark writes the identity.
+func (bs *buckets) mark(ctx context.Context, b *bucket, replica string) error {
+	text, err := json.Marshal(bs.identityOf(b, replica))
+	if err != nil {
+		return err
+	}
+	body, framing := backend.FromBytes(text)
+	_, err = bs.set.stacks[replica].Put(ctx, backend.PutRequest{
+		Bucket: b.realName(replica), Key: identityKey, Headers: object.Headers{"content-type": "application/json"},
+		Size: int64(len(text)), Body: body, Framing: framing,
+	})
+	return err
+}
+
+// madeTries is how often a record is tried again that others of the same process
+// change at the same time: one for each replica.
+const madeTries = 20
+
+// made records that a replica has the bucket, and whether it lost it before. A
+// record that another change moved meanwhile is tried again.
+func (b *bucket) made(ctx context.Context, replica string, wiped bool) error {
+	var err error
+	for range madeTries {
+		rec := b.record()
+		if rec.Made.Has(replica) && (!wiped || rec.Wiped.Has(replica)) {
+			return nil
+		}
+		err = b.change(ctx, func(rec *record) {
+			rec.Made = rec.Made.With(replica)
+			if wiped {
+				rec.Wiped = rec.Wiped.With(replica)
+			}
+		})
+		if !errors.Is(err, oplog.ErrConflict) {
+			break
+		}
+	}
+	return err
+}
+
+// greet looks at every known bucket, at the start.
+func (bs *buckets) greet(ctx context.Context) {
+	bs.mu.Lock()
+	var all []*bucket
+	for _, b := range bs.known {
+		all = append(all, b)
+	}
+	bs.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
+	defer cancel()
+	const atOnce = 16
+	room := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for _, b := range all {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			bs.examineAll(ctx, b)
+		})
+	}
+	wg.Wait()
+}

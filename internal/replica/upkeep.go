@@ -1,0 +1,141 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// upkeepEvery is the pause between two looks at the buckets' records.
+const upkeepEvery = time.Second
+
+// run keeps the buckets as their records want them.
+func (bs *buckets) run(ctx context.Context) {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	retry := map[*bucket]time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		bs.mu.Lock()
+		var all []*bucket
+		for _, b := range bs.known {
+			all = append(all, b)
+		}
+		bs.mu.Unlock()
+		for _, b := range all {
+			if time.Now().Before(retry[b]) {
+				continue
+			}
+			if !bs.keep(ctx, b) {
+				retry[b] = time.Now().Add(10 * upkeepEvery)
+			} else {
+				delete(retry, b)
+			}
+		}
+		for b := range retry {
+			if b.gone() {
+				delete(retry, b)
+			}
+		}
+	}
+}
+
+// keep does what one bucket needs: false when that failed and may wait.
+func (bs *buckets) keep(ctx context.Context, b *bucket) bool {
+	rec := b.record()
+	switch rec.State {
+	case commit.BucketCreating:
+		return bs.locked(ctx, b, bs.advance)
+	case commit.BucketDeleting:
+		return bs.locked(ctx, b, bs.remove)
+	}
+	ok := true
+	for _, replica := range rec.Replicas {
+		if err := bs.trusted(b, replica); err != nil && bs.set.Up(replica) { // which begins a look
+			ok = false
+		} else if err == nil && rec.Wiped.Has(replica) {
+			ok = bs.refill(ctx, b, replica) && ok
+		}
+	}
+	return ok
+}
+
+// locked does something under the name's lock, unless the bucket is busy.
+func (bs *buckets) locked(ctx context.Context, b *bucket, do func(context.Context, *bucket) error) bool {
+	unlock, ok := bs.set.locks.tryLock(object.Key{Bucket: b.name})
+	if !ok {
+		return true
+	}
+	defer unlock()
+	if b.gone() || b.record().State == commit.BucketActive {
+		return true
+	}
+	err := do(ctx, b)
+	if err != nil && ctx.Err() == nil {
+		bs.set.o.Logger.DebugContext(ctx, "bucket is not as it should be yet", "bucket", b.name, "state", b.record().State, "error", err)
+	}
+	return err == nil
+}
+
+// gone tells whether the bucket is no longer the one of its name.
+func (b *bucket) gone() bool {
+	b.set.buckets.mu.Lock()
+	defer b.set.buckets.mu.Unlock()
+	return b.set.buckets.known[b.name] != b
+}
+
+// refill brings a replica that lost its bucket back into service: a read of every
+// listed key, in which that replica is asked first, gives a row to each key that
+// it misses (commit's dispute: data wins over absence). When all of them have one
+// the replica may serve, for the rows say what it lacks, and the healer copies it.
+func (bs *buckets) refill(ctx context.Context, b *bucket, replica string) bool {
+	for after := ""; ; {
+		page, err := bs.set.List(ctx, ListRequest{Bucket: b.name, After: after, Max: 1000})
+		if err != nil {
+			return false
+		}
+		for _, e := range page.Entries {
+			if !bs.compare(ctx, b, replica, e.Key) {
+				return false
+			}
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	err := b.change(ctx, func(rec *record) { rec.Wiped = rec.Wiped.Without(replica) })
+	if err == nil {
+		bs.set.o.Logger.InfoContext(ctx, "replica serves reads again; the healer copies what it missed", "bucket", b.name, "backend", replica)
+	}
+	return err == nil
+}
+
+// compare reads a key with the wiped replica first.
+func (bs *buckets) compare(ctx context.Context, b *bucket, replica, name string) bool {
+	cfg := b.config()
+	cfg.Serving = cfg.Replicas
+	key := object.Key{Bucket: b.name, Name: name}
+	order := []string{replica}
+	for _, r := range bs.set.order(b) {
+		if r != replica {
+			order = append(order, r)
+		}
+	}
+	r, err := bs.set.lookIn(ctx, b, cfg, commit.Look{Order: order}, key, func(at place) (object.Seen, *backend.Object, error) {
+		seen, err := at.head(ctx, name)
+		return seen, nil, err
+	})
+	if r != nil {
+		r.drop("")
+	}
+	return err == nil || errors.Is(err, s3.NoSuchKey)
+}

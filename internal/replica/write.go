@@ -1,0 +1,358 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// write is one mutation under way: a commit.Write, its body, and its requests to
+// the replicas. It is driven by a goroutine of its own, which outlives the
+// caller from the release on and is counted by the Set.
+type write struct {
+	*process
+	op     commit.Op
+	begun  time.Time
+	body   *fanout // nil: there is none
+	plan   plan    // how the body travels
+	stamp  object.Stamp
+	origin origin
+
+	accepted chan struct{}       // closed when the body may be read
+	result   chan commit.Result  // has room for the one
+	filling  sync.WaitGroup      // whoever reads the body into the ring
+	sending  sync.WaitGroup      // requests to replicas
+	requests map[string]*request // by replica; owned by the driver
+	said     map[string]string   // by replica, for the history; owned by the driver
+
+	lockMu sync.Mutex // guards the two below
+	unlock func()
+	free   bool
+}
+
+// origin is who wants a mutation.
+type origin struct{ actor, request string }
+
+// request is one upload or delete on its way to one replica.
+type request struct {
+	replica  string
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	cursor   *cursor // nil: it has no body
+	released bool
+	ended    bool
+	deadline *time.Timer
+}
+
+func (s *Set) newWrite(b *bucket, key object.Key, op commit.Op, from origin) *write {
+	w := &write{
+		op: op, origin: from, begun: time.Now(),
+		accepted: make(chan struct{}), result: make(chan commit.Result, 1),
+		requests: map[string]*request{}, said: map[string]string{},
+	}
+	w.process = s.newProcess(s.base, b, key, commit.NewWrite(b.config(), op))
+	w.other = w.carryOut
+	return w
+}
+
+// start drives the write. over is called when nothing of it is left.
+func (w *write) start(up object.Replicas, over func()) {
+	w.set.running.Go(func() {
+		if !w.run(commit.Begin{Up: up}) {
+			w.answer(commit.Result{Kind: commit.Doubt, Code: string(s3.SlowDown)})
+		}
+		w.dropLock()
+		if w.body != nil {
+			w.body.fail(errLeft)
+		}
+		for _, q := range w.requests {
+			if !q.released {
+				q.cancel(errLeft)
+			}
+		}
+		w.filling.Wait()
+		w.sending.Wait()
+		if w.body != nil {
+			w.body.free()
+		}
+		if w.restless() {
+			w.set.unquiet(w.key)
+		}
+		over()
+	})
+}
+
+// carryOut does what only a write's machine asks for.
+func (w *write) carryOut(e commit.Effect) {
+	switch e := e.(type) {
+	case commit.Open:
+		w.send(e.Replica, false)
+	case commit.Accept:
+		close(w.accepted)
+	case commit.Leave:
+		w.leave(e.Replica)
+	case commit.Release:
+		w.release(e)
+	case commit.Resolve:
+		w.asks.Go(func() {
+			w.set.resolve(w.ctx, w.b, w.key, e.Expired)
+			w.deliver(commit.Repaired{})
+		})
+	case commit.Done:
+		w.done(e.Result)
+	default:
+		panic(fmt.Sprintf("replica: effect %T of a write", e))
+	}
+}
+
+// leave ends a request of which nothing may land.
+func (w *write) leave(replica string) {
+	q := w.requests[replica]
+	if q == nil {
+		return
+	}
+	cause := error(errLeft)
+	if w.body != nil && w.body.stuck(replica, w.set.o.Times.Grace) {
+		cause = fmt.Errorf("%w: the write goes on without it", backend.ErrStalled) // the breaker counts it
+	}
+	q.cancel(cause)
+}
+
+// release lets a request go. Held uploads give their end; others are sent now.
+func (w *write) release(e commit.Release) {
+	if w.stamp.Uploaded.IsZero() {
+		w.stamp.Uploaded = w.set.o.Wall()
+	}
+	if !w.op.Stream && w.op.Type == oplog.OpPut {
+		w.stamp.Ver = e.Ver
+	}
+	q := w.requests[e.Replica]
+	if q == nil {
+		q = w.send(e.Replica, true)
+	} else {
+		q.released = true
+		q.cursor.release()
+	}
+	// The machine gives up waiting at the same time.
+	q.deadline = time.AfterFunc(w.set.o.Times.Keep, func() {
+		q.cancel(fmt.Errorf("%w: no answer in time", backend.ErrStalled))
+	})
+}
+
+// send starts a request. It ends in a post, whatever becomes of it.
+func (w *write) send(replica string, released bool) *request {
+	q := &request{replica: replica, released: released}
+	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
+	if w.body != nil {
+		q.cursor = w.body.attach(replica, released)
+	}
+	w.requests[replica] = q
+	stamp := w.stamp
+	w.sending.Go(func() {
+		defer q.cancel(errLeft)
+		var res backend.PutResult
+		at, err := w.set.at(q.ctx, w.b, replica, w.paced)
+		switch {
+		case err != nil:
+		case w.op.Type == oplog.OpPut, w.op.Type == oplog.OpHeal && w.op.Info.Kind == object.Present:
+			res, err = w.put(q, at, stamp)
+		default:
+			err = at.delete(q.ctx, w.key.Name)
+		}
+		if q.cursor != nil {
+			q.cursor.detach()
+		}
+		w.post(func() { w.ended(q, res, err) })
+	})
+	return q
+}
+
+func (w *write) put(q *request, at place, stamp object.Stamp) (backend.PutResult, error) {
+	framing, headers := w.plan.of(q.replica, w.body)
+	return at.put(q.ctx, backend.PutRequest{
+		Key: w.key.Name, Headers: headers, Stamp: stamp,
+		Size: w.body.size, Body: q.cursor, Framing: framing,
+	})
+}
+
+// ended tells the machine how a request ended.
+func (w *write) ended(q *request, res backend.PutResult, err error) {
+	q.ended = true
+	if q.deadline != nil {
+		q.deadline.Stop()
+	}
+	a := answerOf(err)
+	a.ETag = res.ETag
+	if a.Class == commit.Yes && w.body != nil && !w.plan.echoes(res.Checksums, w.body) {
+		a.Class = commit.Ambiguous // it stored something else than what was sent (H12)
+	}
+	w.said[q.replica] = said(a)
+	if err != nil {
+		w.set.o.Logger.DebugContext(w.ctx, "request to a replica failed", "key", w.key, "backend", q.replica, "released", q.released, "error", err)
+	}
+	if q.released {
+		w.step(commit.Answered{Replica: q.replica, Answer: a})
+	} else {
+		w.step(commit.Lost{Replica: q.replica, Answer: a})
+	}
+}
+
+// answerOf puts the outcome of a request into the protocol's words (R11, R12).
+func answerOf(err error) commit.Answer {
+	switch backend.OutcomeOf(err) {
+	case backend.OK, backend.Absent:
+		return commit.Answer{Class: commit.Yes}
+	case backend.Refused:
+		return commit.Answer{Class: commit.No, Code: refusalCode(err)}
+	case backend.NotSent, backend.Throttled:
+		return commit.Answer{Class: commit.No}
+	}
+	return commit.Answer{Class: commit.Ambiguous}
+}
+
+// refusalCode is the endpoint's own code, if it is about the request: what lies
+// between us and the endpoint is no verdict on the key.
+func refusalCode(err error) string {
+	var e *s3.Error
+	if backend.IsMisconfigured(err) || !errors.As(err, &e) || e.Status/100 != 4 {
+		return ""
+	}
+	return string(e.Code)
+}
+
+// said is an answer in the words of the history.
+func said(a commit.Answer) string {
+	switch {
+	case a.Class == commit.Yes:
+		return "ok"
+	case a.Class == commit.Ambiguous:
+		return "ambiguous"
+	case a.Code != "":
+		return a.Code
+	}
+	return "no"
+}
+
+// done answers the client; the machine may go on.
+func (w *write) done(res commit.Result) {
+	w.dropLock()
+	if res.Kind != commit.Acked && w.body != nil {
+		w.body.fail(errLeft) // a client that still sends need not
+	}
+	w.answer(res)
+	w.record(res)
+	if res.Kind == commit.Acked {
+		time.AfterFunc(w.set.o.Times.Grace, func() { w.post(w.accuse) })
+	}
+}
+
+func (w *write) answer(res commit.Result) {
+	select {
+	case w.result <- res:
+	default: // it was answered before it was abandoned
+	}
+}
+
+// accuse tells the breakers of replicas that still owe an answer long after the
+// others gave theirs: a hung endpoint would otherwise be noticed only when the
+// time for answers is over. It compares replicas of one write, so that a load
+// that slows all of them opens no breaker.
+func (w *write) accuse() {
+	for replica, q := range w.requests {
+		if q.released && !q.ended {
+			w.set.stacks[replica].Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+		}
+	}
+}
+
+// record writes the history's line. Replicas that have not answered are late.
+func (w *write) record(res commit.Result) {
+	result := [...]string{commit.Acked: "acked", commit.Failed: "failed", commit.Doubt: "unknown"}[res.Kind]
+	if w.op.Type == oplog.OpHeal && res.Kind == commit.Acked {
+		result = "healed"
+	}
+	w.set.metrics.write(w.op.Type.String(), result, time.Since(w.begun))
+	info := w.op.Info
+	if res.Kind == commit.Acked {
+		info = res.Info
+	}
+	backends := map[string]string{}
+	for _, r := range w.b.config().Replicas {
+		q := w.requests[r]
+		switch {
+		case w.op.Type == oplog.OpHeal && r != w.op.Target:
+		case q == nil:
+			backends[r] = "no"
+		case !q.ended:
+			backends[r] = "late"
+		default:
+			backends[r] = w.said[r]
+		}
+	}
+	w.set.history.add(oplog.Event{
+		Time: w.set.o.Wall(), Bucket: w.key.Bucket, Key: w.key.Name, Op: w.op.Type.String(),
+		ID: w.op.ID, Ver: info.Ver, Size: info.Size, Actor: w.origin.actor, Request: w.origin.request,
+		Result: result, Backends: backends,
+	})
+}
+
+// hold keeps the key's lock until the write is answered.
+func (w *write) hold(unlock func()) {
+	w.lockMu.Lock()
+	defer w.lockMu.Unlock()
+	if w.free {
+		unlock()
+		return
+	}
+	w.unlock = unlock
+}
+
+func (w *write) dropLock() {
+	w.lockMu.Lock()
+	defer w.lockMu.Unlock()
+	w.free = true
+	if w.unlock != nil {
+		w.unlock()
+		w.unlock = nil
+	}
+}
+
+// errDoubt: the outcome of a write is not known to us now. It may take effect.
+var errDoubt = errors.New("outcome is not known; the log names it, and repair ends it")
+
+// failure is what a client is told of a write that was not acknowledged.
+func failure(res commit.Result) *s3.Error {
+	if res.Kind == commit.Doubt {
+		return unavailable(errDoubt)
+	}
+	if code, ok := unanimous(res.No); ok {
+		return s3.Err(code)
+	}
+	e := s3.Err(s3.Code(res.Code))
+	if len(res.No) > 0 {
+		e = e.Because(fmt.Errorf("refused by replicas: %v", res.No))
+	}
+	return e
+}
+
+// unanimous is the code with which every replica that refused did so, when it is
+// one that a client may be told.
+func unanimous(no map[string]string) (s3.Code, bool) {
+	var code s3.Code
+	for _, c := range no {
+		if code != "" && code != s3.Code(c) {
+			return "", false
+		}
+		code = s3.Code(c)
+	}
+	return code, code != "" && code.Status()/100 == 4 && !strings.HasPrefix(string(code), "NoSuch")
+}
