@@ -35,11 +35,22 @@ type Body interface {
 	Trailer() (string, error)
 }
 
-// Framing says how a body travels. Each is one that the endpoint verifies at
-// the end, so that an upload which is cut is never stored (S3 knows a plain
-// unsigned body too; some servers store what they got of it).
+// Mode is a kind of framing; the names here are those that are ever sent.
+type Mode = sigv4.Mode
+
+// Each is one that the endpoint verifies at the end, so that an upload which is
+// cut is never stored. S3 knows a plain unsigned body too; some servers store
+// what they got of it.
+const (
+	Literal       = sigv4.Literal         // as it is, its hash signed
+	Trailer       = sigv4.UnsignedTrailer // chunks, a checksum behind them
+	SignedChunks  = sigv4.Signed          // chunks with a signature each
+	SignedTrailer = sigv4.SignedTrailer   // both
+)
+
+// Framing says how a body travels.
 type Framing struct {
-	Mode sigv4.Mode // Literal, UnsignedTrailer, Signed or SignedTrailer
+	Mode Mode
 
 	// SHA256 is the hash of the body, of Literal only. It may be left zero for
 	// an empty body.
@@ -85,7 +96,7 @@ func (f Framing) trailer() string {
 // payload is the value of x-amz-content-sha256.
 func (f Framing) payload(size int64) string {
 	switch {
-	case f.Mode != sigv4.Literal:
+	case f.Mode != Literal:
 		return f.Mode.String()
 	case size == 0:
 		return emptySHA256
@@ -108,16 +119,16 @@ func (f Framing) wireLength(size int64) int64 {
 // check refuses what must never be sent.
 func (f Framing) check(size int64) error {
 	switch f.Mode {
-	case sigv4.Literal:
+	case Literal:
 		if size > 0 && f.SHA256 == [sha256.Size]byte{} {
 			return fmt.Errorf("literal framing without a hash")
 		}
 		return nil
-	case sigv4.UnsignedTrailer, sigv4.SignedTrailer:
+	case Trailer, SignedTrailer:
 		if trailerLengths[f.Algorithm] == 0 {
 			return fmt.Errorf("trailer algorithm %q is not known", f.Algorithm)
 		}
-	case sigv4.Signed:
+	case SignedChunks:
 	default:
 		return fmt.Errorf("framing %v is not verified by endpoints", f.Mode)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
-	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
 // expectAbove is the size in bytes above which the endpoint is asked before the
@@ -78,7 +77,7 @@ func (r *Remote) putCall(p PutRequest) (call, error) {
 	}
 	framing := p.Framing
 	if p.Size == 0 {
-		framing = Framing{Mode: sigv4.Literal}
+		framing = Framing{Mode: Literal}
 	}
 	if !r.o.NoChecksums {
 		p.checksumHeaders(h)

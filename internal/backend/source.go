@@ -12,8 +12,6 @@ import (
 	"io"
 
 	"github.com/minio/crc64nvme"
-
-	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
 // newChecksum returns the hash of a trailer's algorithm.
@@ -60,7 +58,7 @@ func NewBody(r io.Reader, f Framing) (Body, error) {
 // FromBytes returns the Body and the framing of a small object that is all
 // there.
 func FromBytes(data []byte) (Body, Framing) {
-	return &readerBody{r: bytes.NewReader(data)}, Framing{Mode: sigv4.Literal, SHA256: sha256.Sum256(data)}
+	return &readerBody{r: bytes.NewReader(data)}, Framing{Mode: Literal, SHA256: sha256.Sum256(data)}
 }
 
 type readerBody struct {
