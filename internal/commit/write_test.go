@@ -350,7 +350,9 @@ func TestALateYesIsNotGoodOnceTheRowMoved(t *testing.T) {
 	cfg := config("A", "B")
 	d := decidedEarly(t, cfg)
 	d.yes(at(time.Second), "B")
-	moved := row(version(5), object.NewReplicas("A"), entry(5, object.Present, "B"))
+	mine := version(5)
+	mine.ETag = etag(50)
+	moved := row(mine, object.NewReplicas("A"), entry(5, object.Present, "B"))
 	moved.Epoch = oplog.Epoch{60}
 	next := only[Swap](t, d.reread(at(time.Second), moved)).Row
 	if next.Good.Has("B") || len(next.Unsettled) != 0 {

@@ -3,12 +3,12 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 var (
@@ -16,6 +16,18 @@ var (
 	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
 	oneSeed   = flag.Uint64("sim.seed", 0, "play only this seed, and print every event")
 )
+
+// mustStrike are the faults, and the outcomes, that a run must have seen.
+var mustStrike = []string{
+	"5xx", "answer lost", "backend hung", "backend hung longer than T_settle", "backend killed",
+	"cas unknown, applied", "cas unknown, late", "cas unknown, not applied", "client hung up",
+	"connection refused", "crash between decision and deed", "died in hand", "gateway killed",
+	"gateway stalled", "halved", "late apply", "list resolved an open base", "log full",
+	"log no space", "log outage", "lost race, 200 all the same", "read unavailable", "request lost",
+	"request refused", "slow body", "stall between decision and deed", "upload ended before the release",
+	"upload stalled", "acknowledged", "condition failed", "definitely failed", "unknown to the client",
+	"read", "list", "alarm",
+}
 
 // TestSeed replays one schedule with its trace: go test ./internal/sim -run TestSeed -sim.seed=N
 func TestSeed(t *testing.T) {
@@ -41,11 +53,7 @@ func TestSchedules(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := next.Add(1) - 1; seed < last; seed = next.Add(1) - 1 {
-				began := time.Now()
 				r := Run(Options{Seed: seed})
-				if d := time.Since(began); d > 5*time.Second {
-					t.Logf("seed %d took %v", seed, d)
-				}
 				mu.Lock()
 				ops += r.Operations
 				for k, n := range r.Counts {
@@ -67,13 +75,19 @@ func TestSchedules(t *testing.T) {
 	share := 100 * float64(oneAcked) / float64(max(oneWrites, 1))
 	t.Logf("%d schedules, %d client operations (%.0f a schedule), %d failures; acknowledged share with one fault at a time: %.1f %%",
 		*schedules, ops, mean, len(failed), share)
-	var names []string
-	for k := range total {
-		names = append(names, k)
+	for _, name := range slices.Sorted(maps.Keys(total)) {
+		t.Logf("  %-40s %d", name, total[name])
 	}
-	slices.Sort(names)
-	for _, k := range names {
-		t.Logf("  %-40s %d", k, total[k])
+	if mean < 50 {
+		t.Errorf("only %.0f client operations a schedule: the generator went blind", mean)
+	}
+	if share < 80 {
+		t.Errorf("only %.1f %% of the writes were acknowledged with one fault at a time", share)
+	}
+	for _, name := range mustStrike {
+		if total[name] == 0 {
+			t.Errorf("no schedule had the fault %q", name)
+		}
 	}
 	for i, err := range failed {
 		if i == 12 {
