@@ -1,0 +1,237 @@
+package replica_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/memory"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+func TestARangeIsThePartThatWasAsked(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		data := content(300<<10, 1)
+		r.mustPut("k", data)
+		for _, quiet := range []bool{false, true} {
+			if quiet {
+				r.converge()
+			}
+			for _, c := range []struct {
+				header       string
+				first, after int
+			}{
+				{"", 0, len(data)},
+				{"bytes=0-", 0, len(data)},
+				{"bytes=0-0", 0, 1},
+				{"bytes=5-9", 5, 10},
+				{"bytes=100000-", 100000, len(data)},
+				{"bytes=100000-99999999", 100000, len(data)},
+				{"bytes=-7", len(data) - 7, len(data)},
+				{"bytes=-99999999", 0, len(data)},
+				{"bytes=0-1,4-5", 0, len(data)},
+				{"nonsense", 0, len(data)},
+			} {
+				obj, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k"), Range: c.header})
+				if err != nil {
+					t.Fatalf("range %q: %v", c.header, err)
+				}
+				got, err := io.ReadAll(obj.Body)
+				obj.Body.Close()
+				if err != nil || !bytes.Equal(got, data[c.first:c.after]) {
+					t.Fatalf("range %q: %d bytes, %v; want %d", c.header, len(got), err, c.after-c.first)
+				}
+				want, _ := s3.ParseRange(c.header, int64(len(data)))
+				if obj.Range != want || obj.Replica == "" {
+					t.Errorf("range %q: %+v from %q, want %+v", c.header, obj.Range, obj.Replica, want)
+				}
+			}
+			if _, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k"), Range: "bytes=307200-"}); !errors.Is(err, s3.InvalidRange) {
+				t.Errorf("range beyond the end: %v", err)
+			}
+		}
+	})
+}
+
+func TestConditionsOfAReadComeBeforeItsBody(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		info := r.mustPut("k", content(1000, 1))
+		refusal := s3.Err(s3.NotModified)
+		_, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k"), Check: func(cur object.Info) error {
+			if cur.ETag != info.ETag {
+				t.Errorf("the condition was shown %+v", cur)
+			}
+			return refusal
+		}})
+		if !errors.Is(err, s3.NotModified) {
+			t.Errorf("get: %v", err)
+		}
+		obj, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k"), Range: "bytes=1-2", RangeApplies: func(object.Info) bool { return false }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer obj.Body.Close()
+		if got, err := io.ReadAll(obj.Body); err != nil || len(got) != 1000 || obj.Range.Partial {
+			t.Errorf("a range that does not apply gave %d bytes, %+v, %v", len(got), obj.Range, err)
+		}
+	})
+}
+
+// A replica that dies in the middle of a body is replaced at the same byte.
+func TestABodyGoesOnWithAnotherReplica(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		t.Run(fmt.Sprint("quiet ", quiet), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, r *rig) {
+				data := content(3<<20, 1)
+				r.mustPut("k", data)
+				synctest.Wait()
+				if quiet {
+					r.converge()
+				}
+				for _, sick := range r.names {
+					r.servers[sick].SetFaults(memory.Faults{CutRate: 1, CutAfter: 1 << 20})
+					for range 3 {
+						r.mustGet("k", data)
+					}
+					obj, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k"), Range: "bytes=1000-3000000"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					var got bytes.Buffer
+					if n, err := io.Copy(&got, obj.Body); err != nil || n != obj.Range.Length || !bytes.Equal(got.Bytes(), data[1000:3000001]) {
+						t.Fatalf("copy of a range: %d bytes, %v", n, err)
+					}
+					obj.Body.Close()
+					r.servers[sick].SetFaults(memory.Faults{})
+				}
+			})
+		})
+	}
+}
+
+// When no replica can go on the body ends in an error, never in a clean end.
+func TestABodyThatNobodyCanGoOnWithFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		data := content(3<<20, 1)
+		r.mustPut("k", data)
+		synctest.Wait()
+		obj, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer obj.Body.Close()
+		if _, err := io.CopyN(io.Discard, obj.Body, 1000); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range r.wires {
+			w.plug(true)
+		}
+		if n, err := io.Copy(io.Discard, obj.Body); err == nil {
+			t.Fatalf("body ended cleanly after %d more bytes", n)
+		}
+	})
+}
+
+// A body that was begun of one version never goes on with another one.
+func TestABodyIsNeverSpliced(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mustPut("k", content(3<<20, 1))
+		synctest.Wait()
+		obj, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer obj.Body.Close()
+		if _, err := io.CopyN(io.Discard, obj.Body, 1000); err != nil {
+			t.Fatal(err)
+		}
+		r.mustPut("k", content(3<<20, 2))
+		synctest.Wait()
+		for _, w := range r.wires { // cut what is open; what follows gets through
+			w.plug(true)
+			w.plug(false)
+		}
+		if _, err := io.Copy(io.Discard, obj.Body); err == nil {
+			t.Fatal("body of an overwritten version went on")
+		}
+	})
+}
+
+func TestListsShowWhatReadsShow(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		names := []string{"a", "a/", "a/1", "a/2", "b/1", "b/2/x", "c", "d//e", "ä/ö", "z"}
+		for _, n := range names {
+			r.mustPut(n, content(10, 1))
+		}
+		r.converge()
+		r.wires["a"].plug(true) // the one that lists are read from is now behind
+		for i := range 8 {
+			r.mustPut(fmt.Sprint("new/", i), content(20, 2))
+		}
+		for _, n := range []string{"a/1", "a/2", "b/1", "b/2/x", "z"} {
+			r.mustDelete(n)
+		}
+		r.mustPut("c", content(30, 3))
+		time.Sleep(10 * time.Second)
+		r.wires["a"].plug(false)
+		for i := 0; ; i++ { // while the healer brings it up to date
+			live := []string{"a", "a/", "c", "d//e", "new/0", "new/1", "new/2", "new/3", "new/4", "new/5", "new/6", "new/7", "ä/ö"}
+			for _, max := range []int{1, 2, 3, 1000} {
+				if got := r.list("", "", max); fmt.Sprint(got) != fmt.Sprint(live) {
+					t.Fatalf("list by %d: %q, want %q", max, got, live)
+				}
+				want := []string{"a", "a/ prefix", "c", "d/ prefix", "new/ prefix", "ä/ prefix"}
+				if got := r.list("", "/", max); fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Fatalf("list by %d with a delimiter: %q, want %q", max, got, want)
+				}
+				want = []string{"a/"}
+				if got := r.list("a/", "/", max); fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Fatalf("list by %d below a/: %q, want %q", max, got, want)
+				}
+			}
+			if rows, _ := r.log.Range(r.ctx, testBucket, "", "", 1); len(rows) == 0 {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		page, err := r.set.List(r.ctx, replica.ListRequest{Bucket: testBucket, Prefix: "c", Max: 10})
+		if err != nil || len(page.Entries) != 1 || page.Entries[0].Size != 30 || page.Entries[0].ETag == "" || page.Entries[0].ModTime.IsZero() {
+			t.Errorf("list of c: %+v, %v", page, err)
+		}
+		r.equal()
+	})
+}
+
+// list pages through a bucket; prefixes are marked.
+func (r *rig) list(prefix, delimiter string, max int) []string {
+	r.t.Helper()
+	var all []string
+	for after := ""; ; {
+		page, err := r.set.List(r.ctx, replica.ListRequest{Bucket: testBucket, Prefix: prefix, Delimiter: delimiter, After: after, Max: max})
+		if err != nil {
+			r.t.Fatalf("list: %v", err)
+		}
+		if len(page.Entries)+len(page.Prefixes) > max {
+			r.t.Fatalf("a page of %d has %d entries and %d prefixes", max, len(page.Entries), len(page.Prefixes))
+		}
+		i, j := 0, 0
+		for i < len(page.Entries) || j < len(page.Prefixes) {
+			if j == len(page.Prefixes) || i < len(page.Entries) && page.Entries[i].Key < page.Prefixes[j] {
+				all = append(all, page.Entries[i].Key)
+				i++
+			} else {
+				all = append(all, page.Prefixes[j]+" prefix")
+				j++
+			}
+		}
+		if after = page.Next; after == "" {
+			return all
+		}
+	}
+}
