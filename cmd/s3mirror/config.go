@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
@@ -257,6 +258,23 @@ const maxSkew = time.Second
 // it, as two clocks may judge it, and reads trust half of the retention only.
 func (c *Config) minRetention() time.Duration {
 	return 2 * (c.longestSettle() + time.Duration(c.Replication.Lease) + maxSkew)
+}
+
+// times are the protocol's durations. Those that the configuration does not
+// name follow from it, or are the defaults of docs/reliability.md 4.1.
+func (c *Config) times() commit.Times {
+	settle, lease := c.longestSettle(), time.Duration(c.Replication.Lease)
+	return commit.Times{
+		Lease:     lease,
+		Margin:    releaseMargin(lease),
+		Settle:    settle,
+		Gap:       min(6*time.Second, max(time.Second, settle/10)),
+		Retention: time.Duration(c.Log.Retention),
+		Keep:      60 * time.Second,
+		LockWait:  10 * time.Second,
+		Grace:     2 * time.Second,
+		HelpWait:  50 * time.Millisecond,
+	}
 }
 
 // releaseMargin is the time that must be left of a write's lease when its tails

@@ -2,14 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/gateway"
+	"github.com/s3mirror/s3mirror/internal/heal"
+	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // parts are what an engine is built from.
@@ -25,13 +34,75 @@ type parts struct {
 
 // engine is everything between the S3 listener and the backends.
 type engine struct {
-	handler http.Handler                    // the S3 face
-	source  admin.Source                    // what the admin API tells
-	run     func(ctx context.Context) error // the healer and other loops, until ctx ends
-	drain   func(ctx context.Context) error // awaits what outlives its request; nothing new may come
+	server *http.Server                    // the S3 face, for a listener of gateway.Listen
+	source admin.Source                    // what the admin API tells
+	run    func(ctx context.Context) error // the healer and other loops, until ctx ends
+	drain  func(ctx context.Context) error // awaits what outlives its request; nothing new may come
 }
 
-// openEngine joins replica, heal and gateway.
-func openEngine(context.Context, parts) (*engine, error) {
-	return nil, errors.New("the engine is not joined yet")
+// openEngine joins gateway and heal to replica, and replica to the log and the
+// backends.
+func openEngine(ctx context.Context, p parts) (*engine, error) {
+	set, err := replica.Open(ctx, replicaOptions(p))
+	if err != nil {
+		return nil, fmt.Errorf("replicas: %w", err)
+	}
+	healer := heal.New(heal.Options{
+		Set: set, Log: p.log,
+		Interval: time.Duration(p.cfg.Heal.Interval), Retention: time.Duration(p.cfg.Log.Retention),
+		Logger: p.logger, Registerer: p.metrics,
+	})
+	keys := auth.Root(p.secrets.root.AccessKeyID, p.secrets.root.SecretAccessKey)
+	face := gateway.New(gateway.Options{
+		Replicas: set, Verifier: auth.NewVerifier(keys, time.Now), Tokens: s3.NewTokenKey(p.secrets.key),
+		Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
+		Log: p.logger, Metrics: p.metrics,
+	})
+	return &engine{
+		server: gateway.NewServer(face),
+		source: source{set: set, log: p.log, node: p.node},
+		run: func(ctx context.Context) error {
+			group, ctx := errgroup.WithContext(ctx)
+			group.Go(func() error { return set.Run(ctx) })
+			group.Go(func() error { return healer.Run(ctx) })
+			return group.Wait()
+		},
+		drain: set.Drain,
+	}, nil
+}
+
+// replicaOptions says in the engine's words what the configuration says.
+func replicaOptions(p parts) replica.Options {
+	cfg := p.cfg
+	o := replica.Options{
+		Node: p.node, Exclusive: true, // an embedded log has one process
+		Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
+		Payload:  map[string]replica.Payload{},
+		Defaults: policy(cfg.bucket("")),
+		Buckets:  map[string]replica.Policy{},
+		Memory:   int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
+		Logger: p.logger, Registerer: p.metrics,
+	}
+	for name := range cfg.Buckets {
+		o.Buckets[name] = policy(cfg.bucket(name))
+	}
+	payloads := map[string]replica.Payload{
+		payloadAuto: replica.PayloadAuto, payloadTrailer: replica.PayloadTrailer, payloadSigned: replica.PayloadSigned,
+	}
+	for _, b := range cfg.Backends {
+		o.Payload[b.Name] = payloads[b.PayloadMode]
+	}
+	return o
+}
+
+// policy is a bucket's settings in the engine's words.
+func policy(b BucketConfig) replica.Policy {
+	return replica.Policy{
+		Replicas: object.NewReplicas(b.ReplicaSet...),
+		Ack: commit.Rule{
+			Need:    b.Ack.Need(len(b.ReplicaSet)),
+			Include: object.NewReplicas(b.Ack.Include...),
+		},
+		Names: b.Names, AssumeEqual: b.AssumeEqual,
+	}
 }

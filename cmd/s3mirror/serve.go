@@ -22,6 +22,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/pebble"
@@ -176,34 +177,21 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	if n.adminListener, err = listen(ctx, "admin.listen", n.cfg.Admin.Listen); err != nil {
 		return err
 	}
-	n.s3Server = &http.Server{
-		Handler:           n.engine.handler,
-		ReadHeaderTimeout: 10 * time.Second, // bodies have deadlines of their own, by progress
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		Protocols:         http1(),
-		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
-	}
+	var secure *tls.Config
 	if files := n.cfg.S3.TLS; files != nil {
 		cert, err := openCertificate(*files, n.logger)
 		if err != nil {
 			return err
 		}
-		n.s3Listener = tls.NewListener(n.s3Listener, cert.config())
+		secure = cert.config()
 	}
+	n.s3Listener = gateway.Listen(n.s3Listener, secure)
+	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
 		Source: readiness{n.engine.source, &n.closing}, Auth: n.auth, Demo: n.demo, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version()},
 	}))
 	return nil
-}
-
-// http1 is HTTP/1.1 alone: S3 clients want nothing else, and one HTTP/2
-// connection would make all of a client's uploads wait for one another.
-func http1() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	return p
 }
 
 func listen(ctx context.Context, key, address string) (net.Listener, error) {

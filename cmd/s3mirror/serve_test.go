@@ -65,14 +65,14 @@ func newFakeEngine() *fakeEngine {
 func (f *fakeEngine) build(_ context.Context, p parts) (*engine, error) {
 	f.parts = p
 	return &engine{
-		handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/slow" {
 				f.arrived <- struct{}{}
 				<-f.release
 				f.note("request finished")
 			}
 			fmt.Fprint(w, "served")
-		}),
+		})},
 		source: &fakeSource{status: admin.Status{Version: "v", Node: p.node, Converged: true}},
 		run: func(ctx context.Context) error {
 			select {

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/memory"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+type fakeReplicas struct {
+	status replica.Status
+	err    error
+}
+
+func (f fakeReplicas) Status(context.Context) (replica.Status, error) { return f.status, f.err }
+func (f fakeReplicas) Ready(context.Context) error                    { return f.err }
+
+func TestSourceTellsTheEnginesStatusInTheApisWords(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
+	cut := at.Truncate(time.Millisecond)
+	lagging := replica.Backlog{Keys: 3, Bytes: 10, Oldest: 1500*time.Millisecond + 1}
+	src := source{node: "node-1", log: memory.NewLog(), set: fakeReplicas{status: replica.Status{
+		Lagging: lagging, Unsettled: 1, InFlight: 2, Refused: 4,
+		Backends: []replica.BackendStatus{
+			{Name: "eu-1", Health: backend.Health{State: backend.Up, LastSuccess: at}},
+			{Name: "eu-2", Health: backend.Health{State: backend.Down, LastError: syscall.ECONNREFUSED}, Lagging: lagging, Buckets: map[string]replica.Backlog{
+				"photos": {Keys: 2}, "docs": {Keys: 1},
+			}},
+		},
+	}}}
+	status, err := src.Status(t.Context())
+	want := admin.Status{
+		Version: version(), Node: "node-1",
+		Lagging:   admin.Backlog{Keys: 3, Bytes: 10, OldestSeconds: 1.5},
+		Unsettled: admin.Count{Keys: 1}, InFlight: admin.Count{Keys: 2}, Refused: admin.Count{Keys: 4},
+		Backends: []admin.BackendStatus{
+			{Name: "eu-1", State: admin.Up, LastSuccess: &cut},
+			{Name: "eu-2", State: admin.Down, LaggingKeys: 3, LaggingBytes: 10, OldestSeconds: 1.5, Reason: advice(syscall.ECONNREFUSED)},
+		},
+	}
+	if err != nil || !reflect.DeepEqual(status, want) {
+		t.Errorf("got %+v %v\nwant %+v", status, err, want)
+	}
+	if list, err := src.Backends(t.Context()); err != nil || !reflect.DeepEqual(list, want.Backends) {
+		t.Errorf("backends %+v %v", list, err)
+	}
+	lag, err := src.Lag(t.Context())
+	wantLag := admin.Lag{Backends: []admin.BackendLag{
+		{Name: "eu-1", State: admin.Up, LastSuccess: &cut},
+		{Name: "eu-2", State: admin.Down, Lagging: want.Lagging, Buckets: []admin.BucketLag{
+			{Bucket: "docs", Lagging: admin.Backlog{Keys: 1}}, {Bucket: "photos", Lagging: admin.Backlog{Keys: 2}},
+		}},
+	}}
+	if err != nil || !reflect.DeepEqual(lag, wantLag) {
+		t.Errorf("lag %+v %v\nwant %+v", lag, err, wantLag)
+	}
+	if events, err := src.History(t.Context(), oplog.HistoryQuery{}); err != nil || len(events) != 0 {
+		t.Errorf("history %v %v", events, err)
+	}
+}
+
+func TestSourceTellsErrors(t *testing.T) {
+	down := errors.New("the log does not answer")
+	src := source{set: fakeReplicas{err: down}}
+	if _, err := src.Status(t.Context()); !errors.Is(err, down) {
+		t.Errorf("status: %v", err)
+	}
+	if _, err := src.Lag(t.Context()); !errors.Is(err, down) {
+		t.Errorf("lag: %v", err)
+	}
+	if _, err := src.Backends(t.Context()); !errors.Is(err, down) {
+		t.Errorf("backends: %v", err)
+	}
+	if err := src.Ready(t.Context()); !errors.Is(err, down) {
+		t.Errorf("ready: %v", err)
+	}
+}
+
+func TestConditionOfABackend(t *testing.T) {
+	refused := backend.Health{State: backend.Down, LastError: s3.SignatureDoesNotMatch}
+	for name, c := range map[string]struct {
+		b      replica.BackendStatus
+		state  admin.State
+		reason string
+	}{
+		"well":           {replica.BackendStatus{Health: backend.Health{State: backend.Up}}, admin.Up, ""},
+		"well again":     {replica.BackendStatus{Health: backend.Health{State: backend.Up, LastError: syscall.ECONNREFUSED}}, admin.Up, ""},
+		"bucket missing": {replica.BackendStatus{Health: backend.Health{State: backend.Up}, Reason: "no bucket"}, admin.Degraded, "no bucket"},
+		"wrong secret":   {replica.BackendStatus{Health: refused}, admin.Down, advice(s3.SignatureDoesNotMatch)},
+		"both":           {replica.BackendStatus{Health: refused, Reason: "another deployment's"}, admin.Down, "another deployment's"},
+	} {
+		if state, reason := condition(c.b); state != c.state || reason != c.reason {
+			t.Errorf("%s: %s %q, want %s %q", name, state, reason, c.state, c.reason)
+		}
+	}
+	for _, s := range backend.States { // the words of both are the same
+		if state, _ := condition(replica.BackendStatus{Health: backend.Health{State: s}}); string(state) != string(s) {
+			t.Errorf("%s became %s", s, state)
+		}
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	seen := map[string]error{}
+	for _, err := range []error{
+		s3.InvalidAccessKeyID, s3.RequestTimeTooSkewed, s3.PermanentRedirect, s3.NoSuchBucket, s3.AccessDenied,
+		syscall.ECONNREFUSED, context.DeadlineExceeded, &backend.Error{Misconfigured: true}, errors.New("other"),
+	} {
+		text := advice(err)
+		if other, ok := seen[text]; ok || text == "" {
+			t.Errorf("%v and %v: %q", err, other, text)
+		}
+		seen[text] = err
+	}
+}
