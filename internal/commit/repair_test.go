@@ -71,11 +71,10 @@ func TestRepairKeepsWhatIsLeftOfAKey(t *testing.T) {
 	// newer write. Settling its entry would leave a key that nobody can decide.
 	cfg := config("A", "B", "C")
 	r := row(version(2), object.NewReplicas("A"), entry(3, object.Present, "A"))
-	shown := map[string]object.Seen{"A": seen(version(3)), "B": seen(version(1))}
-	_, eff := visit(t, cfg, &Memory{}, at(0), r, shown)
-	none[Swap](t, eff)
+	shown, mem := map[string]object.Seen{"A": seen(version(3)), "B": seen(version(1))}, &Memory{}
+	watch(t, cfg, mem, 0, 30*time.Second, r, shown)
 	shown["C"] = seen(version(1))
-	_, eff = visit(t, cfg, &Memory{}, at(0), r, shown)
+	_, eff := visit(t, cfg, mem, at(30*time.Second), r, shown)
 	next := only[Swap](t, eff).Row
 	if next.Cur.ID != id(3) || next.Cur.Ver != 3 || !next.Good.Equal(object.NewReplicas("A")) { // R25
 		t.Fatalf("got %+v", next)
@@ -103,6 +102,19 @@ func TestRepairKeepsAGoodReplicaThatTheVersionStandsOn(t *testing.T) {
 	r := row(version(2), object.NewReplicas("A", "B"), entry(1, object.Present, "A"), entry(3, object.Present, "B"))
 	_, eff := visit(t, config("A", "B"), &Memory{}, at(0), r, map[string]object.Seen{"A": seen(version(2)), "B": seen(version(3))})
 	none[Swap](t, eff)
+}
+
+func TestAGoodReplicaStaysNamedByWhatItShows(t *testing.T) {
+	cfg, mem := config("A", "B"), &Memory{}
+	r := row(version(2), object.NewReplicas("A", "B"),
+		entry(0, object.Tombstone, "A"), entry(1, object.Tombstone, "B"), entry(3, object.Present, "B"))
+	shown := map[string]object.Seen{"A": seen(version(2)), "B": seen(version(3))}
+	watch(t, cfg, mem, 0, 20*time.Second, r, shown)
+	_, eff := visit(t, cfg, mem, at(20*time.Second), r, shown)
+	next := only[Swap](t, eff).Row
+	if len(next.Unsettled) != 1 || next.Unsettled[0].ID != id(3) || !next.Good.Has("B") {
+		t.Fatalf("got %+v", next)
+	}
 }
 
 func TestRepairDropsAReplicaThatForgot(t *testing.T) { // H26
