@@ -347,7 +347,9 @@ func (u *upload) ComputeChecksum(a string) {
 	}
 	u.sums[a] = h
 }
-func (u *upload) Checksum() (string, string) { return u.promised.Algorithm, u.Sum(u.promised.Algorithm) }
+func (u *upload) Checksum() (string, string) {
+	return u.promised.Algorithm, u.Sum(u.promised.Algorithm)
+}
 func (u *upload) MD5() []byte {
 	if h := u.sums["md5"]; h != nil && u.done {
 		return h.Sum(nil)

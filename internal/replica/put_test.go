@@ -22,7 +22,9 @@ func TestPutThenGetOnEveryReplica(t *testing.T) {
 			t.Run(fmt.Sprintf("payload %d literal %v", payload, literal), func(t *testing.T) {
 				inBubble(t, func(t *testing.T, r *rig) {
 					r.close()
-					r.open(func(o *replica.Options) { o.Payload = map[string]replica.Payload{"a": payload, "b": payload, "c": payload} })
+					r.open(func(o *replica.Options) {
+						o.Payload = map[string]replica.Payload{"a": payload, "b": payload, "c": payload}
+					})
 					for _, size := range sizes {
 						data := content(size, 1)
 						u := newUpload(data)

@@ -1,0 +1,7 @@
+package replica
+
+// PeakMemory is the most that bodies in flight ever held, in bytes.
+func (s *Set) PeakMemory() int64 { return s.memory.peak.Load() * slabSize }
+
+// UsedMemory is what is reserved now, in bytes.
+func (s *Set) UsedMemory() int64 { return s.memory.used.Load() * slabSize }
