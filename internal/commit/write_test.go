@@ -110,6 +110,33 @@ func TestTheAnchorIsJudgedAtTheIntent(t *testing.T) { // R15: never by the row a
 	other := next.Clone() // another node settled the entry meanwhile: it may still have struck before
 	other.Epoch, other.Unsettled = oplog.Epoch{77}, nil
 	none[Swap](t, d.w.Step(at(3*time.Second), RowRead{Row: other}))
+	none[Swap](t, d.w.Step(at(4*time.Second), Fired{TimerFloor}))
+}
+
+func TestNoAckWithoutAnAnchorEvenIfHelped(t *testing.T) { // 4.3 step 5
+	cfg := config("A", "B")
+	r := row(version(1), object.NewReplicas("A", "B"), entry(0, object.Tombstone, "A"))
+	d := released(t, cfg, put(5, false), at(0), r)
+	d.yes(at(time.Second), "A")
+	only[Swap](t, d.w.Step(at(3*time.Second), Fired{TimerRenew}))
+	helped := row(version(5), object.NewReplicas("B"), entry(0, object.Tombstone, "A"), entry(5, object.Present, "A"))
+	helped.Epoch = oplog.Epoch{60}
+	none[Done](t, d.reread(at(3*time.Second), helped))
+	none[Done](t, d.yes(at(4*time.Second), "B"))
+	eff := d.applied(at(4 * time.Second)) // B was clean: now it may be told
+	if res := only[Done](t, eff).Result; res.Kind != Acked {
+		t.Fatalf("got %+v", res)
+	}
+}
+
+func TestALogOutageAfterAnUnknownIntentIsNoFailure(t *testing.T) { // R1
+	cfg := config("A")
+	d, _ := intent(t, cfg, put(5, false), at(0), row(version(1), cfg.Replicas))
+	d.w.Step(at(0), Swapped{Outcome: Unknown, Epoch: oplog.Epoch{101}})
+	d.w.Step(at(11*time.Second), Fired{TimerWait})
+	if res := only[Done](t, d.w.Step(at(11*time.Second), RowRead{Failed: true})).Result; res.Kind != Doubt {
+		t.Fatalf("got %+v", res)
+	}
 }
 
 func TestAllRefusedFailsOnlyWhenTheLogSaysSo(t *testing.T) { // R16
