@@ -38,8 +38,8 @@ func TestGatewayKilled(t *testing.T) {
 			}
 		})
 		l.reach(t, l.ops.Load()+int64(250+rnd.IntN(150)))
+		close(crashed) // nobody begins anything new; what is under way meets the crash
 		g.Kill()
-		close(crashed)
 		wait()
 		g.Start(t)
 	}

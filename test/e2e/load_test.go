@@ -137,12 +137,8 @@ func (l *load) verdict(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, line := range l.wrong {
-		if i == 20 {
-			t.Errorf("... and %d more", len(l.wrong)-i)
-			break
-		}
-		t.Error(line)
+	if len(l.wrong) > 0 {
+		t.Errorf("%d answers were wrong:\n%s", len(l.wrong), harness.Abridged(l.wrong, 20))
 	}
 }
 

@@ -112,7 +112,7 @@ func RequireEqual(t testing.TB, g *Gateway, bucket string, backends ...*Backend)
 		copies = append(copies, Snapped{b.Name, objects})
 	}
 	if diffs := Differences(copies, g.StampKey(), bucket); len(diffs) > 0 {
-		t.Fatalf("the replicas of %q are not equal, %d differences:\n%s", bucket, len(diffs), abridged(diffs, 20))
+		t.Fatalf("the replicas of %q are not equal, %d differences:\n%s", bucket, len(diffs), Abridged(diffs, 20))
 	}
 	return copies[0].Objects
 }
@@ -140,11 +140,12 @@ func RequireModel(t testing.TB, what string, held map[string]Object, keys []*Key
 		}
 	}
 	if len(wrong) > 0 {
-		t.Fatalf("%s does not hold what was acknowledged, %d keys:\n%s", what, len(wrong), abridged(wrong, 20))
+		t.Fatalf("%s does not hold what was acknowledged, %d keys:\n%s", what, len(wrong), Abridged(wrong, 20))
 	}
 }
 
-func abridged(lines []string, n int) string {
+// Abridged joins the first n lines and counts the rest.
+func Abridged(lines []string, n int) string {
 	if len(lines) > n {
 		lines = append(slices.Clone(lines[:n]), fmt.Sprintf("... and %d more", len(lines)-n))
 	}
