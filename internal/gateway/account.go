@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// The attributes of an access line.
+const (
+	attrRequestID = "request_id"
+	attrRemote    = "remote"
+	attrLogin     = "login"
+	attrOperation = "operation"
+	attrMethod    = "method"
+	attrPath      = "path"
+	attrBucket    = "bucket"
+	attrKey       = "key"
+	attrStatus    = "status"
+	attrReceived  = "bytes_in"
+	attrSent      = "bytes_out"
+	attrDuration  = "duration"
+	attrReplica   = "replica"
+	attrCut       = "cut"
+	attrCode      = "code"
+	attrError     = "error"
+	attrStack     = "stack"
+)
+
+// account counts the request and writes its line. It is the one place that
+// does either, so nothing is counted twice or left out.
+func (h *Handler) account(a *answer, r *request, err error) {
+	took := time.Since(r.start)
+	operation := r.operation()
+	h.metrics.requests.WithLabelValues(operation, class(a, r, err)).Inc()
+	h.metrics.seconds.WithLabelValues(operation).Observe(took.Seconds())
+	h.metrics.received.Add(float64(r.upload.bytes))
+	h.metrics.sent.Add(float64(a.bytes))
+
+	level := slog.LevelInfo
+	if broken(r.Request, err) {
+		level = slog.LevelError
+	}
+	if !h.Log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 16)
+	attrs = append(attrs, slog.String(attrRequestID, r.id), slog.String(attrRemote, r.RemoteAddr))
+	attrs = append(attrs, r.attrs()...)
+	attrs = append(attrs,
+		slog.Int(attrStatus, a.status),
+		slog.Int64(attrReceived, r.upload.bytes), slog.Int64(attrSent, a.bytes),
+		slog.Duration(attrDuration, took))
+	attrs = append(attrs, outcome(a, err)...)
+	h.Log.LogAttrs(r.Context(), level, "s3 request", attrs...)
+}
+
+func (r *request) operation() string {
+	if r.op == nil {
+		return unparsed
+	}
+	return string(r.op.Name)
+}
+
+// attrs say who asked for what. A request that is no operation shows the path
+// that it had; a query may hold a signature and is never shown.
+func (r *request) attrs() []slog.Attr {
+	var attrs []slog.Attr
+	if r.sender != nil {
+		attrs = append(attrs, slog.String(attrLogin, r.sender.Login))
+	}
+	attrs = append(attrs, slog.String(attrOperation, r.operation()))
+	if r.op == nil {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		return append(attrs, slog.String(attrMethod, r.Method), slog.String(attrPath, path[:min(len(path), 1024)]))
+	}
+	if r.op.Bucket != "" {
+		attrs = append(attrs, slog.String(attrBucket, r.op.Bucket))
+	}
+	if r.op.Key != "" {
+		attrs = append(attrs, slog.Any(attrKey, r.op.ObjectKey()))
+	}
+	if r.replica != "" {
+		attrs = append(attrs, slog.String(attrReplica, r.replica))
+	}
+	return attrs
+}
+
+// outcome says what went wrong, with the cause that the client was not told.
+func outcome(a *answer, err error) []slog.Attr {
+	if err == nil {
+		return nil
+	}
+	attrs := []slog.Attr{slog.String(attrCode, string(s3.ForClient(err).Code)), slog.String(attrError, err.Error())}
+	if a.cut {
+		attrs = append(attrs, slog.Bool(attrCut, true))
+	}
+	if p := panicOf(err); p != nil {
+		attrs = append(attrs, slog.String(attrStack, p.stack))
+	}
+	return attrs
+}
+
+// class is how the request ended, in one of classes.
+func class(a *answer, r *request, err error) string {
+	switch {
+	case err != nil && r.Context().Err() != nil:
+		return classGone
+	case a.cut:
+		return classCut
+	}
+	return strconv.Itoa(a.status/100) + "xx"
+}

@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// Objects is what the gateway needs of the replicas to serve objects. It is
+// safe for concurrent use; errors hold an *s3.Error that a client may read,
+// anything else becomes InternalError.
+type Objects interface {
+	// Put writes one version. It judges what can be judged before it reads
+	// Body, and when it has returned nobody reads Body any more.
+	Put(ctx context.Context, r replica.PutRequest) (object.Info, error)
+	// Delete removes what stands under the key; nothing there is success.
+	Delete(ctx context.Context, r replica.DeleteRequest) error
+	// Head tells the current version, or NoSuchKey.
+	Head(ctx context.Context, key object.Key) (replica.Version, error)
+	// Get opens the current version. r.Check is asked about the version that is
+	// going to be served, before its range is judged, and its error returned. The
+	// caller closes Body, which gives Range.Length bytes and then io.EOF, or
+	// another error when no replica can go on.
+	Get(ctx context.Context, r replica.GetRequest) (*replica.Object, error)
+	// List returns keys and common prefixes greater than r.After, at most r.Max
+	// of them in all. Next, when it is not empty, is where the next page begins.
+	List(ctx context.Context, r replica.ListRequest) (replica.ListPage, error)
+}
+
+// Buckets is what the gateway needs of the replicas to serve buckets. Errors
+// are as of Objects.
+type Buckets interface {
+	Buckets(ctx context.Context) ([]replica.Bucket, error)
+	CreateBucket(ctx context.Context, name, actor, request string) error
+	HeadBucket(ctx context.Context, name string) error
+	DeleteBucket(ctx context.Context, name, actor, request string) error
+}
+
+// Replicas is what stands behind the gateway: a *replica.Set.
+type Replicas interface {
+	Objects
+	Buckets
+}
+
+// Options are the parts that a Handler stands on. Replicas, Verifier, Log and
+// Metrics are required.
+type Options struct {
+	Replicas Replicas
+	Verifier *auth.Verifier // who sends
+	Tokens   s3.TokenKey    // of lists, the same on every node
+	Domains  []string       // below which virtual-host style works; path style always does
+	Region   string         // reported; default us-east-1
+
+	// DebugHeaders names the replica that served a read in x-s3mirror-replica.
+	DebugHeaders bool
+
+	// Stall is how long a client may make no progress, sending or receiving,
+	// before it is given up. Default 30 s.
+	Stall time.Duration
+
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Handler serves the S3 API. It is safe for concurrent use and must be run by
+// NewServer, or by a server with the same bounds.
+type Handler struct {
+	Options
+	metrics *metrics
+}
+
+// New joins the parts. It starts nothing. It panics when called twice for one
+// registry, as a program wired wrongly should.
+func New(o Options) *Handler {
+	o.Region = cmp.Or(o.Region, "us-east-1")
+	o.Stall = cmp.Or(o.Stall, 30*time.Second)
+	return &Handler{Options: o, metrics: newMetrics(o.Metrics)}
+}
+
+// request is one request on its way down the chain, and what is known of it so
+// far.
+type request struct {
+	*http.Request // a copy, whose Body is upload
+
+	id      string
+	start   time.Time
+	upload  *upload
+	op      *s3.Operation  // nil until 4
+	sender  *auth.Verified // nil until 5
+	replica string         // which one served a read
+}
+
+// act does one operation. What it returns is answered by Handler.refuse.
+type act func(h *Handler, w http.ResponseWriter, r *request) error
+
+// acts are the operations that the gateway does.
+var acts = map[s3.OperationName]act{
+	s3.PutObject:         (*Handler).putObject,
+	s3.GetObject:         (*Handler).getObject,
+	s3.HeadObject:        (*Handler).headObject,
+	s3.DeleteObject:      (*Handler).deleteObject,
+	s3.ListObjects:       (*Handler).listObjects,
+	s3.ListObjectsV2:     (*Handler).listObjects,
+	s3.ListBuckets:       (*Handler).listBuckets,
+	s3.CreateBucket:      (*Handler).createBucket,
+	s3.HeadBucket:        (*Handler).headBucket,
+	s3.DeleteBucket:      (*Handler).deleteBucket,
+	s3.GetBucketLocation: (*Handler).bucketLocation,
+}
+
+// ServeHTTP is the request chain:
+//
+//  1. request id: on every answer, before anything can fail
+//  2. recover: a broken invariant of ours costs one request, not the process
+//  3. account: one log line and the metrics, whatever happens below
+//  4. parse: the request is one Operation; what is wrong with it waits for 5
+//  5. authenticate: nothing is revealed before
+//  6. authorize
+//  7. refuse what we do not do: operations, headers, bodies; never ignore it
+//  8. act: one function per operation
+func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	a, r := h.begin(w, hr)
+	defer h.metrics.inFlight.Dec()
+	err := recovered(func() error { return h.serve(a, r) })
+	if err != nil && !a.wrote {
+		h.refuse(a, r, err)
+	} else if err != nil {
+		a.cut = true
+	}
+	h.account(a, r, err)
+	if a.cut {
+		panic(http.ErrAbortHandler) // net/http's way to cut a connection
+	}
+	a.linger(r.upload)
+}
+
+func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *request) {
+	h.metrics.inFlight.Inc()
+	a := newAnswer(w, h.Stall)
+	r := &request{id: newRequestID(), start: time.Now(), upload: newUpload(hr, a.conn, h.Stall)}
+	// A copy: net/http looks at the Body of its own request to tell whether a
+	// client still waits for "100 Continue".
+	r.Request = new(*hr)
+	r.Body = r.upload
+	a.Header().Set("Server", "s3mirror")
+	s3.SetRequestID(a.Header(), r.id)
+	return a, r
+}
+
+// serve is the chain from 4 on.
+func (h *Handler) serve(w http.ResponseWriter, r *request) error {
+	op, malformed := s3.Parse(r.Request, h.Domains)
+	r.op = op
+	if op != nil && op.Name == s3.Preflight {
+		return s3.Err(s3.AccessForbidden) // browsers ask unsigned; no bucket has CORS rules
+	}
+	var err error
+	if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
+		return err
+	}
+	if malformed != nil {
+		return malformed
+	}
+	if err := authorize(r.sender.Identity, op); err != nil {
+		return err
+	}
+	act, ok := acts[op.Name]
+	if !ok || !op.Implemented() {
+		return op.NotImplemented()
+	}
+	if err := op.CheckHeaders(r.Header); err != nil {
+		return err
+	}
+	if err := r.refuseBody(); err != nil {
+		return err
+	}
+	return act(h, w, r)
+}
+
+// authorize tells whether the sender may do it. Until there are other users,
+// root may do everything and nobody else anything.
+func authorize(who auth.Identity, op *s3.Operation) error {
+	if who.Root {
+		return nil
+	}
+	return s3.Err(s3.AccessDenied)
+}
+
+// refuseBody refuses a body where none belongs, and proves that the empty one
+// is what was signed.
+func (r *request) refuseBody() error {
+	if r.op.Name == s3.PutObject || r.op.Name == s3.CreateBucket {
+		return nil
+	}
+	_, err := r.sender.Document(r.Request, 0)
+	if errors.Is(err, s3.MaxMessageLengthExceeded) {
+		return s3.Errorf(s3.InvalidRequest, "The operation %s takes no body.", r.op.Name)
+	}
+	return err
+}
+
+// actor is who is named in the history.
+func (r *request) actor() string { return r.sender.Login }
+
+// newRequestID is 16 random hex digits in the form that S3 uses.
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return strings.ToUpper(hex.EncodeToString(b[:]))
+}

@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// getObject serves the current version, or a part of it. The verdict on the
+// conditions falls on the version that is served, whatever was seen before.
+func (h *Handler) getObject(w http.ResponseWriter, r *request) error {
+	read := newRead(r)
+	judge := func(cur object.Info) error { return read.judge(w.Header(), cur) }
+	if read.lookFirst {
+		seen, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
+		if err != nil {
+			return err
+		}
+		if err := judge(seen.Info); err != nil {
+			return err
+		}
+	}
+	obj, err := h.Replicas.Get(r.Context(), replica.GetRequest{
+		Key: r.op.ObjectKey(), Range: read.span, Check: judge, RangeApplies: read.RangeApplies,
+	})
+	if err != nil {
+		return err
+	}
+	defer obj.Body.Close()
+	return send(w, obj, func() { w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range)) })
+}
+
+// read is what a GetObject or HeadObject asks for beside the key.
+type read struct {
+	s3.ReadConditions
+	span string // the raw Range; empty: the whole object
+
+	// lookFirst asks for the version before a body is opened, because the answer
+	// may well be 304. If-Match, which every part of a download carries and which
+	// nearly always holds, is worth no request of its own.
+	lookFirst bool
+}
+
+func newRead(r *request) *read {
+	read := &read{
+		ReadConditions: s3.ParseReadConditions(r.Header),
+		lookFirst:      r.Header["If-None-Match"] != nil || r.Header["If-Modified-Since"] != nil,
+	}
+	if spans := r.Header["Range"]; len(spans) == 1 { // several are several ranges: all of it
+		read.span = spans[0]
+	}
+	return read
+}
+
+// judge asks the conditions about a version. A 304 says which one it is about.
+func (r *read) judge(header http.Header, cur object.Info) error {
+	err := r.Check(cur)
+	if errors.Is(err, s3.NotModified) {
+		s3.ResponseHeaders(header, cur, s3.ResponseOptions{})
+	}
+	return err
+}
+
+// describe sets the headers of a version, or of a part of it, and returns the
+// status that goes with them. Checksums are of the whole object: a part goes
+// without.
+func (h *Handler) describe(header http.Header, r *request, v replica.Version, part s3.Range) int {
+	r.replica = v.Replica
+	s3.ResponseHeaders(header, v.Info, s3.ResponseOptions{
+		Overrides: r.op.Overrides,
+		Checksums: s3.WantsChecksums(r.Header) && !part.Partial,
+	})
+	if v.Status != "" {
+		header.Set("x-amz-replication-status", v.Status)
+	}
+	if h.DebugHeaders && v.Replica != "" {
+		header.Set("x-s3mirror-replica", v.Replica)
+	}
+	return part.SetHeaders(header)
+}
+
+// send copies the body to the client. head, which sends status and headers,
+// is called with the first piece of the body: until then a failure has an answer
+// of its own. Afterwards it can only be told by cutting the connection, which is
+// what the chain does with an error that comes too late.
+func send(w io.Writer, obj *replica.Object, head func()) error {
+	first := &headWriter{w, head}
+	n, err := io.Copy(first, obj.Body)
+	if err == nil && n != obj.Range.Length {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("send object, %d bytes of %d, from replica %s: %w", n, obj.Range.Length, obj.Replica, err)
+	}
+	first.begin()
+	return nil
+}
+
+// headWriter calls head before the first byte.
+type headWriter struct {
+	io.Writer
+	head func() // nil once it was called
+}
+
+func (w *headWriter) begin() {
+	if w.head != nil {
+		w.head()
+		w.head = nil
+	}
+}
+
+func (w *headWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.Writer.Write(p)
+}

@@ -1,0 +1,276 @@
+package gateway_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// example is one request whose answer is kept, byte for byte, in a golden file.
+type example struct {
+	name string
+	ask  ask
+}
+
+// The MD5 of "hello world" and its CRC32.
+const (
+	helloETag  = `"5eb63bbbe01eeed093cb22bb8f5acdc3"`
+	helloCRC32 = "DUoRhQ=="
+)
+
+func get(path string, headers ...string) ask {
+	return ask{method: "GET", path: path, header: header(headers...)}
+}
+
+func query(method, path, q string, headers ...string) ask {
+	return ask{method: method, path: path, query: q, header: header(headers...)}
+}
+
+func upload(path, body string, headers ...string) ask {
+	return ask{method: "PUT", path: path, header: header(headers...), body: body}
+}
+
+func head(path string, headers ...string) ask {
+	return ask{method: "HEAD", path: path, header: header(headers...)}
+}
+
+func remove(path string, headers ...string) ask {
+	return ask{method: "DELETE", path: path, header: header(headers...)}
+}
+
+// examples are the operations, each with what can go well and what can not.
+// They run in order, on one store.
+var examples = []struct {
+	file  string
+	cases []example
+}{
+	{"put", []example{
+		{"plain", upload("/photos/plain", "hello world")},
+		{"empty", upload("/photos/empty", "")},
+		{"everything that is stored", upload("/photos/full", "hello world",
+			"Content-Type", "text/plain", "Cache-Control", "no-cache", "Content-Disposition", "attachment", "Content-Language", "de",
+			"Content-Encoding", "gzip,aws-chunked", "Expires", "Thu, 01 Jan 2026 00:00:00 GMT", "X-Amz-Meta-Colour", "blue  green",
+			"X-Amz-Meta-Name", "hé", "X-Amz-Checksum-Crc32", helloCRC32, "X-Amz-Sdk-Checksum-Algorithm", "CRC32")},
+		{"only if there is none", upload("/photos/plain", "other", "If-None-Match", "*")},
+		{"only over the right one", upload("/photos/plain", "hello world", "If-Match", helloETag)},
+		{"only over another one", upload("/photos/plain", "other", "If-Match", `"feed"`)},
+		{"over nothing", upload("/photos/absent", "other", "If-Match", helloETag)},
+		{"no bucket", upload("/nothing/key", "hello world")},
+		{"wrong checksum", upload("/photos/plain", "hello world", "X-Amz-Checksum-Crc32", "AAAAAA==")},
+		{"wrong MD5", upload("/photos/plain", "hello world", "Content-Md5", "AAAAAAAAAAAAAAAAAAAAAA==")},
+		{"malformed MD5", upload("/photos/plain", "hello world", "Content-Md5", "AAAA")},
+		{"wrong hash", ask{method: "PUT", path: "/photos/plain", body: "hello world", mode: strings.Repeat("0", 64)}},
+		{"too large", upload("/photos/huge", "", "Content-Length", "5368709121", "Expect", "100-continue")},
+		{"no length", ask{method: "PUT", path: "/photos/plain", body: "0\r\n\r\n", mode: "UNSIGNED-PAYLOAD", header: header("Transfer-Encoding", "chunked")}},
+		{"too much metadata", upload("/photos/plain", "hello world", "X-Amz-Meta-Big", strings.Repeat("m", 2048))},
+		{"metadata of ours", upload("/photos/plain", "hello world", "X-Amz-Meta-S3mirror-Id", "1")},
+		{"key too long", upload("/photos/"+strings.Repeat("k", 1025), "hello world")},
+		{"reserved key", upload("/photos/.s3mirror/identity", "hello world")},
+		{"tagging", upload("/photos/plain", "hello world", "X-Amz-Tagging", "a=b")},
+		{"encryption", upload("/photos/plain", "hello world", "X-Amz-Server-Side-Encryption", "AES256")},
+		{"copy", upload("/photos/plain", "", "X-Amz-Copy-Source", "/photos/full")},
+		{"part", ask{method: "PUT", path: "/photos/plain", query: "partNumber=1&uploadId=u", body: "hello world"}},
+		{"retention", ask{method: "PUT", path: "/photos/plain", query: "retention", body: "<Retention/>"}},
+	}},
+	{"get", []example{
+		{"plain", get("/photos/plain")},
+		{"empty", get("/photos/empty")},
+		{"everything that is stored", get("/photos/full")},
+		{"checksums", get("/photos/full", "X-Amz-Checksum-Mode", "ENABLED")},
+		{"no checksums of a part", get("/photos/full", "X-Amz-Checksum-Mode", "ENABLED", "Range", "bytes=0-4")},
+		{"overrides", query("GET", "/photos/full", "response-content-type=image%2Fpng&response-cache-control=private&response-content-disposition=inline"+
+			"&response-content-encoding=identity&response-content-language=en&response-expires=never")},
+		{"an override that splits the answer", query("GET", "/photos/full", "response-content-type=a%0d%0aSet-Cookie:b")},
+		{"range", get("/photos/plain", "Range", "bytes=6-")},
+		{"suffix", get("/photos/plain", "Range", "bytes=-5")},
+		{"several ranges", get("/photos/plain", "Range", "bytes=0-1,4-5")},
+		{"two Range headers", get("/photos/plain", "Range", "bytes=0-1", "Range", "bytes=4-5")},
+		{"no range at all", get("/photos/plain", "Range", "lines=1-2")},
+		{"range beyond the end", get("/photos/plain", "Range", "bytes=11-")},
+		{"range of nothing", get("/photos/empty", "Range", "bytes=0-")},
+		{"If-Range holds", get("/photos/plain", "Range", "bytes=0-4", "If-Range", helloETag)},
+		{"If-Range does not", get("/photos/plain", "Range", "bytes=0-4", "If-Range", `"other"`)},
+		{"If-Range with a date", get("/photos/plain", "Range", "bytes=0-4", "If-Range", "Wed, 04 Mar 2026 05:06:07 GMT")},
+		{"If-Match holds", get("/photos/plain", "If-Match", helloETag)},
+		{"If-Match does not", get("/photos/plain", "If-Match", `"other"`)},
+		{"If-Match does not, range beyond the end", get("/photos/plain", "If-Match", `"other"`, "Range", "bytes=99-")},
+		{"not modified", get("/photos/full", "If-None-Match", helloETag)},
+		{"not modified since", get("/photos/full", "If-Modified-Since", "Wed, 04 Mar 2026 05:06:07 GMT")},
+		{"modified", get("/photos/plain", "If-None-Match", `"other"`)},
+		{"modified since", get("/photos/plain", "If-Unmodified-Since", "Wed, 04 Mar 2026 05:06:06 GMT")},
+		{"no key", get("/photos/absent")},
+		{"no bucket", get("/nothing/key")},
+		{"reserved key", get("/photos/.s3mirror/identity")},
+		{"a body", ask{method: "GET", path: "/photos/plain", body: "why"}},
+		{"version", query("GET", "/photos/plain", "versionId=null")},
+		{"part", query("GET", "/photos/plain", "partNumber=1")},
+		{"acl", query("GET", "/photos/plain", "acl")},
+		{"customer's key", get("/photos/plain", "X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256")},
+		{"x-id is ignored", query("GET", "/photos/plain", "x-id=GetObject")},
+	}},
+	{"head", []example{
+		{"plain", head("/photos/plain")},
+		{"everything that is stored", head("/photos/full", "X-Amz-Checksum-Mode", "ENABLED")},
+		{"range", head("/photos/plain", "Range", "bytes=0-4")},
+		{"range beyond the end", head("/photos/plain", "Range", "bytes=11-")},
+		{"If-Range does not hold", head("/photos/plain", "Range", "bytes=0-4", "If-Range", `"other"`)},
+		{"not modified", head("/photos/full", "If-None-Match", helloETag)},
+		{"If-Match does not hold", head("/photos/plain", "If-Match", `"other"`)},
+		{"overrides", query("HEAD", "/photos/full", "response-content-type=image%2Fpng")},
+		{"no key", head("/photos/absent")},
+		{"reserved key", head("/photos/.s3mirror/identity")},
+		{"no bucket", head("/nothing/key")},
+		{"part", query("HEAD", "/photos/plain", "partNumber=1")},
+	}},
+	{"list", []example{
+		{"version 2", query("GET", "/photos", "list-type=2")},
+		{"version 1", query("GET", "/photos", "")},
+		{"a page", query("GET", "/photos/", "list-type=2&max-keys=1&fetch-owner=true&encoding-type=url&delimiter=%2F&prefix=&start-after=e")},
+		{"a page of version 1", query("GET", "/photos", "max-keys=1&marker=e")},
+		{"no keys", query("GET", "/photos", "list-type=2&max-keys=0")},
+		{"no keys of no bucket", query("GET", "/nothing", "list-type=2&max-keys=0")},
+		{"no bucket", query("GET", "/nothing", "list-type=2")},
+		{"malformed max-keys", query("GET", "/photos", "list-type=2&max-keys=many")},
+		{"negative max-keys", query("GET", "/photos", "list-type=2&max-keys=-1")},
+		{"unknown encoding", query("GET", "/photos", "encoding-type=base64")},
+		{"forged token", query("GET", "/photos", "list-type=2&continuation-token=forged")},
+		{"empty token", query("GET", "/photos", "list-type=2&continuation-token=")},
+		{"versions", query("GET", "/photos", "versions")},
+	}},
+	{"delete", []example{
+		{"only the right one", remove("/photos/plain", "If-Match", `"other"`)},
+		{"by size", remove("/photos/plain", "X-Amz-If-Match-Size", "1")},
+		{"there", remove("/photos/plain")},
+		{"not there", remove("/photos/plain")},
+		{"with a condition, not there", remove("/photos/plain", "If-Match", helloETag)},
+		{"no bucket", remove("/nothing/key")},
+		{"reserved key", remove("/photos/.s3mirror/identity")},
+		{"version", query("DELETE", "/photos/full", "versionId=1")},
+		{"a condition of reads", remove("/photos/full", "If-None-Match", "*")},
+		{"a second factor", remove("/photos/full", "X-Amz-Mfa", "1 2")},
+		{"many at once", ask{method: "POST", path: "/photos", query: "delete", body: "<Delete/>"}},
+	}},
+	{"bucket", []example{
+		{"location", query("GET", "/photos", "location")},
+		{"location of none", query("GET", "/nothing", "location")},
+		{"head", head("/photos")},
+		{"head of none", head("/nothing")},
+		{"create", ask{method: "PUT", path: "/created"}},
+		{"create again", ask{method: "PUT", path: "/created", header: header("X-Amz-Bucket-Object-Lock-Enabled", "false")}},
+		{"create somewhere", ask{method: "PUT", path: "/elsewhere",
+			body: `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>`}},
+		{"create with tags", ask{method: "PUT", path: "/tagged", body: `<CreateBucketConfiguration><Tags><Tag/></Tags></CreateBucketConfiguration>`}},
+		{"create with a lock", ask{method: "PUT", path: "/locked", header: header("X-Amz-Bucket-Object-Lock-Enabled", "true")}},
+		{"create in public", ask{method: "PUT", path: "/public", header: header("X-Amz-Acl", "public-read")}},
+		{"create from broken XML", ask{method: "PUT", path: "/broken", body: "<CreateBucketConfiguration><"}},
+		{"create from too much", ask{method: "PUT", path: "/broken", body: strings.Repeat(" ", 16<<10+1)}},
+		{"create with a wrong hash", ask{method: "PUT", path: "/broken", body: "<CreateBucketConfiguration/>", mode: strings.Repeat("0", 64)}},
+		{"create with a bad name", ask{method: "PUT", path: "/Capitals"}},
+		{"list", ask{method: "GET", path: "/"}},
+		{"list a page", query("GET", "/", "max-buckets=1&prefix=e")},
+		{"list the first", query("GET", "/", "max-buckets=2")},
+		{"list another region", query("GET", "/", "bucket-region=eu-west-1")},
+		{"list with a forged token", query("GET", "/", "continuation-token=forged")},
+		{"list too many", query("GET", "/", "max-buckets=10001")},
+		{"delete", remove("/created")},
+		{"delete again", remove("/created")},
+		{"delete what is not empty", remove("/photos")},
+		{"versioning", ask{method: "PUT", path: "/photos", query: "versioning", body: "<VersioningConfiguration/>"}},
+		{"post a form", ask{method: "POST", path: "/photos", body: "x"}},
+		{"patch", ask{method: "PATCH", path: "/photos"}},
+		{"post to the service", ask{method: "POST", path: "/"}},
+		{"another host", ask{method: "HEAD", path: "/", host: "photos.s3.test"}},
+	}},
+}
+
+// TestOperations: each answer stands in testdata, byte for byte.
+func TestOperations(t *testing.T) {
+	f := newFixture(t, debugHeaders)
+	for _, group := range examples {
+		var all strings.Builder
+		for _, e := range group.cases {
+			all.WriteString("=== " + e.name + "\n" + f.raw(t, e.ask.text(f.addr)) + "\n")
+		}
+		golden(t, group.file, all.String())
+	}
+}
+
+// TestRefusalsChangeNothing: whatever is answered with 4xx or 501 leaves all
+// as it was, and what is not implemented does not even reach the replicas.
+func TestRefusalsChangeNothing(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/plain", "hello world")
+	f.put(t, "/photos/full", "hello world")
+	refused := 0
+	for _, group := range examples {
+		for _, e := range group.cases {
+			before := f.snapshot()
+			f.called()
+			a := f.send(t, e.ask)
+			if a.status < 400 {
+				continue
+			}
+			refused++
+			if after := f.snapshot(); !maps.Equal(before, after) {
+				t.Errorf("%s: %s: answered %v and changed %v to %v", group.file, e.name, a, before, after)
+			}
+			if calls := f.called(); a.status == 501 && len(calls) > 0 {
+				t.Errorf("%s: %s: not implemented, but %v called", group.file, e.name, calls)
+			}
+		}
+	}
+	if refused < 60 {
+		t.Errorf("only %d refusals", refused)
+	}
+}
+
+// TestEveryAnswerNamesItself: the ids, the server, and a type wherever there is
+// a body.
+func TestEveryAnswerNamesItself(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/plain", "hello world")
+	for _, group := range examples {
+		for _, e := range group.cases {
+			a := f.send(t, e.ask)
+			id := a.header.Get("x-amz-request-id")
+			if len(id) != 16 || a.header.Get("x-amz-id-2") == "" || a.header.Get("Server") != "s3mirror" || a.header.Get("Date") == "" {
+				t.Errorf("%s: %s: %s", group.file, e.name, a.raw)
+			}
+			if a.body != "" && a.header.Get("Content-Type") == "" {
+				t.Errorf("%s: %s: no type: %s", group.file, e.name, a.raw)
+			}
+			if a.code() != "" && !strings.Contains(a.body, "<RequestId>"+id+"</RequestId>") {
+				t.Errorf("%s: %s: another id in the body: %s", group.file, e.name, a.raw)
+			}
+			if e.ask.method == "HEAD" && a.body != "" {
+				t.Errorf("%s: %s: a body: %s", group.file, e.name, a.raw)
+			}
+			if line := f.log.last(t); line["request_id"] != id || line["status"] != float64(a.status) {
+				t.Errorf("%s: %s: answered %d as %s, logged %v", group.file, e.name, a.status, id, line)
+			}
+		}
+	}
+}
+
+// TestEveryOperationIsThere: what the dialect calls implemented is done.
+func TestEveryOperationIsThere(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/k", "v")
+	done := map[string]bool{}
+	for _, a := range []ask{
+		get("/"), get("/photos"), query("GET", "/photos", "list-type=2"), query("GET", "/photos", "location"), head("/photos"),
+		{method: "PUT", path: "/more"}, remove("/more"), upload("/photos/k", "v"), get("/photos/k"), head("/photos/k"), remove("/photos/k"),
+	} {
+		if got := f.send(t, a); got.status/100 != 2 {
+			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
+		}
+		done[f.log.last(t)["operation"].(string)] = true
+	}
+	for _, name := range s3.ImplementedOperations() {
+		if !done[string(name)] {
+			t.Errorf("%s is not done", name)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// NewServer is an http.Server for the handler with every bound set that is not
+// one of progress. It speaks HTTP/1.1 only, as S3 does: SDKs are tuned for many
+// connections, and would put all uploads of a process on one. There is no
+// ReadTimeout and no WriteTimeout, which would cap how long a transfer may take.
+//
+// Serve it on Listen's listener, with Serve: TLS is the listener's business.
+func NewServer(h *Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug), // the noise of broken clients
+	}
+}
+
+// Listen returns l with TLS on it, unless config is nil, and with framing that
+// is strict: see framing. Closing it closes l.
+func Listen(l net.Listener, config *tls.Config) net.Listener {
+	if config != nil {
+		config = config.Clone()
+		config.NextProtos = []string{"http/1.1"}
+		l = tls.NewListener(l, config)
+	}
+	return strictListener{l}
+}
+
+type strictListener struct{ net.Listener }
+
+func (l strictListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &strictConn{Conn: c}, nil
+}
+
+// strictConn is a connection whose requests are framed without doubt. What is
+// not ends in an error from Read, which net/http answers with 400 and by closing
+// the connection.
+type strictConn struct {
+	net.Conn
+
+	mu      sync.Mutex // guards the rest: net/http reads from two goroutines, in turn
+	framing framing
+	bad     error // once found
+}
+
+// Read gives what is in order, and the error with the next call: net/http
+// answers an error within a request, but not one between two.
+func (c *strictConn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	bad := c.bad
+	c.mu.Unlock()
+	if bad != nil {
+		return 0, bad
+	}
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n, c.bad = c.framing.scan(p[:n]); c.bad == nil || n > 0 {
+		return n, err
+	}
+	return 0, c.bad
+}
+
+// ReadFrom keeps the way open for the kernel to copy between sockets.
+func (c *strictConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// CloseWrite lets net/http end its half first, so that an answer is not lost
+// to a reset.
+func (c *strictConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
