@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -86,7 +87,7 @@ func (o Options) withDefaults() Options {
 // Log is the embedded operation log.
 type Log struct {
 	db       *pebble.DB
-	lock     *pebble.Lock
+	lock     io.Closer
 	space    *space
 	inflight *inflight
 	counters counters
@@ -129,22 +130,36 @@ func Open(dir string, options Options) (*Log, error) {
 	return l, nil
 }
 
+// open makes the log if there is none yet: beside its place, and renamed into it
+// once it is whole. A crash meanwhile leaves what the next Open throws away, and
+// a log that is in its place was made to the end.
 func (l *Log) open(dir string, o Options) error {
+	place, draft := o.FS.PathJoin(dir, "db"), o.FS.PathJoin(dir, "db.new")
 	if err := makeDir(o.FS, dir); err != nil {
 		return err
 	}
 	if err := l.own(dir, o.FS); err != nil {
 		return err
 	}
-	found, err := pebble.Peek(dir, o.FS)
+	l.space = newSpace(o.FS, dir, o.Reserve, o.Logger)
+	_, err := o.FS.Stat(place)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = l.make(place, draft, o)
+	}
+	if err != nil {
+		return err
+	}
+	found, err := pebble.Peek(place, o.FS)
 	if err != nil {
 		if _, isPath := errors.AsType[*fs.PathError](err); isPath {
 			return err
 		}
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	l.space = newSpace(o.FS, dir, o.Reserve, o.Logger)
-	if l.db, err = pebble.Open(dir, l.engineOptions(o, found)); err != nil {
+	if !found.Exists {
+		return fmt.Errorf("%w: there is no database", ErrFormat)
+	}
+	if l.db, err = pebble.Open(place, l.engineOptions(o, found.FormatMajorVersion)); err != nil {
 		return err
 	}
 	if err := l.checkSchema(); err != nil {
@@ -153,9 +168,36 @@ func (l *Log) open(dir string, o Options) error {
 	return nil
 }
 
+// make makes an empty log that knows its layout.
+func (l *Log) make(place, draft string, o Options) error {
+	if err := o.FS.RemoveAll(draft); err != nil {
+		return err
+	}
+	db, err := pebble.Open(draft, l.engineOptions(o, engineFormat))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Set(schemaKey(), []byte{schema}, pebble.Sync), db.Close()); err != nil {
+		return err
+	}
+	if err := o.FS.Rename(draft, place); err != nil {
+		return err
+	}
+	return syncDir(o.FS, o.FS.PathDir(place))
+}
+
+// checkSchema reads the version of the layout. ErrFormat.
+func (l *Log) checkSchema() error {
+	stored, err := l.get(schemaKey())
+	if err == nil && string(stored) != string([]byte{schema}) {
+		err = fmt.Errorf("%w: layout %d, want %d", ErrFormat, stored, schema)
+	}
+	return err
+}
+
 // own takes the folder's lock. ErrLocked.
 func (l *Log) own(dir string, in vfs.FS) error {
-	lock, err := pebble.LockDirectory(dir, in)
+	lock, err := in.Lock(in.PathJoin(dir, "LOCK"))
 	if err == nil {
 		l.lock = lock
 		return nil
@@ -170,18 +212,13 @@ func (l *Log) own(dir string, in vfs.FS) error {
 	return fmt.Errorf("%w (%w)", ErrLocked, err)
 }
 
-func (l *Log) engineOptions(o Options, found *pebble.DBDesc) *pebble.Options {
-	version := found.FormatMajorVersion
-	if !found.Exists || version == pebble.FormatDefault {
-		version = engineFormat
-	}
+func (l *Log) engineOptions(o Options, version pebble.FormatMajorVersion) *pebble.Options {
 	po := &pebble.Options{
 		FS: &guardFS{
 			FS:    vfs.OnDiskFull(o.FS, l.space.dropBallast),
 			armed: &l.armed,
 			fatal: func(op, name string, err error) { l.fatal(fmt.Errorf("%s %s: %w", op, name, err)) },
 		},
-		Lock:               l.lock,
 		FormatMajorVersion: version,
 		// Pebble takes its memtables, the current and the spare one, out of the
 		// cache's size: 8 MiB alone would leave no cache at all.
@@ -202,41 +239,9 @@ func (l *Log) engineOptions(o Options, found *pebble.DBDesc) *pebble.Options {
 	return po
 }
 
-// checkSchema reads the version of the layout, and writes it as the last step
-// of making a new log. ErrFormat.
-func (l *Log) checkSchema() error {
-	key := append([]byte{familyMeta}, "schema"...)
-	stored, err := l.get(key)
-	switch {
-	case err != nil:
-		return err
-	case stored != nil && string(stored) != string([]byte{schema}):
-		return fmt.Errorf("%w: layout %d, want %d", ErrFormat, stored, schema)
-	case stored != nil:
-		return nil
-	}
-	it, err := l.db.NewIter(nil)
-	if err != nil {
-		return err
-	}
-	empty := !it.First()
-	if err := it.Close(); err != nil {
-		return err
-	}
-	if !empty {
-		return fmt.Errorf("%w: a Pebble database that is not a log", ErrFormat)
-	}
-	// A crash while the log was made may have left an earlier format behind.
-	if l.db.FormatMajorVersion() < engineFormat {
-		if err := l.db.RatchetFormatMajorVersion(engineFormat); err != nil {
-			return err
-		}
-	}
-	return l.db.Set(key, []byte{schema}, pebble.Sync)
-}
-
-// Close waits for the calls that run and closes the database. After a fatal
-// error it leaves the database alone and returns that there was one.
+// Close waits for the calls that run and closes the database; a failed sync ends
+// the process here too. After a fatal error it leaves the database alone and
+// returns that there was one.
 func (l *Log) Close() error {
 	select {
 	case <-l.dead:
@@ -249,7 +254,6 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
-	l.armed.Store(false) // what fails from here on is this call's to report
 	return errors.Join(l.db.Close(), l.lock.Close())
 }
 
@@ -312,13 +316,17 @@ func makeDir(in vfs.FS, dir string) error {
 		return err
 	}
 	for _, made := range missing {
-		parent, err := in.OpenDir(in.PathDir(made))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(parent.Sync(), parent.Close()); err != nil {
+		if err := syncDir(in, in.PathDir(made)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func syncDir(in vfs.FS, dir string) error {
+	d, err := in.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -12,11 +12,11 @@ import (
 type engineLogger struct{ log *Log }
 
 func (e engineLogger) Infof(format string, args ...any) {
-	e.log.logger.Debug("pebble", "msg", fmt.Sprintf(format, args...))
+	e.log.logger.Debug("pebble", "event", fmt.Sprintf(format, args...))
 }
 
 func (e engineLogger) Errorf(format string, args ...any) {
-	e.log.logger.Warn("pebble", "msg", fmt.Sprintf(format, args...))
+	e.log.logger.Warn("pebble", "event", fmt.Sprintf(format, args...))
 }
 
 func (e engineLogger) Fatalf(format string, args ...any) {

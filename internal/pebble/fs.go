@@ -13,7 +13,8 @@ import (
 // locks; and it would write a table again whose sync failed, which is right only
 // if the kernel still knows what is not on disk.
 //
-// Before armed, while the database opens, errors go to the opener.
+// Before armed, while the database opens, other errors than those of a sync go
+// to the opener.
 type guardFS struct {
 	vfs.FS
 	armed *atomic.Bool
@@ -23,6 +24,12 @@ type guardFS struct {
 func (g *guardFS) check(op, name string, err error) {
 	if err != nil && g.armed.Load() {
 		g.fatal(op, name, err)
+	}
+}
+
+func (g *guardFS) checkSync(name string, err error) {
+	if err != nil {
+		g.fatal("sync", name, err)
 	}
 }
 
@@ -38,7 +45,17 @@ func (g *guardFS) file(f vfs.File, op, name string, err error) (vfs.File, error)
 	return &guardFile{File: f, fs: g, name: name, wal: wal}, nil
 }
 
+// Create makes durable what a marker names before it makes the marker. Pebble
+// v2.1.7 syncs the folder once for both, so that a loss of power can leave the
+// marker without its manifest, and a log that does not open
+// (cockroachdb/pebble#5915).
 func (g *guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(g.PathBase(name), "marker.") {
+		dir := g.PathDir(name)
+		if err := syncDir(g.FS, dir); err != nil {
+			g.checkSync(dir, err)
+		}
+	}
 	f, err := g.FS.Create(name, c)
 	return g.file(f, "create", name, err)
 }
@@ -85,18 +102,18 @@ func (f *guardFile) Close() error {
 
 func (f *guardFile) Sync() error {
 	err := f.File.Sync()
-	f.fs.check("sync", f.name, err)
+	f.fs.checkSync(f.name, err)
 	return err
 }
 
 func (f *guardFile) SyncData() error {
 	err := f.File.SyncData()
-	f.fs.check("sync", f.name, err)
+	f.fs.checkSync(f.name, err)
 	return err
 }
 
 func (f *guardFile) SyncTo(length int64) (bool, error) {
 	whole, err := f.File.SyncTo(length)
-	f.fs.check("sync", f.name, err)
+	f.fs.checkSync(f.name, err)
 	return whole, err
 }

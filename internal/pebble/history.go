@@ -19,8 +19,8 @@ func (l *Log) Append(ctx context.Context, events ...oplog.Event) error {
 	if err := l.begin(ctx); err != nil {
 		return notApplied(err)
 	}
-	defer l.end()
 	if err := l.space.admit(needLater); err != nil {
+		l.end()
 		return err
 	}
 	batch := l.db.NewBatch()
@@ -31,13 +31,11 @@ func (l *Log) Append(ctx context.Context, events ...oplog.Event) error {
 			batch.Set(eventKey(ev.Bucket, at), oplog.EncodeEvent(&ev), nil),
 			batch.Set(byNameKey(ev.Bucket, ev.Key, at), nil, nil))
 		if err != nil {
+			l.end()
 			return oplog.NotApplied(errors.Join(err, batch.Close()))
 		}
 	}
-	if err := errors.Join(batch.Commit(pebble.NoSync), batch.Close()); err != nil {
-		return oplog.Unknown(err)
-	}
-	return nil
+	return l.commit(ctx, batch, pebble.NoSync, func() {})
 }
 
 // Expire implements oplog.History: one range deletion for each family.
@@ -45,21 +43,20 @@ func (l *Log) Expire(ctx context.Context, before time.Time) error {
 	if err := l.begin(ctx); err != nil {
 		return notApplied(err)
 	}
-	defer l.end()
 	edge := hourOf(before.Unix())
 	if old, err := l.hasEventBefore(edge); err != nil || !old {
+		l.end()
 		return err // most calls find nothing: no tombstone for them
 	}
 	batch := l.db.NewBatch()
-	for _, family := range []byte{familyEvent, familyByName} {
-		if err := batch.DeleteRange([]byte{family}, hourKey(nil, family, edge), nil); err != nil {
-			return oplog.NotApplied(errors.Join(err, batch.Close()))
-		}
+	err := errors.Join(
+		batch.DeleteRange([]byte{familyEvent}, hourKey(nil, familyEvent, edge), nil),
+		batch.DeleteRange([]byte{familyByName}, hourKey(nil, familyByName, edge), nil))
+	if err != nil {
+		l.end()
+		return oplog.NotApplied(errors.Join(err, batch.Close()))
 	}
-	if err := errors.Join(batch.Commit(pebble.NoSync), batch.Close()); err != nil {
-		return oplog.Unknown(err)
-	}
-	return nil
+	return l.commit(ctx, batch, pebble.NoSync, func() {})
 }
 
 func (l *Log) hasEventBefore(hour int64) (bool, error) {

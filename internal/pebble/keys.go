@@ -19,6 +19,8 @@ const (
 	familyByName = 'k'
 )
 
+func schemaKey() []byte { return append([]byte{familyMeta}, "schema"...) }
+
 // counted appends a string with its length before it.
 func counted(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)

@@ -130,16 +130,22 @@ func (l *Log) trySwap(ctx context.Context, s swap) error {
 		return err
 	}
 	l.inflight.commit(c, was, s.value == nil)
-
-	// The commit outlives a caller that gives up: it goes on by itself, and keeps
-	// Close waiting.
-	done := make(chan struct{})
-	go func() {
-		l.apply(batch)
+	return l.commit(ctx, batch, pebble.Sync, func() {
 		if s.count != nil && (was == nil) != (s.value == nil) {
 			s.count(delta(s.value != nil))
 		}
 		l.inflight.release(c)
+	})
+}
+
+// commit applies the batch and ends the call that begin admitted. It outlives a
+// caller that gives up: the batch goes on by itself, then runs after, and keeps
+// Close waiting.
+func (l *Log) commit(ctx context.Context, batch *pebble.Batch, how *pebble.WriteOptions, after func()) error {
+	done := make(chan struct{})
+	go func() {
+		l.apply(batch, how)
+		after()
 		l.end()
 		close(done)
 	}()
@@ -195,14 +201,14 @@ func (l *Log) prepare(s swap) (batch *pebble.Batch, was []byte, err error) {
 	return batch, was, nil
 }
 
-// apply makes the batch durable, or ends the process.
-func (l *Log) apply(batch *pebble.Batch) {
+// apply commits the batch or ends the process. In a dead log it may hang.
+func (l *Log) apply(batch *pebble.Batch, how *pebble.WriteOptions) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.fatal(fmt.Errorf("commit: %v", r))
 		}
 	}()
-	if err := errors.Join(batch.Commit(pebble.Sync), batch.Close()); err != nil {
+	if err := errors.Join(batch.Commit(how), batch.Close()); err != nil {
 		l.fatal(fmt.Errorf("commit: %w", err))
 	}
 }
