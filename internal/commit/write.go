@@ -260,7 +260,7 @@ func (w *Write) Step(now Now, ev Event) []Effect {
 		return w.fired(now, ev.Timer)
 	case Repaired:
 		if w.state == wRepair {
-			return w.loop(now)
+			return w.again(now) // what can not be resolved yet is not asked about in a hot loop
 		}
 	}
 	return nil
