@@ -67,16 +67,16 @@ func TestRepairRestartsTheWatchAfterAPause(t *testing.T) { // R19
 }
 
 func TestRepairKeepsWhatIsLeftOfAKey(t *testing.T) {
-	// The current version is nowhere in sight, C does not answer, and A shows a
+	// The current version is nowhere in sight, A does not answer, and B shows a
 	// newer write. Settling its entry would leave a key that nobody can decide.
 	cfg := config("A", "B", "C")
-	r := row(version(2), object.NewReplicas("A"), entry(3, object.Present, "A"))
-	shown, mem := map[string]object.Seen{"A": seen(version(3)), "B": seen(version(1))}, &Memory{}
+	r := row(version(2), object.NewReplicas("A"), entry(3, object.Present, "B"))
+	shown, mem := map[string]object.Seen{"B": seen(version(3)), "C": seen(version(1))}, &Memory{}
 	watch(t, cfg, mem, 0, 30*time.Second, r, shown)
-	shown["C"] = seen(version(1))
+	shown["A"] = seen(version(1))
 	_, eff := visit(t, cfg, mem, at(30*time.Second), r, shown)
 	next := only[Swap](t, eff).Row
-	if next.Cur.ID != id(3) || next.Cur.Ver != 3 || !next.Good.Equal(object.NewReplicas("A")) { // R25
+	if next.Cur.ID != id(3) || next.Cur.Ver != 3 || !next.Good.Equal(object.NewReplicas("B")) { // R25
 		t.Fatalf("got %+v", next)
 	}
 }
