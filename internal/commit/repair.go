@@ -245,7 +245,7 @@ func (p *Repair) conclude(now Now) []Effect {
 	}
 	if r, ok := p.lagging(); ok {
 		p.copied, p.state = p.copied.With(r), pCopy
-		return []Effect{Copy{Target: r, Info: p.row.Cur, Sources: p.row.Good}}
+		return []Effect{Copy{Target: r, Info: p.row.Cur, Sources: p.sources()}}
 	}
 	if p.droppable(now) {
 		p.drops = true
@@ -504,12 +504,19 @@ func (p *Repair) alone(e oplog.Entry) bool {
 	return n == 1
 }
 
+// sources are the good replicas that just showed the version. A tombstone needs
+// none: it is copied by a DELETE.
+func (p *Repair) sources() object.Replicas { return p.showing().And(p.row.Good) }
+
 // lagging returns a replica that can be healed now: not good, clean, answering,
 // and not tried on this visit.
 func (p *Repair) lagging() (string, bool) {
+	if len(p.sources()) == 0 && p.row.Cur.Kind == object.Present {
+		return "", false
+	}
 	for _, r := range p.cfg.Replicas.Minus(p.row.Good) {
 		_, answered := p.shown[r]
-		if answered && clean(p.row, r) && !p.copied.Has(r) && len(p.row.Good) > 0 {
+		if answered && clean(p.row, r) && !p.copied.Has(r) {
 			return r, true
 		}
 	}

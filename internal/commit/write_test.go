@@ -325,7 +325,7 @@ func TestAForeignIntentIsResolvedOnlyAfterALease(t *testing.T) { // R2
 		t.Fatalf("got %+v", e)
 	}
 	only[Sleep](t, d.w.Step(at(8*time.Second), Repaired{})) // and not at once again
-	cfg.Exclusive = true // one process owns the log: another owner is dead at once
+	cfg.Exclusive = true                                    // one process owns the log: another owner is dead at once
 	d, _ = begin(t, cfg, put(5, false), at(0), r)
 	d.w.Step(at(0), Verified{Info: object.Info{Size: 10}})
 	only[Resolve](t, d.w.Step(at(0), RowRead{Row: r}))
