@@ -266,21 +266,29 @@ func ParseStatus(t testing.TB, text string) Status {
 }
 
 // Converge waits, as an operator would, until the gateway says that nothing
-// is lagging, and checks that its counts say so too.
+// is lagging, checks that its counts say so too, and waits until it has noticed
+// that every backend is up again.
 func (g *Gateway) Converge(t testing.TB) Status {
 	t.Helper()
 	code, stdout, stderr := g.CLI(t, "status", "--wait-converged", Patience.String(), "--output", "json")
 	if code != 0 {
 		t.Fatalf("status --wait-converged: exit %d\n%s\n%s", code, stdout, stderr)
 	}
-	s := g.Status(t)
-	if !s.Converged || s.Lagging.Keys != 0 || s.Lagging.Bytes != 0 || s.Unsettled.Keys != 0 || s.InFlight.Keys != 0 {
-		t.Fatalf("converged, and yet: %+v", s)
-	}
-	for _, b := range s.Backends {
-		if b.State != "up" || b.LaggingKeys != 0 {
-			t.Fatalf("converged, and yet backend %s is %s and lags by %d keys", b.Name, b.State, b.LaggingKeys)
+	var s Status
+	Eventually(t, "every backend is seen to be up", func() error {
+		s = g.Status(t)
+		if !s.Converged || s.Lagging.Keys != 0 || s.Lagging.Bytes != 0 || s.Unsettled.Keys != 0 || s.InFlight.Keys != 0 {
+			t.Fatalf("converged, and yet: %+v", s)
 		}
-	}
+		for _, b := range s.Backends {
+			if b.LaggingKeys != 0 {
+				t.Fatalf("converged, and yet backend %s lags by %d keys", b.Name, b.LaggingKeys)
+			}
+			if b.State != "up" {
+				return fmt.Errorf("backend %s is %s", b.Name, b.State)
+			}
+		}
+		return nil
+	})
 	return s
 }
