@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ const (
 
 // account counts the request and writes its line. It is the one place that
 // does either, so nothing is counted twice or left out.
-func (h *Handler) account(a *answer, r *request, err error) {
+func (h *Handler) account(ctx context.Context, a *answer, r *request, err error) {
 	took := time.Since(r.start)
 	operation := r.operation()
 	h.metrics.requests.WithLabelValues(operation, class(a, r, err)).Inc()
@@ -44,7 +45,7 @@ func (h *Handler) account(a *answer, r *request, err error) {
 	if broken(r.Request, err) {
 		level = slog.LevelError
 	}
-	if !h.Log.Enabled(r.Context(), level) {
+	if !h.Log.Enabled(ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 16)
@@ -55,7 +56,7 @@ func (h *Handler) account(a *answer, r *request, err error) {
 		slog.Int64(attrReceived, r.upload.bytes), slog.Int64(attrSent, a.bytes),
 		slog.Duration(attrDuration, took))
 	attrs = append(attrs, outcome(a, err)...)
-	h.Log.LogAttrs(r.Context(), level, "s3 request", attrs...)
+	h.Log.LogAttrs(ctx, level, "s3 request", attrs...)
 }
 
 func (r *request) operation() string {

@@ -23,9 +23,6 @@ func newAnswer(w http.ResponseWriter, stall time.Duration) *answer {
 	return &answer{ResponseWriter: w, conn: http.NewResponseController(w), stall: stall}
 }
 
-// Unwrap lets http.ResponseController through.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
 func (a *answer) WriteHeader(status int) {
 	if !a.wrote {
 		a.wrote, a.status = true, status
@@ -95,11 +92,9 @@ func (a *answer) linger(u *upload) {
 	if !a.drain || u.awaited() {
 		return
 	}
-	if a.conn.Flush() != nil {
-		return
-	}
+	_ = a.conn.Flush() // whatever comes of this, the connection ends
 	a.limit()
-	_, _ = io.CopyN(io.Discard, u.src, lingerBytes) // whatever comes of it, the connection ends
+	_, _ = io.CopyN(io.Discard, u.src, lingerBytes)
 }
 
 // limit is the time for the rest of a body that nobody wants.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/s3"
+	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
 // TestNothingIsRevealedBeforeAuthentication: whoever does not prove who he is
@@ -54,6 +57,29 @@ func TestHeadersThatAreNotSigned(t *testing.T) {
 	}
 }
 
+// TestOthersThanRoot prove who they are, and may do nothing yet.
+func TestOthersThanRoot(t *testing.T) {
+	f := newFixture(t, func(o *gateway.Options) { o.Verifier = auth.NewVerifier(ann{}, time.Now) })
+	for _, a := range []ask{get("/photos/k"), upload("/photos/k", "x"), get("/"), query("GET", "/photos/k", "acl")} {
+		if got := f.send(t, a); got.String() != "403 AccessDenied" {
+			t.Errorf("%s %s: %s", a.method, a.path, got.raw)
+		}
+		if line := f.log.last(t); line["login"] != "ann" {
+			t.Errorf("logged %v", line)
+		}
+	}
+	if calls := f.called(); len(calls) > 0 {
+		t.Errorf("called %v", calls)
+	}
+}
+
+// ann has the key that the tests sign with.
+type ann struct{}
+
+func (ann) Secret(_ context.Context, id string) (sigv4.Secret, auth.Identity, error) {
+	return testSecret, auth.Identity{Login: "ann", AccessKeyID: id}, nil
+}
+
 // TestPreflight: browsers ask unsigned.
 func TestPreflight(t *testing.T) {
 	f := newFixture(t)
@@ -90,6 +116,22 @@ func TestErrorsOfTheReplicas(t *testing.T) {
 		line := f.log.last(t)
 		if line["level"] != tc.level || line["code"] != a.code() || !strings.Contains(line["error"].(string), secret) {
 			t.Errorf("%s: logged %v", tc.name, line)
+		}
+	}
+}
+
+// TestEveryCallMayFail: whatever an operation asks the replicas, their error is
+// its answer.
+func TestEveryCallMayFail(t *testing.T) {
+	f := newFixture(t)
+	f.before = func(context.Context, string) error { return s3.Err(s3.SlowDown) }
+	for _, a := range []ask{
+		get("/"), get("/photos"), query("GET", "/photos", "list-type=2&max-keys=0"), query("GET", "/photos", "location"), head("/photos"),
+		{method: "PUT", path: "/more"}, remove("/photos"), upload("/photos/k", "v"), get("/photos/k"), get("/photos/k", "If-None-Match", "*"),
+		head("/photos/k"), remove("/photos/k"),
+	} {
+		if got := f.send(t, a); got.status != 503 || got.header.Get("Retry-After") == "" || a.method != "HEAD" && got.code() != "SlowDown" {
+			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
 		}
 	}
 }
@@ -171,6 +213,18 @@ func TestAccessLine(t *testing.T) {
 	f.send(t, query("GET", "/Bad", "X-Amz-Signature=secret", "Authorization", "none"))
 	if line := f.log.last(t); line["operation"] != "unparsed" || line["path"] != "/Bad" || line["method"] != "GET" || line["bucket"] != nil {
 		t.Errorf("logged %v", line)
+	}
+}
+
+// TestNoLineWhereNobodyListens, but the metrics count all the same.
+func TestNoLineWhereNobodyListens(t *testing.T) {
+	f := newFixture(t, func(o *gateway.Options) { o.Log = slog.New(slog.DiscardHandler) })
+	f.put(t, "/photos/k", "v")
+	if lines := f.log.lines(t); len(lines) > 0 {
+		t.Errorf("logged %v", lines)
+	}
+	if n := f.counter(t, "s3mirror_gateway_requests_total", "PutObject", "2xx"); n != 1 {
+		t.Errorf("counted %v", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -98,6 +99,16 @@ func TestFramingInDoubt(t *testing.T) {
 				t.Errorf("%s, in pieces of %d: what was let through is a request", name, size)
 			}
 		}
+	}
+}
+
+// TestHalfCloseIsAskedFor of the connection below, which may not know it.
+func TestHalfCloseIsAskedFor(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	if err := (&strictConn{Conn: server}).CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a pipe: %v", err)
 	}
 }
 

@@ -140,7 +140,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	} else if err != nil {
 		a.cut = true
 	}
-	h.account(a, r, err)
+	h.account(hr.Context(), a, r, err)
 	if a.cut {
 		panic(http.ErrAbortHandler) // net/http's way to cut a connection
 	}

@@ -141,6 +141,7 @@ var examples = []struct {
 	}},
 	{"delete", []example{
 		{"only the right one", remove("/photos/plain", "If-Match", `"other"`)},
+		{"by a size that is none", remove("/photos/plain", "X-Amz-If-Match-Size", "many")},
 		{"by size", remove("/photos/plain", "X-Amz-If-Match-Size", "1")},
 		{"there", remove("/photos/plain")},
 		{"not there", remove("/photos/plain")},

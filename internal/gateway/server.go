@@ -3,7 +3,6 @@ package gateway
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -79,9 +78,6 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	}
 	return 0, c.bad
 }
-
-// ReadFrom keeps the way open for the kernel to copy between sockets.
-func (c *strictConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
 // CloseWrite lets net/http end its half first, so that an answer is not lost
 // to a reset.
