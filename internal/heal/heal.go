@@ -20,9 +20,21 @@ type Rows interface {
 	Due(ctx context.Context, shard int, after oplog.Cursor, limit int) ([]oplog.KeyRow, oplog.Cursor, error)
 }
 
+// Set is what repairs; *replica.Set is one.
+type Set interface {
+	// Repair visits a key once.
+	Repair(ctx context.Context, key object.Key, expired object.ID) (replica.Report, error)
+	// Replicas is the replica set of a bucket.
+	Replicas(bucket string) object.Replicas
+	// Up tells whether a backend can be asked for anything.
+	Up(backend string) bool
+	// Watch makes f hear of every key that was left with something to do.
+	Watch(f func(object.Key))
+}
+
 // Options of a Healer. Set and Log are required.
 type Options struct {
-	Set *replica.Set
+	Set Set
 	Log Rows
 
 	Interval  time.Duration // longest pause before a lagging key is tried again once its backend is up. 5 s
@@ -167,7 +179,7 @@ func (h *Healer) visit(ctx context.Context, t *task) {
 func (h *Healer) fail(t *task, err error, now time.Time) {
 	h.last = Failure{now, t.key, err}
 	h.o.Logger.Debug("key could not be visited", "key", t.key, "error", err)
-	if isNoBucket(err) {
+	if replica.IsNoBucket(err) {
 		delete(h.tasks, t.key)
 		return
 	}

@@ -9,12 +9,9 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
-	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 var errNotFinished = errors.New("the log did not answer, or the row moved too often")
-
-func isNoBucket(err error) bool { return errors.Is(err, s3.NoSuchBucket) }
 
 const (
 	firstPause   = 250 * time.Millisecond // before a key is tried again that could not be healed

@@ -236,7 +236,6 @@ func (f *fanout) room(grace time.Duration, stalled func(string, time.Duration)) 
 			f.mu.Unlock()
 			return f.at(at, limit-at), nil
 		}
-		slow := f.slowest(waiting)
 		f.mu.Unlock()
 		if timer == nil {
 			timer = time.NewTimer(grace)
@@ -245,7 +244,7 @@ func (f *fanout) room(grace time.Duration, stalled func(string, time.Duration)) 
 		select {
 		case <-f.space:
 		case <-timer.C:
-			for replica, d := range slow {
+			for replica, d := range f.slowest(waiting) {
 				stalled(replica, d)
 			}
 			timer.Reset(max(grace/4, time.Millisecond))
@@ -266,8 +265,10 @@ func (f *fanout) taken() int64 {
 }
 
 // slowest are the replicas that the reader waits for, with the time since they,
-// or the wait, began to stand still; called with mu held.
+// or the wait, began to stand still.
 func (f *fanout) slowest(waiting time.Time) map[string]time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	slow := map[string]time.Duration{}
 	least := f.taken()
 	now := time.Now()

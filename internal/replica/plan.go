@@ -6,7 +6,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
-	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
 // defaultChecksum is computed when the client gave nothing that a backend could
@@ -52,13 +51,13 @@ func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, 
 func (p plan) of(replica string, f *fanout) (backend.Framing, object.Headers) {
 	switch {
 	case p.payload[replica] == PayloadSigned:
-		return backend.Framing{Mode: sigv4.Signed, ChunkSize: f.chunk}, p.headers
+		return backend.Framing{Mode: backend.SignedChunks, ChunkSize: f.chunk}, p.headers
 	case p.literal:
-		return backend.Framing{Mode: sigv4.Literal, SHA256: p.sha256}, p.headers
+		return backend.Framing{Mode: backend.Literal, SHA256: p.sha256}, p.headers
 	case p.algorithm == "":
-		return backend.Framing{Mode: sigv4.Signed, ChunkSize: f.chunk}, p.headers
+		return backend.Framing{Mode: backend.SignedChunks, ChunkSize: f.chunk}, p.headers
 	}
-	return backend.Framing{Mode: sigv4.UnsignedTrailer, Algorithm: p.algorithm}, p.headers
+	return backend.Framing{Mode: backend.Trailer, Algorithm: p.algorithm}, p.headers
 }
 
 // verified is what the version will be, after the body's end.

@@ -167,6 +167,9 @@ func (w *write) await(ctx context.Context, broken error) (commit.Result, error) 
 		return res, nil
 	case <-ctx.Done():
 		w.deliver(commit.Broken{}) // counts only before the intent
+		if broken != nil && !errors.Is(broken, errLeft) {
+			return commit.Result{}, broken // a client that closed its side still reads why
+		}
 		return commit.Result{}, unavailable(context.Cause(ctx))
 	}
 }

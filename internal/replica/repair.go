@@ -15,6 +15,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // repairs are the visits under way, one of a key at a time, and what earlier
@@ -32,6 +33,9 @@ type visit struct {
 	err    error
 }
 
+// Report is the state of a key after a visit.
+type Report = commit.Report
+
 // Repair visits a key: it resolves an intent that has expired (the nonce that
 // the caller saw unchanged for a lease, or zero), settles requests, heals
 // replicas that lag, drops a row that is quiet (RELIABILITY 4.5). A visit that
@@ -39,7 +43,7 @@ type visit struct {
 //
 // The error is NoSuchBucket when the key's bucket has no record, or why nothing
 // could be done; what was not achieved is in the report.
-func (s *Set) Repair(ctx context.Context, key object.Key, expired object.ID) (commit.Report, error) {
+func (s *Set) Repair(ctx context.Context, key object.Key, expired object.ID) (Report, error) {
 	leave, err := s.enter()
 	if err != nil {
 		return commit.Report{}, err
@@ -51,6 +55,9 @@ func (s *Set) Repair(ctx context.Context, key object.Key, expired object.ID) (co
 	}
 	return s.visit(ctx, b, key, expired, true)
 }
+
+// IsNoBucket tells whether Repair failed because the key's bucket has no record.
+func IsNoBucket(err error) bool { return errors.Is(err, s3.NoSuchBucket) }
 
 // resolve is the repair that a write asks for whose key another intent holds up.
 // It copies nothing: the writer waits, and holds the key's lock.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
@@ -44,15 +45,15 @@ type BackendStatus struct {
 	Buckets map[string]Backlog // the same by bucket; only those that lag
 }
 
-// statusFresh is how long one walk over the rows answers for.
-const statusFresh = time.Second
-
-// statusCache keeps the last walk, so that those who poll do not walk all rows
-// each.
+// statusCache lets those who ask at the same time share a walk, so that many
+// who poll do not walk over all rows each. A walk answers only those who came
+// before it began: whoever asks after a write was acknowledged must not be told
+// what was true before it.
 type statusCache struct {
-	mu   sync.Mutex // guards what follows, and is held while rows are counted: one walk at a time
-	at   time.Duration
-	last *tallied
+	begun atomic.Uint64 // walks begun so far
+	mu    sync.Mutex    // guards what follows, and is held while rows are counted: one walk at a time
+	last  *tallied
+	walk  uint64 // which walk last is of, counted as begun counts
 }
 
 // tallied is what a walk over all rows found.
@@ -62,20 +63,23 @@ type tallied struct {
 	backends map[string]*BackendStatus
 }
 
-// Status walks over the rows of the log, at most once a second. The error is the
-// log's.
+// Status walks over the rows of the log; what it returns was true at some moment
+// of the call. The error is the log's.
 func (s *Set) Status(ctx context.Context) (Status, error) {
 	c := &s.status
+	came := c.begun.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := s.o.Boot(); c.last == nil || now-c.at >= statusFresh {
+	if c.walk <= came {
+		walk := c.begun.Add(1)
 		t, err := s.tally(ctx)
 		if err != nil {
 			return Status{}, err
 		}
-		c.last, c.at = t, now
+		c.last, c.walk = t, walk
 	}
 	out := c.last.Status
+	out.Converged = out.Converged && !s.buckets.filling()
 	out.Backends = nil
 	for _, name := range s.names {
 		b := *c.last.backends[name]
@@ -172,6 +176,19 @@ func (bs *buckets) replicas(name string) object.Replicas {
 	return b.record().Replicas
 }
 
+// filling tells whether a replica of some bucket lost it and is not filled again:
+// keys without a row are then not equal on all replicas.
+func (bs *buckets) filling() bool {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for _, b := range bs.known {
+		if len(b.record().Wiped) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // reason is why buckets of a backend are not used though it is up.
 func (bs *buckets) reason(replica string) string {
 	bs.mu.Lock()
@@ -180,8 +197,12 @@ func (bs *buckets) reason(replica string) string {
 	for _, b := range bs.known {
 		b.mu.Lock()
 		p := b.presence[replica]
-		if b.rec.Replicas.Has(replica) && !p.right && p.reason != nil && bs.set.Up(replica) {
+		switch {
+		case !b.rec.Replicas.Has(replica):
+		case !p.right && p.reason != nil && bs.set.Up(replica):
 			why = append(why, p.reason.Error())
+		case b.rec.Wiped.Has(replica):
+			why = append(why, fmt.Sprintf("bucket %s was lost here; it is filled again and serves no reads until then", b.name))
 		}
 		b.mu.Unlock()
 	}
