@@ -11,5 +11,5 @@
 // The machines are Write (PUT, DELETE and heal copies are the same kind of
 // write), Read, Repair (resolve, settle, heal, drop), and Bucket. Overlay lays
 // the rows over a page of a list. The rule numbers R1-R30 in comments are those
-// of ARCHITECTURE.md.
+// of docs/reliability.md.
 package commit

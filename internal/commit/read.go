@@ -71,15 +71,14 @@ type Read struct {
 	begun  time.Duration
 	waited bool
 
-	row     *oplog.Row
-	queue   []string // replicas still to be asked in this round
-	asked   string
-	held    string // replica whose body is held open
-	seen    object.Seen
-	by      string // who showed seen
-	tried   *oplog.Row
-	openOp  object.ID // intent under which an open base was shown
-	helping object.Seen
+	row    *oplog.Row
+	queue  []string // replicas still to be asked in this round
+	asked  string
+	held   string // replica whose body is held open
+	seen   object.Seen
+	by     string // who showed seen
+	tried  *oplog.Row
+	openOp object.ID // intent under which an open base was shown
 }
 
 // NewRead returns the machine of one read.

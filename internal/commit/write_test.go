@@ -411,11 +411,11 @@ func TestALateYesLeavesAnAnchor(t *testing.T) { // I3
 func TestHealCopiesOnlyWhatIsStillCurrent(t *testing.T) { // R27
 	cfg := config("A", "B")
 	op := Op{ID: id(9), Type: oplog.OpHeal, Info: version(2), Target: "B"}
-	d, eff := begin(t, cfg, op, at(0), row(version(3), object.NewReplicas("A")))
-	if res := only[Done](t, eff).Result; res.Kind != Failed {
+	_, stale := begin(t, cfg, op, at(0), row(version(3), object.NewReplicas("A")))
+	if res := only[Done](t, stale).Result; res.Kind != Failed {
 		t.Fatalf("got %+v", res)
 	}
-	d, eff = begin(t, cfg, op, at(0), row(version(2), object.NewReplicas("A")))
+	d, eff := begin(t, cfg, op, at(0), row(version(2), object.NewReplicas("A")))
 	only[Accept](t, eff)
 	d.w.Step(at(0), Verified{Info: version(2)})
 	s := only[Swap](t, d.w.Step(at(0), RowRead{Row: row(version(2), object.NewReplicas("A"))}))

@@ -364,8 +364,7 @@ func (g *gateway) copy(parent *proc, e commit.Copy) {
 			parent.deliver(commit.Copied{Target: e.Target, OK: ok})
 		}
 	}
-	var p *proc
-	p = g.runWrite(parent.key, op, e.Info.Size, func(p *proc) { g.healBody(p, e) }, func(r commit.Result) { end(r.Kind == commit.Acked) })
+	p := g.runWrite(parent.key, op, e.Info.Size, func(p *proc) { g.healBody(p, e) }, func(r commit.Result) { end(r.Kind == commit.Acked) })
 	p.over = func() { end(false) }
 }
 

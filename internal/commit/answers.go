@@ -1,0 +1,113 @@
+package commit
+
+import (
+	"github.com/s3mirror/s3mirror/internal/object"
+)
+
+func (w *Write) fired(now Now, t Timer) []Effect {
+	switch t {
+	case TimerWait:
+		if w.state == wWait {
+			return w.loop(now)
+		}
+		if w.state == wAnswers && w.tried != nil {
+			w.state = wReread
+			return []Effect{ReadRow{}}
+		}
+		return nil
+	case TimerRenew:
+		w.renew = true
+	case TimerFloor:
+		w.floorEnd = true
+	case TimerKeep:
+		w.kept = true
+		for _, r := range w.unanswered() {
+			w.tally.add(r, Answer{Class: Ambiguous})
+		}
+		w.heads = nil
+	}
+	if w.state == wAnswers {
+		return w.pursue(now)
+	}
+	return nil
+}
+
+func (w *Write) showed(now Now, ev Showed) []Effect {
+	switch w.state {
+	case wEarlyHead, wBase:
+		if ev.Failed {
+			return w.askBase(w.state)
+		}
+		w.base = &ev.Seen
+		if w.state == wEarlyHead {
+			return w.early(now)
+		}
+		return w.examine(now)
+	}
+	if !w.heads.Has(ev.Replica) {
+		return nil
+	}
+	w.heads = w.heads.Without(ev.Replica)
+	switch {
+	case ev.Failed:
+		w.tally.add(ev.Replica, Answer{Class: Ambiguous})
+	case w.intent.Kind == object.Tombstone && ev.Seen.Kind == object.Tombstone,
+		w.intent.Kind == object.Present && w.showsMine(ev.Seen, w.tally.etags[ev.Replica]):
+		w.tally.add(ev.Replica, Answer{Class: Yes, ETag: w.tally.etags[ev.Replica]})
+	default:
+		w.tally.add(ev.Replica, Answer{Class: No}) // R8: it keeps, or already has, another version
+	}
+	if w.state == wAnswers {
+		return w.pursue(now)
+	}
+	return nil
+}
+
+func (w *Write) showsMine(s object.Seen, etag string) bool {
+	return s.Kind == object.Present && s.ID == w.intent.ID && s.Size == w.intent.Info.Size && s.ETag == etag
+}
+
+func (w *Write) answer(now Now, r string, a Answer) []Effect {
+	if w.intent == nil || !w.intent.Reps.Has(r) || !w.unanswered().Has(r) {
+		return nil
+	}
+	if a.Class == Yes && w.wrongETag(a.ETag) {
+		a.Class = Ambiguous // R11, H12: something else than what was sent
+	}
+	if a.Class == Yes && w.confirm {
+		if w.tally.etags == nil {
+			w.tally.etags = map[string]string{}
+		}
+		w.tally.etags[r] = a.ETag
+		w.heads = w.heads.With(r)
+		return []Effect{Head{r}}
+	}
+	w.tally.add(r, a)
+	if w.state == wAnswers {
+		return w.pursue(now)
+	}
+	return nil
+}
+
+func (w *Write) wrongETag(etag string) bool {
+	want := w.intent.Info.ETag
+	return w.intent.Kind == object.Present && want != "" && etag != want && isMD5(etag) && isMD5(want)
+}
+
+// isMD5 tells whether an ETag has the form of a plain MD5.
+func isMD5(etag string) bool {
+	if len(etag) != 32 {
+		return false
+	}
+	for _, c := range []byte(etag) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// unanswered are the released replicas that have not settled their answer.
+func (w *Write) unanswered() object.Replicas {
+	return w.intent.Reps.Minus(w.tally.settled())
+}
