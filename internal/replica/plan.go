@@ -28,6 +28,7 @@ type plan struct {
 func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, small bool) plan {
 	p := plan{headers: headers, payload: s.o.Payload, algorithm: b.Promised().Algorithm}
 	p.sha256, p.literal = b.SHA256()
+	p.literal = p.literal && p.sha256 != [32]byte{} // which no body has: it fails whatever the framing, and the framing must not be to blame
 	signed := 0
 	for _, r := range replicas {
 		switch s.o.Payload[r] {
