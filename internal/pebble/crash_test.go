@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,7 +18,7 @@ import (
 // compactions and manifests.
 func tiny(t *testing.T, fs vfs.FS) Options {
 	o := quiet(t)
-	o.FS, o.MemTableBytes = fs, 16<<10
+	o.FS, o.MemTableBytes, o.retryPause = fs, 16<<10, 1
 	return o
 }
 
@@ -213,5 +214,59 @@ func TestOneMomentWithoutSpaceIsSurvived(t *testing.T) {
 			t.Errorf("operation %d (%+v): died %v, %v", at, *where.Load(), run.died, run.err)
 		}
 		run.after(t, fmt.Sprintf("a moment without space at operation %d", at), rng)
+	}
+}
+
+// A folder whose log files must be flushed, on a disk that takes no table: Open
+// ends the process instead of trying for ever.
+func TestOpenOnAFullDiskEnds(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	log := mustOpen(t, "data", tiny(t, mem))
+	newLoad().run(t, log, 0, 30)
+	left := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	died := make(chan error, 1)
+	o := tiny(t, errorfs.Wrap(left, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})))
+	o.OnFatal = func(err error) { died <- err }
+	opened := make(chan error, 1)
+	go func() {
+		_, err := Open("data", o)
+		opened <- err
+	}()
+	select {
+	case err := <-died:
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("died of %v, want ENOSPC", err)
+		}
+	case err := <-opened:
+		t.Errorf("opened: %v", err)
+	}
+}
+
+// A table that cannot be written is written later; nothing else notices.
+func TestAFailedFlushIsTriedAgain(t *testing.T) {
+	var failures atomic.Int64
+	failures.Store(3) // none while it opens
+	o := tiny(t, errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".sst") && failures.Add(1) <= 3 {
+			return syscall.EIO
+		}
+		return nil
+	})))
+	log := mustOpen(t, "data", o)
+	failures.Store(0)
+	w := newLoad()
+	w.run(t, log, 0, 100)
+	await(func() bool { return log.Metrics().BackgroundErrors >= 3 && log.Metrics().Flushes > 3 })
+	checkWhole(t, "after failed flushes", log)
+	if err := log.Close(); err != nil {
+		t.Error(err)
 	}
 }

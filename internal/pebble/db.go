@@ -60,6 +60,8 @@ type Options struct {
 	OnFatal func(error)
 	// FS is the file system. Default: the operating system's.
 	FS vfs.FS
+
+	retryPause time.Duration // before a failed flush is tried again; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -80,6 +82,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
+	}
+	if o.retryPause == 0 {
+		o.retryPause = 100 * time.Millisecond
 	}
 	return o
 }
@@ -218,6 +223,7 @@ func (l *Log) engineOptions(o Options, version pebble.FormatMajorVersion) *pebbl
 			FS:    vfs.OnDiskFull(o.FS, l.space.dropBallast),
 			armed: &l.armed,
 			fatal: func(op, name string, err error) { l.fatal(fmt.Errorf("%s %s: %w", op, name, err)) },
+			pause: o.retryPause,
 		},
 		FormatMajorVersion: version,
 		// Pebble takes its memtables, the current and the spare one, out of the
@@ -228,7 +234,7 @@ func (l *Log) engineOptions(o Options, version pebble.FormatMajorVersion) *pebbl
 		L0CompactionThreshold:       2,
 		FlushDelayDeleteRange:       10 * time.Second,
 		Logger:                      engineLogger{l},
-		EventListener:               l.counters.listener(),
+		EventListener:               l.listener(),
 	}
 	for i := range po.Levels {
 		// Most keys that are asked for have no row: the filter says so without

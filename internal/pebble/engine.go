@@ -31,9 +31,18 @@ type counters struct {
 
 // listener counts the engine's events. Nothing in it may block: some are
 // reported under the engine's locks, a slow disk while the disk hangs.
-func (c *counters) listener() *pebble.EventListener {
+//
+// A flush that fails while the database opens, on a full disk say, would be tried
+// for ever and Open not return: it ends the process.
+func (l *Log) listener() *pebble.EventListener {
+	c := &l.counters
 	return &pebble.EventListener{
-		BackgroundError: func(error) { c.background.Add(1) },
+		BackgroundError: func(err error) {
+			c.background.Add(1)
+			if !l.armed.Load() {
+				l.fatal(fmt.Errorf("open database: %w", err))
+			}
+		},
 		DiskSlow:        func(pebble.DiskSlowInfo) { c.slowDisk.Add(1) },
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { c.stalls.Add(1) },
 		FlushEnd:        func(pebble.FlushInfo) { c.flushes.Add(1) },

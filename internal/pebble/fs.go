@@ -3,6 +3,7 @@ package pebble
 import (
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -15,15 +16,25 @@ import (
 //
 // Before armed, while the database opens, other errors than those of a sync go
 // to the opener.
+//
+// Pebble tries a failed flush again at once, and so for ever on a full disk: an
+// error of a table waits for pause before it is told, when no lock is held.
 type guardFS struct {
 	vfs.FS
 	armed *atomic.Bool
 	fatal func(op, name string, err error) // does not return
+	pause time.Duration
 }
 
 func (g *guardFS) check(op, name string, err error) {
 	if err != nil && g.armed.Load() {
 		g.fatal(op, name, err)
+	}
+}
+
+func (g *guardFS) slowDown(name string) {
+	if strings.HasSuffix(name, ".sst") {
+		time.Sleep(g.pause)
 	}
 }
 
@@ -40,6 +51,7 @@ func (g *guardFS) file(f vfs.File, op, name string, err error) (vfs.File, error)
 		if wal {
 			g.check(op, name, err)
 		}
+		g.slowDown(name)
 		return f, err
 	}
 	return &guardFile{File: f, fs: g, name: name, wal: wal}, nil
@@ -88,6 +100,9 @@ func (f *guardFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	if f.wal {
 		f.fs.check("write", f.name, err)
+	}
+	if err != nil {
+		f.fs.slowDown(f.name)
 	}
 	return n, err
 }

@@ -29,7 +29,7 @@ func TestMetrics(t *testing.T) {
 	ended, cancel := context.WithCancel(bg)
 	cancel()
 	_ = log.Swap(ended, benchKey(1), row.Epoch, benchRow()) // refused
-	l := log.counters.listener()
+	l := log.listener()
 	l.BackgroundError(io.EOF)
 	l.DiskSlow(pebble.DiskSlowInfo{})
 	l.WriteStallBegin(pebble.WriteStallBeginInfo{})
