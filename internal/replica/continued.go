@@ -171,7 +171,7 @@ func (c *continued) fail(cause error) {
 // WriteTo implements io.WriterTo, with a buffer from the memory of all bodies
 // when there is room, else with a small one.
 func (c *continued) WriteTo(w io.Writer) (int64, error) {
-	buf := make([]byte, 0)
+	var buf []byte
 	if c.set.memory.tryReserve(1) {
 		s := c.set.memory.take()
 		defer func() { c.set.memory.give(s); c.set.memory.free(1) }()

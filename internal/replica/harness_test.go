@@ -105,7 +105,6 @@ type rig struct {
 	wires   map[string]*wire
 	servers map[string]*memory.Server
 	names   []string
-	options func(*replica.Options)
 	started time.Time
 
 	set    *replica.Set
