@@ -52,7 +52,9 @@ func TestDiskFull(t *testing.T) {
 			w.read(t.Context(), k)
 		}
 	})()
-	floor(t, "reads on the full disk", l.reads.Load()-reads, int64(len(l.keys)))
+	// The one write that was under way when the last byte was taken may have
+	// overtaken what stood there, and only the log could say so.
+	floor(t, "reads on the full disk", l.reads.Load()-reads, int64(len(l.keys)-1))
 	if keys, err := g.Client.List(t.Context(), "proof", "", 1000); err != nil || len(keys) != len(l.keys) {
 		t.Errorf("list on the full disk: %d keys, %v", len(keys), err)
 	}

@@ -28,7 +28,8 @@ type load struct {
 	reads, readErrors       atomic.Int64 // reads that answered, and that did not
 
 	mu    sync.Mutex
-	wrong []string // guarded by mu: reads that returned what they may not, writes refused
+	wrong []string       // guarded by mu: reads that returned what they may not, writes refused
+	doubt map[string]int // guarded by mu: what writes in doubt were answered
 }
 
 func newLoad(client *harness.Client, bucket string, keys int, seed uint64) *load {
@@ -98,6 +99,7 @@ func (w *worker) judge(k *harness.Key, verb string, v harness.Version, a wire.An
 		w.acked.Add(1)
 	case harness.Unknown:
 		w.unknown.Add(1)
+		w.doubted(a, err)
 	case harness.Refused:
 		w.refused.Add(1)
 		w.blame("%s %q, a correct request, was refused: %v", verb, k.Name, a)
@@ -132,11 +134,29 @@ func (l *load) blame(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 }
 
+// doubted counts the answers that say neither yes nor no. An error of the
+// transport counts as one kind, for its text holds ports and keys.
+func (l *load) doubted(a wire.Answer, err error) {
+	what := a.String()
+	if err != nil {
+		what = "no answer"
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.doubt == nil {
+		l.doubt = map[string]int{}
+	}
+	l.doubt[what]++
+}
+
 // verdict fails the test if anything was blamed.
 func (l *load) verdict(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.doubt) > 0 {
+		t.Logf("writes in doubt, by answer: %v", l.doubt)
+	}
 	if len(l.wrong) > 0 {
 		t.Errorf("%d answers were wrong:\n%s", len(l.wrong), harness.Abridged(l.wrong, 20))
 	}
