@@ -88,9 +88,10 @@ func (f *fakeSet) seen() ([]object.Key, int) {
 
 func key(i int) object.Key { return object.Key{Bucket: "b", Name: fmt.Sprint("k", i)} }
 
-// lagging is a row that backend b misses.
+// lagging is a row that backend b misses. Its epoch is another one each time, as
+// after each attempt to heal it.
 func lagging() *oplog.Row {
-	return &oplog.Row{Epoch: oplog.Epoch{1}, Good: object.NewReplicas("a"), Changed: time.Now()}
+	return &oplog.Row{Epoch: oplog.NewEpoch(), Good: object.NewReplicas("a"), Changed: time.Now()}
 }
 
 func quiet() *oplog.Row {

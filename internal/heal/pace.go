@@ -24,12 +24,23 @@ type task struct {
 	key     object.Key
 	since   time.Time // when it was first planned: the oldest go first
 	at      time.Time // when it is due
-	tries   int       // visits since the row last changed
-	epoch   oplog.Epoch
+	tries   int       // visits since something was achieved
+	done    progress  // what the last visit saw
 	waits   object.Replicas // that must come back before anything can be done; set while parked
 	place   int             // in the queue; -1: not there
 	running bool
 	again   bool // it was kicked during a visit
+}
+
+// progress is what must change before a key counts as looked after: not its
+// epoch, which every attempt moves.
+type progress struct {
+	ver             object.Version
+	good, unsettled int
+}
+
+func progressOf(row *oplog.Row) progress {
+	return progress{row.Cur.Ver, len(row.Good), len(row.Unsettled)}
 }
 
 // plan makes a key due at a moment, unless it is due earlier.
@@ -97,8 +108,8 @@ func (h *Healer) next(now time.Time) (*task, time.Duration) {
 // pauses, as commit says; a replica that only lags is tried more and more rarely,
 // and not at all while its backend is away.
 func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Time) {
-	if t.epoch != row.Epoch {
-		t.tries, t.epoch = 0, row.Epoch
+	if p := progressOf(row); t.done != p {
+		t.tries, t.done = 0, p
 	}
 	t.tries++
 	if t.again {

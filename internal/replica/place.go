@@ -96,6 +96,7 @@ func (s *Set) order(b *bucket) []string {
 			cost[n] *= 4
 		}
 	}
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] }) // equals take turns
 	byCost := func(a, b string) int { return int(cost[a] - cost[b]) }
 	slices.SortStableFunc(names, byCost)
 	i := rand.IntN(len(names))

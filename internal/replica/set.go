@@ -187,6 +187,12 @@ func (s *Set) Run(ctx context.Context) error {
 // errClosed ends what is still under way when Close stops waiting.
 var errClosed = errors.New("replica set is closed")
 
+// abandonWait is how long what was cut may take to end. Only a Put whose body
+// blocks in Read needs so long: its caller has to see to that.
+const abandonWait = 5 * time.Second
+
+var errStuck = errors.New("an operation does not end")
+
 // Drain refuses new operations and waits until every write that was released
 // has ended and the history is written, or ctx is done: then it returns its
 // cause, and what is left under way is cut. The log names it.
@@ -203,7 +209,11 @@ func (s *Set) Drain(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	s.abandon(errClosed)
-	<-over
+	select {
+	case <-over: // cut requests end at once
+	case <-time.After(abandonWait):
+		err = errors.Join(err, errStuck)
+	}
 	s.history.flush(context.WithoutCancel(ctx))
 	return err
 }

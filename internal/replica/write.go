@@ -84,7 +84,7 @@ func (w *write) start(up object.Replicas, over func()) {
 		if w.body != nil {
 			w.body.free()
 		}
-		if w.restless() {
+		if w.op.Type != oplog.OpHeal && w.restless() { // a heal is part of a visit, which plans the next
 			w.set.unquiet(w.key)
 		}
 		over()
