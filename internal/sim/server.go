@@ -48,6 +48,7 @@ type server struct {
 	before      map[object.Key]stored // the state before the last change, for Forgetful and Stale
 	down        time.Duration         // until then: connection refused
 	hung        time.Duration         // until then: takes requests, answers nothing
+	renamed     time.Duration         // until then: says NoSuchBucket, which is no word about any key (H19)
 	backlog     []func()              // what waits for the hang to end
 	outstanding []*request            // released, not applied, not dead
 }
@@ -67,6 +68,7 @@ func (s *server) at(key object.Key) object.Seen { return s.objs[key].seen }
 
 func (s *server) isDown() bool { return s.down > s.w.now }
 func (s *server) isHung() bool { return s.hung > s.w.now }
+func (s *server) isGone() bool { return s.renamed > s.w.now }
 
 // whenUp runs do when the server is not hung.
 func (s *server) whenUp(do func()) {
@@ -123,7 +125,7 @@ func (s *server) head(key object.Key, done func(object.Seen, bool)) {
 	}
 	w.after(rpcTimeout, func() { finish(object.Seen{}, false) })
 	w.after(w.delay(s.median/2), func() {
-		if s.isDown() || w.chance(w.faults.ReadLost) {
+		if s.isDown() || s.isGone() || w.chance(w.faults.ReadLost) {
 			w.after(w.delay(s.median/2), func() { finish(object.Seen{}, false) })
 			return
 		}
@@ -150,7 +152,7 @@ func (s *server) list(done func(page []commit.Item, ok bool)) {
 	}
 	w.after(rpcTimeout, func() { finish(nil, false) })
 	w.after(w.delay(s.median/2), func() {
-		if s.isDown() || w.chance(w.faults.ReadLost) {
+		if s.isDown() || s.isGone() || w.chance(w.faults.ReadLost) {
 			finish(nil, false)
 			return
 		}
@@ -186,6 +188,9 @@ func (s *server) send(r *request, late time.Duration) {
 		switch {
 		case s.isDown():
 			w.count("connection refused")
+			s.dead(r)
+			reply(commit.Answer{Class: commit.No})
+		case s.isGone():
 			s.dead(r)
 			reply(commit.Answer{Class: commit.No})
 		case w.chance(f.RequestLost):

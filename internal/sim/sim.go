@@ -295,7 +295,7 @@ func (w *world) hurt() time.Duration {
 	s := w.servers[w.rng.IntN(len(w.servers))]
 	g := w.gateways[w.rng.IntN(len(w.gateways))]
 	d := w.between(time.Second, 14*time.Second)
-	switch w.rng.IntN(6) {
+	switch w.rng.IntN(8) {
 	case 0:
 		w.count("backend killed")
 		w.logf("%s down for %v", s.name, d)
@@ -322,6 +322,13 @@ func (w *world) hurt() time.Duration {
 		}
 		w.count("log outage")
 		w.log.down = w.now + d
+	case 6:
+		w.count("clock jumped")
+		g.skew = w.between(-400*time.Millisecond, 400*time.Millisecond) // within A4 of the others
+		d = 0
+	case 7:
+		w.count("bucket renamed")
+		s.renamed = w.now + d
 	case 5:
 		d = min(d, 3*time.Second)
 		if w.faults.One {

@@ -20,7 +20,7 @@ var (
 // mustStrike are the faults, and the outcomes, that a run must have seen.
 var mustStrike = []string{
 	"5xx", "answer lost", "backend hung", "backend hung longer than T_settle", "backend killed",
-	"cas unknown, applied", "cas unknown, late", "cas unknown, not applied", "client hung up",
+	"bucket renamed", "cas unknown, applied", "cas unknown, late", "cas unknown, not applied", "client hung up", "clock jumped",
 	"connection refused", "crash between decision and deed", "died in hand", "gateway killed",
 	"gateway stalled", "halved", "late apply", "list resolved an open base", "log full",
 	"log no space", "log outage", "lost race, 200 all the same", "read unavailable", "request lost",
