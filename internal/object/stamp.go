@@ -66,7 +66,7 @@ func (k StampKey) Seal(key Key, s Stamp) string {
 
 // Open decodes and verifies a stamp that was read from key. ErrBadStamp.
 func (k StampKey) Open(key Key, text string) (Stamp, error) {
-	b, err := base64.RawURLEncoding.DecodeString(text)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) < stampFixed+stampMAC || b[0] != stampFormat {
 		return Stamp{}, ErrBadStamp
 	}
