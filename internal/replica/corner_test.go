@@ -22,25 +22,26 @@ import (
 func TestListsOverMoreRowsThanAWindowHolds(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		var live []string
-		r.each(2300, func(i int) {
-			r.mustPut(fmt.Sprintf("dead/%04d", i), nil)
+		r.each(60, func(i int) {
+			r.mustPut(fmt.Sprintf("dead/%02d", i), nil)
 		})
 		r.mustPut("dead0", nil)
 		r.converge()
 		r.wires["a"].plug(true)
-		r.each(2300, func(i int) { r.mustDelete(fmt.Sprintf("dead/%04d", i)) })
-		r.each(2300, func(i int) { r.mustPut(fmt.Sprintf("live/%04d", i), nil) })
+		r.each(60, func(i int) { r.mustDelete(fmt.Sprintf("dead/%02d", i)) })
+		r.each(60, func(i int) { r.mustPut(fmt.Sprintf("live/%02d", i), nil) })
 		time.Sleep(30 * time.Second)
-		for i := range 2300 {
-			live = append(live, fmt.Sprintf("live/%04d", i))
+		for i := range 60 {
+			live = append(live, fmt.Sprintf("live/%02d", i))
 		}
+		r.set.SetWindow(25)
 		r.hold() // lists while nothing is healed
 		r.wires["a"].plug(false)
 		time.Sleep(10 * time.Second)
 		if got := r.list("", "", 1000); fmt.Sprint(got) != fmt.Sprint(append([]string{"dead0"}, live...)) {
 			t.Errorf("flat list has %d keys, want %d", len(got), len(live)+1)
 		}
-		for _, max := range []int{1, 1000} {
+		for _, max := range []int{1, 7, 1000} {
 			if got := r.list("", "/", max); fmt.Sprint(got) != fmt.Sprint([]string{"dead0", "live/ prefix"}) {
 				t.Errorf("list with a delimiter: %q", got)
 			}
@@ -179,6 +180,7 @@ func TestRefusals(t *testing.T) {
 		}
 		all(memory.Faults{})
 		time.Sleep(10 * time.Second)
+		all(memory.Faults{Delay: 5 * time.Millisecond}) // a refusal comes before the others' answers
 		r.servers["b"].SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: s3.KeyTooLong, Ops: []s3.OperationName{s3.PutObject}})
 		r.mustPut("k", content(10, 1))
 		synctest.Wait()
@@ -190,7 +192,7 @@ func TestRefusals(t *testing.T) {
 		if err != nil || st.Refused != 1 || st.Lagging.Keys != 0 {
 			t.Errorf("status: %+v, %v", st, err)
 		}
-		r.servers["b"].SetFaults(memory.Faults{})
+		all(memory.Faults{})
 		r.converge()
 		r.equal()
 	})

@@ -5,3 +5,6 @@ func (s *Set) PeakMemory() int64 { return s.memory.peak.Load() * slabSize }
 
 // UsedMemory is what is reserved now, in bytes.
 func (s *Set) UsedMemory() int64 { return s.memory.used.Load() * slabSize }
+
+// SetWindow bounds the rows that one page of a list reads.
+func (s *Set) SetWindow(rows int) { s.window = rows }

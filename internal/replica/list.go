@@ -167,12 +167,12 @@ func (l *lister) rolled(name string) (string, bool) {
 // may hold, then end is the last one's name.
 func (l *lister) rows(ctx context.Context, until string) (rows []oplog.KeyRow, end string, err error) {
 	scan := s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After}
-	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), rowsAtOnce)
+	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), l.set.window)
 	if err != nil {
 		l.set.logFailed("read", err)
 		return nil, "", err
 	}
-	if len(rows) == rowsAtOnce {
+	if len(rows) == l.set.window {
 		end = rows[len(rows)-1].Key.Name
 	}
 	if until != "" && end > until {

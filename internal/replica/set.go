@@ -135,6 +135,7 @@ type Set struct {
 	metrics *metrics
 	repairs repairs
 	status  statusCache
+	window  int // rows that one page of a list reads at most
 
 	running sync.WaitGroup // machines and requests that outlive their caller
 	base    context.Context
@@ -159,6 +160,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 		node:   o.Node + "#" + object.NewID().String()[:12],
 		stacks: map[string]*backend.Stack{},
 		memory: newMemory(o.Memory),
+		window: rowsAtOnce,
 	}
 	s.base, s.abandon = context.WithCancelCause(context.Background())
 	for _, stack := range o.Stacks {
