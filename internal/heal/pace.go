@@ -22,10 +22,10 @@ const (
 // task is one key that needs work.
 type task struct {
 	key     object.Key
-	since   time.Time // when it was first planned: the oldest go first
-	at      time.Time // when it is due
-	tries   int       // visits since something was achieved
-	done    progress  // what the last visit saw
+	since   time.Time       // when it was first planned: the oldest go first
+	at      time.Time       // when it is due
+	tries   int             // visits since something was achieved
+	done    progress        // what the last visit saw
 	waits   object.Replicas // that must come back before anything can be done; set while parked
 	place   int             // in the queue; -1: not there
 	running bool
