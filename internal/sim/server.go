@@ -220,6 +220,10 @@ func (s *server) send(r *request, late time.Duration) {
 				reply(commit.Answer{Class: commit.Ambiguous})
 			}
 		default:
+			if w.chance(f.Broken5xx / 5) {
+				w.count("backend killed")
+				s.crash(w.between(time.Second, 5*time.Second))
+			}
 			w.after(w.delay(s.median/4), func() {
 				s.whenUp(func() {
 					if s.isDown() { // it died with the request in hand

@@ -1,0 +1,71 @@
+package commit
+
+import (
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// Memory is what one node observed of one key over several visits. Losing it is
+// safe: it only makes the node wait longer.
+type Memory struct {
+	Nonce  object.ID                  // of the intent last seen
+	Since  time.Duration              // Boot when that nonce was first seen
+	Series map[string]Series          // by replica: the watch of R19
+	Seen   map[EntryKey]time.Duration // Boot when an unsettled entry was first seen
+}
+
+// Series is an unbroken run of answered HEADs.
+type Series struct {
+	Begun, Last time.Duration // Boot
+}
+
+// EntryKey names an unsettled entry.
+type EntryKey struct {
+	Op      object.ID
+	Replica string
+}
+
+func (m *Memory) watch(r string, answered bool, now time.Duration, gap time.Duration) {
+	s, ok := m.Series[r]
+	switch {
+	case !answered:
+		delete(m.Series, r)
+		return
+	case !ok || now-s.Last > gap:
+		s.Begun = now
+	}
+	s.Last = now
+	if m.Series == nil {
+		m.Series = map[string]Series{}
+	}
+	m.Series[r] = s
+}
+
+// note remembers when each entry was first seen and forgets those that are gone.
+func (m *Memory) note(row *oplog.Row, now time.Duration) {
+	seen := map[EntryKey]time.Duration{}
+	for _, e := range row.Unsettled {
+		k := EntryKey{e.Op, e.Replica}
+		at, ok := m.Seen[k]
+		if !ok {
+			at = now
+		}
+		seen[k] = at
+	}
+	m.Seen = seen
+	if row.Intent == nil {
+		m.Nonce = object.ID{}
+	} else if m.Nonce != row.Intent.Nonce {
+		m.Nonce, m.Since = row.Intent.Nonce, now
+	}
+}
+
+// watched tells whether an entry may be settled by time (R19): this node saw
+// the replica answer without a pause for T_settle since the entry was there.
+func (m *Memory) watched(e oplog.Entry, now, settle time.Duration) bool {
+	s, ok := m.Series[e.Replica]
+	at, known := m.Seen[EntryKey{e.Op, e.Replica}]
+	return ok && known && now-max(s.Begun, at) >= settle
+}

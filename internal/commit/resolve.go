@@ -1,0 +1,123 @@
+package commit
+
+import (
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// resolve ends an expired intent (R24): forward when an anchored replica shows
+// it, back when that is known to be safe, else not yet.
+func (p *Repair) resolve(now Now) []Effect {
+	in := p.row.Intent
+	if in.Type == oplog.OpHeal {
+		next := p.row.Clone()
+		next.Intent, next.Changed = nil, now.Wall
+		next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
+		return p.swap(next)
+	}
+	found := p.which(func(r string, s object.Seen) bool { return showsIntent(p.row, r, s) })
+	if anchored(p.row, found, in.Ver) {
+		return p.swap(helped(p.row, found, p.shown[found[0]], p.cfg, now))
+	}
+	if p.row.Open {
+		return p.closeBase(now)
+	}
+	good := p.showing().And(p.row.Good)
+	lost := p.allAnswered(p.cfg.Replicas) || p.row.Cur.Kind == object.Tombstone && p.allAnswered(p.row.Good)
+	if len(good) > 0 || lost {
+		next := p.row.Clone()
+		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present && !partOf(in, seen) {
+			next.Cur, next.Good = seen.Info, p.cfg.Replicas
+			next.Cur.Ver = object.Tick(now.Wall, p.row.MaxVer())
+		}
+		next.Intent, next.Changed = nil, now.Wall
+		next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
+		return p.swap(next)
+	}
+	return p.end(Report{Row: p.row, Next: p.pause()})
+}
+
+// agreed returns what all replicas show, if they all show the same.
+func (p *Repair) agreed() (object.Seen, bool) {
+	var first object.Seen
+	for i, r := range p.cfg.Replicas {
+		s, ok := p.shown[r]
+		if !ok {
+			return first, false
+		}
+		if i == 0 {
+			first = s
+		} else if !s.Shows(first.Info) {
+			return first, false
+		}
+	}
+	return first, true
+}
+
+// closeBase clears an intent whose base was not known and records what was seen
+// of it: data before absence where replicas differ.
+func (p *Repair) closeBase(now Now) []Effect {
+	in := p.row.Intent
+	var base *object.Seen
+	for _, r := range p.cfg.Replicas {
+		s, ok := p.shown[r]
+		if !ok || partOf(in, s) {
+			continue
+		}
+		if base == nil || base.Kind == object.Tombstone && s.Kind == object.Present {
+			base = &s
+		}
+	}
+	if base == nil {
+		return p.end(Report{Row: p.row, Next: p.pause()})
+	}
+	next := p.row.Clone()
+	next.Cur = base.Info
+	next.Cur.Ver, next.Open, next.Intent, next.Changed = 0, false, nil, now.Wall
+	next.Good = next.Good.Filter(func(r string) bool {
+		s, ok := p.shown[r]
+		return !ok || s.Shows(base.Info)
+	})
+	next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
+	return p.swap(next)
+}
+
+// rollForward decides a version that nobody was told about, when it is all that
+// is left of the key (R25); without it keys get stuck.
+func (p *Repair) rollForward(now Now) *oplog.Row {
+	if len(p.row.Unsettled) == 0 || !p.allAnswered(p.cfg.Replicas) || len(p.showing()) > 0 {
+		return nil
+	}
+	var best *oplog.Entry
+	var holders object.Replicas
+	for i, e := range p.row.Unsettled {
+		if e.Ver <= p.row.Cur.Ver || e.Type == oplog.OpHeal || best != nil && e.Ver <= best.Ver {
+			continue
+		}
+		found := p.holders(e)
+		if anchored(p.row, found, e.Ver) {
+			best, holders = &p.row.Unsettled[i], found
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	info := p.shown[holders[0]].Info
+	info.ID, info.Ver, info.Kind = best.ID, best.Ver, best.Kind
+	return decide(p.row, evidence{info: info, good: holders}, p.cfg, now)
+}
+
+// holders are the replicas that show an entry's version, whole: of copies that
+// differ only those that are like the first.
+func (p *Repair) holders(e oplog.Entry) object.Replicas {
+	like := e.ETag
+	return p.which(func(_ string, s object.Seen) bool {
+		if !landed(e, s) || like != "" && s.ETag != like && isMD5(s.ETag) && isMD5(like) {
+			return false
+		}
+		if like == "" {
+			like = s.ETag
+		}
+		return true
+	})
+}
