@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"slices"
+
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
@@ -31,7 +33,7 @@ func (w *Write) pursueIntent(now Now) []Effect {
 	anchor := len(ok.And(w.clean)) > 0 // R15: as the intent's compare-and-set saw it, never computed now
 	switch {
 	case len(left) == 0 && len(ok) == 0 && len(w.tally.maybe) == 0:
-		return w.swap(now, w.withoutIntent(now)) // R16
+		return w.swap(now, w.refusedAll(now)) // R16
 	case len(left) == 0 && !anchor && w.op.Type != oplog.OpHeal,
 		len(left) == 0 && len(ok) == 0 && w.op.Type != oplog.OpHeal:
 		return w.leave() // resolve decides it, with fresh HEADs
@@ -47,6 +49,31 @@ func (w *Write) pursueIntent(now Now) []Effect {
 		return []Effect{Sleep{TimerFloor, min((now.Boot-w.begun)/2, w.cfg.Times.Grace)}}
 	}
 	return nil
+}
+
+// refusedAll is the row after every replica said no. A heal's target that refuses
+// the key is named, so that it is counted apart and tried rarely.
+func (w *Write) refusedAll(now Now) *oplog.Row {
+	next := w.withoutIntent(now)
+	if next != nil && w.op.Type == oplog.OpHeal {
+		w.nameRefusals(next)
+	}
+	return next
+}
+
+// nameRefusals brings what the row says of refusals in line with the answers.
+func (w *Write) nameRefusals(next *oplog.Row) (changed bool) {
+	all := w.refusals()
+	var out []oplog.Refusal
+	for _, f := range next.Refused {
+		if _, answered := all[f.Replica]; !answered && !w.tally.yes.Has(f.Replica) {
+			out = append(out, f)
+		}
+	}
+	out = append(out, w.refusedReps()...)
+	changed = !slices.Equal(out, next.Refused)
+	next.Refused = out
+	return changed
 }
 
 // renewed is the next nonce of a live owner: another value, the same on replay.
@@ -120,13 +147,7 @@ func (w *Write) healed(now Now) *oplog.Row {
 	next.Intent, next.Changed = nil, now.Wall
 	next.Good = next.Good.Or(w.tally.yes)
 	next.Unsettled = addEntries(next.Unsettled, entries(w.intent, w.tally.maybe.Or(w.unanswered()), now))
-	var kept []oplog.Refusal
-	for _, f := range next.Refused {
-		if f.Replica != w.op.Target {
-			kept = append(kept, f)
-		}
-	}
-	next.Refused = append(kept, w.refusedReps()...)
+	w.nameRefusals(next)
 	if etag := w.tally.etags[w.op.Target]; w.tally.yes.Has(w.op.Target) && etag != "" && etag != next.Cur.ETag {
 		if next.ETags == nil {
 			next.ETags = map[string]string{}
@@ -252,6 +273,9 @@ func (w *Write) folded(now Now) *oplog.Row {
 			next.Good = next.Good.With(r)
 			changed = true
 		}
+	}
+	if mine && w.nameRefusals(next) {
+		changed = true
 	}
 	if !changed {
 		return nil

@@ -432,6 +432,31 @@ func TestHealCopiesOnlyWhatIsStillCurrent(t *testing.T) { // R27
 	}
 }
 
+func TestARefusalIsNamed(t *testing.T) {
+	no := Answer{Class: No, Code: "KeyTooLongError"}
+	cfg := config("A", "B")
+	op := Op{ID: id(9), Type: oplog.OpHeal, Info: version(2), Target: "B"}
+	lagging := row(version(2), object.NewReplicas("A"))
+	d, _ := begin(t, cfg, op, at(0), lagging)
+	d.w.Step(at(0), Verified{Info: version(2)})
+	d.w.Step(at(0), RowRead{Row: lagging})
+	only[Release](t, d.applied(at(0)))
+	next := only[Swap](t, d.w.Step(at(0), Answered{Replica: "B", Answer: no})).Row
+	if len(next.Refused) != 1 || next.Refused[0] != (oplog.Refusal{Replica: "B", Code: "KeyTooLongError"}) || next.Good.Has("B") {
+		t.Fatalf("got %+v", next)
+	}
+
+	d = decidedEarly(t, cfg)
+	next = only[Swap](t, d.w.Step(at(time.Second), Answered{Replica: "B", Answer: no})).Row // a late one
+	if len(next.Refused) != 1 || len(next.Unsettled) != 0 {
+		t.Fatalf("got %+v", next)
+	}
+	d.applied(at(time.Second))
+	if !d.w.Over() {
+		t.Fatal("a write whose every answer is in the row goes on")
+	}
+}
+
 func TestASlowReplicaLeavesOnlyIfTheWriteCanDoWithoutIt(t *testing.T) { // H14
 	cfg := config("A", "B")
 	d, _ := begin(t, cfg, put(5, true), at(0), row(version(1), cfg.Replicas))

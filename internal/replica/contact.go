@@ -326,6 +326,10 @@ func (bs *buckets) greet(ctx context.Context) {
 	room := make(chan struct{}, atOnce)
 	var wg sync.WaitGroup
 	for _, b := range all {
+		if rec := b.record(); !rec.Replicas.Equal(b.policy.Replicas) {
+			bs.set.o.Logger.WarnContext(ctx, "bucket keeps the replica set that it was made with: changing it needs a resync, which is not built yet",
+				"bucket", b.name, "has", rec.Replicas, "configured", b.policy.Replicas)
+		}
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
