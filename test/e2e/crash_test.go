@@ -44,6 +44,7 @@ func TestGatewayKilled(t *testing.T) {
 		g.Start(t)
 	}
 	l.verdict(t)
+	l.explain(t, g)
 	floor(t, "kills", kills, 20)
 	floor(t, "writes acknowledged", l.acked.Load(), 1500)
 	floor(t, "writes under way when it died", int64(l.doubt["no answer"]), 40)

@@ -114,7 +114,7 @@ func (w *worker) readSoon(t *testing.T, k *harness.Key) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	w.blame("%q cannot be read", k.Name)
+	w.blame(k, "cannot be read")
 }
 
 // oddKeys are legal keys that software gets wrong. A file system cannot hold

@@ -6,9 +6,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
@@ -29,6 +31,7 @@ type load struct {
 
 	mu    sync.Mutex
 	wrong []string       // guarded by mu: reads that returned what they may not, writes refused
+	keyed []string       // guarded by mu: the key of each
 	doubt map[string]int // guarded by mu: what writes in doubt were answered
 }
 
@@ -102,7 +105,7 @@ func (w *worker) judge(k *harness.Key, verb string, v harness.Version, a wire.An
 		w.doubted(a, err)
 	case harness.Refused:
 		w.refused.Add(1)
-		w.blame("%s %q, a correct request, was refused: %v", verb, k.Name, a)
+		w.blame(k, "%s was refused, a correct request: %v", verb, a)
 	}
 	w.ops.Add(1)
 	return o
@@ -118,20 +121,33 @@ func (w *worker) read(ctx context.Context, k *harness.Key) {
 	}
 	w.reads.Add(1)
 	if err := k.Saw(o, err); err != nil {
-		w.blame("read: %v", err)
+		w.blame(k, "read: %v", err)
 	}
 	for name := range o.Header {
 		if o.Stamp != "" {
-			w.blame("read of %q shows internal metadata (%s)", k.Name, name)
+			w.blame(k, "read shows internal metadata beside %s", name)
 			break
 		}
 	}
 }
 
-func (l *load) blame(format string, args ...any) {
+func (l *load) blame(k *harness.Key, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	l.wrong = append(l.wrong, fmt.Sprintf("%s %q: ", time.Now().UTC().Format(time.StampMilli), k.Name)+fmt.Sprintf(format, args...))
+	l.keyed = append(l.keyed, k.Name)
+}
+
+// explain shows what the gateway knows of the first keys that were blamed.
+func (l *load) explain(t *testing.T, g *harness.Gateway) {
+	t.Helper()
+	l.mu.Lock()
+	keys := slices.Compact(l.keyed)
+	l.mu.Unlock()
+	for _, key := range keys[:min(3, len(keys))] {
+		_, stdout, stderr := g.CLI(t, "history", "--bucket", l.bucket, "--prefix", key, "--limit", "40")
+		t.Logf("history of %q:\n%s%s", key, stdout, stderr)
+	}
 }
 
 // doubted counts the answers that say neither yes nor no. An error of the
