@@ -299,7 +299,9 @@ func (l *Log) get(key []byte) ([]byte, error) {
 }
 
 // fatal stops the log, reports the error once and never returns: neither the
-// engine nor a caller may go on as if the disk had done what it was told.
+// engine nor a caller may go on as if the disk had done what it was told. Locks
+// of the engine that the caller holds stay held, so that calls which are inside
+// it may hang until the process ends.
 func (l *Log) fatal(err error) {
 	l.failed.Do(func() {
 		close(l.dead)
