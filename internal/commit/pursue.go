@@ -183,8 +183,14 @@ func (w *Write) pursued(now Now, ev Swapped) []Effect {
 		}
 		return w.pursue(now)
 	case NotApplied:
+		// The log takes nothing now, and on a full disk that may last for hours.
+		// We go on until it does; the client is not kept for longer than a lease.
 		w.state = wAnswers
-		return []Effect{Sleep{TimerWait, w.cfg.Times.Lease / 8}}
+		var out []Effect
+		if now.Boot-w.casAt >= w.cfg.Times.Lease {
+			out = w.done(Result{Kind: Doubt, Code: codeSlowDown})
+		}
+		return append(out, Sleep{TimerWait, w.cfg.Times.Lease / 8})
 	}
 	if w.kept && ev.Outcome == Unknown && w.answered {
 		return w.finish(w.outcome())

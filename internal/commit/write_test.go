@@ -139,6 +139,32 @@ func TestALogOutageAfterAnUnknownIntentIsNoFailure(t *testing.T) { // R1
 	}
 }
 
+func TestALogThatTakesNothingKeepsNoClientWaiting(t *testing.T) {
+	d := released(t, config("A"), put(5, false), at(0), row(version(1), object.NewReplicas("A")))
+	again := func(now Now) Swap { // the write tries once more
+		t.Helper()
+		only[ReadRow](t, d.w.Step(now, Fired{TimerWait}))
+		return only[Swap](t, d.w.Step(now, RowRead{Row: d.w.row}))
+	}
+	only[Swap](t, d.yes(at(0), "A"))
+	eff := d.w.Step(at(0), Swapped{Outcome: NotApplied})
+	none[Done](t, eff)
+	only[Sleep](t, eff)
+	again(at(time.Minute))
+	eff = d.w.Step(at(time.Minute), Swapped{Outcome: NotApplied})
+	if res := only[Done](t, eff).Result; res.Kind != Doubt {
+		t.Fatalf("got %+v", res)
+	}
+	only[Sleep](t, eff)
+	if s := again(at(time.Hour)); s.Row.Cur.ID != id(5) { // it is decided all the same
+		t.Fatalf("got %+v", s.Row)
+	}
+	none[Done](t, d.applied(at(time.Hour)))
+	if !d.w.Over() {
+		t.Fatal("the write goes on")
+	}
+}
+
 func TestAllRefusedFailsOnlyWhenTheLogSaysSo(t *testing.T) { // R16
 	d := released(t, config("A"), put(5, false), at(0), row(version(1), object.NewReplicas("A")))
 	eff := d.w.Step(at(0), Answered{Replica: "A", Answer: Answer{Class: No, Code: "InvalidArgument"}})
