@@ -222,7 +222,9 @@ func (bs *buckets) store(ctx context.Context, name string, old oplog.Epoch, rec 
 		doc.Body, doc.Epoch = body, oplog.NewEpoch()
 	}
 	if err := bs.set.o.Log.SwapDoc(ctx, old, doc); err != nil {
-		bs.set.logFailed("swap", err)
+		if !errors.Is(err, oplog.ErrConflict) { // which is an answer, not a failure
+			bs.set.logFailed("swap", err)
+		}
 		return oplog.Epoch{}, err
 	}
 	return doc.Epoch, nil
