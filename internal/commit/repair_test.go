@@ -222,6 +222,15 @@ func TestResolveRecordsTheBase(t *testing.T) { // R4
 	}
 }
 
+func TestTheRecordedBaseIsGoodOnlyWhereItStands(t *testing.T) { // R24: data before absence
+	r := withIntent(&oplog.Row{Epoch: oplog.Epoch{1}, Open: true, Good: object.NewReplicas("A", "B", "C"), Changed: wall0}, 2, object.Present, "A", "B")
+	foreign := object.Seen{Info: object.Info{Kind: object.Present, ETag: etag(77), Size: 3}}
+	next := only[Swap](t, resolved(t, config("A", "B", "C"), r, map[string]object.Seen{"A": {}, "B": foreign})).Row
+	if next.Cur.ETag != etag(77) || !next.Good.Equal(object.NewReplicas("B", "C")) {
+		t.Fatalf("got %+v", next)
+	}
+}
+
 func TestResolveOfAHealNamesItsRequest(t *testing.T) {
 	r := withIntent(row(version(1), object.NewReplicas("A")), 1, object.Present, "B")
 	r.Intent.Type, r.Intent.Op = oplog.OpHeal, id(9)
