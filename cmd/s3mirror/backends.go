@@ -23,17 +23,23 @@ type backends struct {
 	stacks  []*backend.Stack
 	remotes []*backend.Remote
 	places  map[string]string // name -> endpoint URL, for reports
+	options map[string]backend.Options
 }
 
 // openBackends builds the stack of every endpoint. It opens no connection: that
 // a backend is away is no reason not to start.
 func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics, log *slog.Logger) (*backends, error) {
-	b := &backends{places: map[string]string{}}
+	b := &backends{places: map[string]string{}, options: map[string]backend.Options{}}
 	for _, c := range cfg.Backends {
-		remote, err := newRemote(c, stamps)
+		o, err := remoteOptions(c, stamps)
 		if err != nil {
 			return nil, err
 		}
+		remote, err := backend.NewRemote(o)
+		if err != nil {
+			return nil, err
+		}
+		b.options[c.Name] = o
 		b.remotes = append(b.remotes, remote)
 		b.places[c.Name] = c.Endpoint
 		b.stacks = append(b.stacks, backend.Wrap(remote, backend.WrapOptions{
@@ -45,12 +51,12 @@ func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics,
 	return b, nil
 }
 
-func newRemote(c BackendConfig, stamps object.StampKey) (*backend.Remote, error) {
+func remoteOptions(c BackendConfig, stamps object.StampKey) (o backend.Options, err error) {
 	endpoint, err := url.Parse(c.Endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", c.Name, err)
+		return o, fmt.Errorf("backend %s: %w", c.Name, err)
 	}
-	o := backend.Options{
+	o = backend.Options{
 		Name: c.Name, Endpoint: endpoint, Region: c.Region,
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey,
 		StampKey: stamps, VirtualHost: !*c.PathStyle,
@@ -58,12 +64,12 @@ func newRemote(c BackendConfig, stamps object.StampKey) (*backend.Remote, error)
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("backend %s: %w", c.Name, err)
+			return o, fmt.Errorf("backend %s: %w", c.Name, err)
 		}
 		o.RootCAs = x509.NewCertPool()
 		o.RootCAs.AppendCertsFromPEM(pem)
 	}
-	return backend.NewRemote(o)
+	return o, nil
 }
 
 // close ends the idle connections. Nothing may use the backends any more.

@@ -78,6 +78,7 @@ func replicaOptions(p parts) replica.Options {
 		Node: p.node, Exclusive: true, // an embedded log has one process
 		Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
 		Payload:  map[string]replica.Payload{},
+		Qualify:  newProber(cfg, p.backends, p.log, p.logger).qualify,
 		Defaults: policy(cfg.bucket("")),
 		Buckets:  map[string]replica.Policy{},
 		Memory:   int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
@@ -85,9 +86,6 @@ func replicaOptions(p parts) replica.Options {
 	}
 	for name := range cfg.Buckets {
 		o.Buckets[name] = policy(cfg.bucket(name))
-	}
-	payloads := map[string]replica.Payload{
-		payloadAuto: replica.PayloadAuto, payloadTrailer: replica.PayloadTrailer, payloadSigned: replica.PayloadSigned,
 	}
 	for _, b := range cfg.Backends {
 		o.Payload[b.Name] = payloads[b.PayloadMode]

@@ -112,6 +112,7 @@ const (
 	DocGeneration DocKind = "generation"
 	DocNode       DocKind = "node"
 	DocUser       DocKind = "user"
+	DocBackend    DocKind = "backend" // what its probes found
 )
 
 // Documents are records by kind and name, changed by compare-and-set like rows.

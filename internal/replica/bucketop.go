@@ -316,8 +316,21 @@ func (bs *buckets) destroyOn(ctx context.Context, b *bucket, replica string) err
 	if stack == nil {
 		return fmt.Errorf("backend %s is not configured", replica)
 	}
-	if err := stack.Delete(ctx, real, identityKey); err != nil && !errors.Is(err, s3.NoSuchBucket) {
-		return err
+	for after := ""; ; {
+		page, err := stack.List(ctx, real, backend.ListRequest{Prefix: object.ReservedPrefix, After: after})
+		if errors.Is(err, s3.NoSuchBucket) {
+			break
+		} else if err != nil {
+			return err
+		}
+		for _, e := range page.Entries { // the identity, and what probes that were cut off left
+			if err := stack.Delete(ctx, real, e.Key); err != nil {
+				return err
+			}
+		}
+		if after = page.Next; after == "" {
+			break
+		}
 	}
 	return stack.DeleteBucket(ctx, real)
 }

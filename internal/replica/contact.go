@@ -243,6 +243,9 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 	case f == unreachable:
 		return err
 	case f == ours:
+		if err := bs.set.qualify(ctx, replica, real); err != nil {
+			return err
+		}
 		return b.made(ctx, replica, false)
 	case f == foreign:
 		return errForeign(b.name, replica)
@@ -262,6 +265,9 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 		bs.set.alarm(object.Key{Bucket: b.name}, "bucket was lost on backend "+replica+"; it was made again and is filled before it serves reads")
 	}
 	if err := bs.mark(ctx, b, replica); err != nil {
+		return err
+	}
+	if err := bs.set.qualify(ctx, replica, real); err != nil {
 		return err
 	}
 	return b.made(ctx, replica, wiped)

@@ -26,12 +26,12 @@ type plan struct {
 // planFor asks the body for the hashes that the write needs. It must be called
 // before the first Read.
 func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, small bool) plan {
-	p := plan{headers: headers, payload: s.o.Payload, algorithm: b.Promised().Algorithm}
+	p := plan{headers: headers, payload: s.qualities.payloads(), algorithm: b.Promised().Algorithm}
 	p.sha256, p.literal = b.SHA256()
 	p.literal = p.literal && p.sha256 != [32]byte{} // which no body has: it fails whatever the framing, and the framing must not be to blame
 	signed := 0
 	for _, r := range replicas {
-		switch s.o.Payload[r] {
+		switch p.payload[r] {
 		case PayloadTrailer:
 			p.literal = false
 		case PayloadSigned:

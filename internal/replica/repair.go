@@ -263,7 +263,7 @@ func (s *Set) source(ctx context.Context, b *bucket, key object.Key, e commit.Co
 			cause = fmt.Errorf("backend %s does not hold the version any more", replica)
 			continue
 		}
-		return newSource(obj, s.o.Payload, e.Info), nil
+		return newSource(obj, s.qualities.payloads(), e.Info), nil
 	}
 	return nil, cause
 }

@@ -55,7 +55,8 @@ type Options struct {
 	Log       oplog.Log
 	Stacks    []*backend.Stack // in the order of the configuration
 	Times     commit.Times
-	Payload   map[string]Payload // by backend; PayloadAuto where none is named
+	Payload   map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
+	Qualify   Qualifier          // nil: what Payload says is right
 
 	Defaults Policy            // of buckets that Buckets does not name
 	Buckets  map[string]Policy // by logical name; whole policies, not differences
@@ -131,6 +132,9 @@ type Set struct {
 	memory  *memory
 	locks   locks
 	buckets buckets
+
+	qualities qualities
+
 	history history
 	metrics *metrics
 	repairs repairs
@@ -169,6 +173,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	}
 	s.metrics = newMetrics(o.Registerer, s)
 	s.history.open(s)
+	s.qualities.open(&s.o)
 	if err := s.buckets.open(ctx, s); err != nil {
 		return nil, err
 	}
@@ -211,8 +216,10 @@ func (s *Set) Drain(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	s.abandon(errClosed)
+	probed := make(chan struct{})
+	go func() { <-over; s.qualities.close(); close(probed) }()
 	select {
-	case <-over: // cut requests end at once
+	case <-probed: // cut requests end at once
 	case <-time.After(abandonWait):
 		err = errors.Join(err, errStuck)
 	}

@@ -29,6 +29,7 @@ var table = map[string][]string{
 	"s3":     {"object"},
 	// contracts
 	"backend": {"object", "s3", "sigv4"},
+	"probe":   {"object", "sigv4", "backend"},
 	"auth":    {"object", "s3", "sigv4"},
 	"oplog":   {"object"},
 	// adapters, which never see each other

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/probe"
+	"github.com/s3mirror/s3mirror/internal/replica"
+)
+
+// payloads are the configuration's words, and the reports', in the engine's.
+var payloads = map[string]replica.Payload{
+	payloadAuto: replica.PayloadAuto, payloadTrailer: replica.PayloadTrailer, payloadSigned: replica.PayloadSigned,
+}
+
+// bodyProbes are what each payload mode rests on.
+var bodyProbes = map[string][]string{
+	payloadAuto:    {probe.BodyLiteral, probe.BodyTrailer},
+	payloadTrailer: {probe.BodyTrailer},
+	payloadSigned:  {probe.BodySigned},
+}
+
+// prober makes sure of each backend once after the start, and keeps the reports
+// in the log: they serve while a backend is probed anew, and tell an operator
+// what was found. It is safe for concurrent use.
+type prober struct {
+	log     oplog.Documents
+	options map[string]backend.Options
+	modes   map[string]string // payload_mode of the configuration
+	logger  *slog.Logger
+	probe   func(ctx context.Context, o backend.Options, bucket string) (probe.Report, error)
+
+	mu      sync.Mutex
+	reports map[string]probe.Report // of this process
+}
+
+func newProber(cfg *Config, b *backends, log oplog.Documents, logger *slog.Logger) *prober {
+	p := &prober{log: log, options: b.options, modes: map[string]string{}, logger: logger, probe: probe.Run, reports: map[string]probe.Report{}}
+	for _, c := range cfg.Backends {
+		p.modes[c.Name] = c.PayloadMode
+	}
+	return p
+}
+
+// qualify is a replica.Qualifier. A backend that went away in the middle is
+// judged by the last whole report of the same endpoint, if there is one.
+func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Payload, error) {
+	began := time.Now()
+	rep, err := p.probe(ctx, p.options[name], bucket)
+	switch {
+	case err == nil && rep.Whole():
+		if err := p.keep(ctx, name, rep); err != nil {
+			p.logger.WarnContext(ctx, "report on a backend could not be kept", "backend", name, "error", err)
+		}
+	default:
+		old, known := p.kept(ctx, name)
+		if err != nil && !known {
+			return 0, err
+		}
+		if known {
+			rep = old
+		}
+	}
+	p.mu.Lock()
+	p.reports[name] = rep
+	p.mu.Unlock()
+	mode, err := p.judge(name, rep)
+	p.logger.InfoContext(ctx, "backend was probed", "backend", name, "level", rep.Level, "payload_mode", mode,
+		"taken", rep.Taken, "duration", time.Since(began).Round(time.Millisecond), "odd", odd(rep), "error", err)
+	return payloads[mode], err
+}
+
+// judge is the payload mode to use: the configuration's, else the report's.
+func (p *prober) judge(name string, rep probe.Report) (string, error) {
+	mode := p.modes[name]
+	if rep.Level == probe.LevelRefused && mode == payloadAuto {
+		if !rep.Whole() {
+			return "", fmt.Errorf("backend %s could not be probed: %v", name, rep.Reasons)
+		}
+		return "", &replica.Unfit{Reason: fmt.Sprint(rep.Reasons)}
+	}
+	if mode == payloadAuto {
+		return rep.PayloadMode, nil
+	}
+	for _, body := range bodyProbes[mode] {
+		if got := rep.Result(body); got == probe.Unsafe || got == probe.No {
+			return "", &replica.Unfit{Reason: fmt.Sprintf("payload_mode %s is configured, and %s is %s", mode, body, got)}
+		}
+	}
+	if rep.Result(probe.ReadYourWrite) == probe.Unsafe {
+		return "", &replica.Unfit{Reason: fmt.Sprint(rep.Reasons)}
+	}
+	return mode, nil
+}
+
+// odd are the findings that an operator may want to know of.
+func odd(rep probe.Report) []string {
+	var out []string
+	for _, f := range rep.Probes {
+		if f.Result != probe.Yes {
+			out = append(out, f.Name+": "+string(f.Result))
+		}
+	}
+	return out
+}
+
+// kept is the report in the log, if it is of this endpoint and of these probes.
+func (p *prober) kept(ctx context.Context, name string) (probe.Report, bool) {
+	doc, err := p.log.Doc(ctx, oplog.DocBackend, name)
+	var rep probe.Report
+	if err != nil || json.Unmarshal(doc.Body, &rep) != nil {
+		return probe.Report{}, false
+	}
+	o := p.options[name]
+	return rep, rep.Edition == probe.Edition && rep.Endpoint == o.Endpoint.String() && rep.Region == o.Region
+}
+
+// keep writes a report over the one that is there.
+func (p *prober) keep(ctx context.Context, name string, rep probe.Report) error {
+	body, err := json.Marshal(rep)
+	if err != nil {
+		return err
+	}
+	doc, err := p.log.Doc(ctx, oplog.DocBackend, name)
+	if err != nil && !errors.Is(err, oplog.ErrNoRow) {
+		return err
+	}
+	return p.log.SwapDoc(ctx, doc.Epoch, oplog.Doc{Kind: oplog.DocBackend, Name: name, Epoch: oplog.NewEpoch(), Body: body})
+}
+
+// report is what was found of a backend since the start.
+func (p *prober) report(name string) (probe.Report, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rep, ok := p.reports[name]
+	return rep, ok
+}

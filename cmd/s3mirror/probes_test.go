@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"testing"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/memory"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/probe"
+	"github.com/s3mirror/s3mirror/internal/replica"
+)
+
+func good() probe.Report {
+	return probe.Report{
+		Edition: probe.Edition, Endpoint: "http://eu.test", Region: "us-east-1", Level: probe.LevelPlain, PayloadMode: probe.ModeTrailer,
+		Probes: []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Yes}, {Name: probe.BodyLiteral, Result: probe.Unsafe}, {Name: probe.BodySigned, Result: probe.No}},
+	}
+}
+
+// newTestProber answers with rep and err.
+func newTestProber(mode string, rep *probe.Report, err *error) *prober {
+	return &prober{
+		log:     memory.NewLog(),
+		options: map[string]backend.Options{"eu-1": {Name: "eu-1", Endpoint: &url.URL{Scheme: "http", Host: "eu.test"}, Region: "us-east-1"}},
+		modes:   map[string]string{"eu-1": mode},
+		logger:  slog.New(slog.DiscardHandler),
+		probe:   func(context.Context, backend.Options, string) (probe.Report, error) { return *rep, *err },
+		reports: map[string]probe.Report{},
+	}
+}
+
+func TestProberJudges(t *testing.T) {
+	refused := probe.Report{Level: probe.LevelRefused, Reasons: []string{"it keeps what is cut"}, Probes: []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Unsafe}}}
+	unsure := probe.Report{Level: probe.LevelRefused, Probes: []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Unknown}}}
+	stale := good()
+	stale.Probes = append(stale.Probes, probe.Probe{Name: probe.ReadYourWrite, Result: probe.Unsafe})
+	for name, c := range map[string]struct {
+		mode  string
+		rep   probe.Report
+		want  replica.Payload
+		unfit bool
+		fails bool
+	}{
+		"the report's mode":            {payloadAuto, good(), replica.PayloadTrailer, false, false},
+		"the configuration's mode":     {payloadTrailer, good(), replica.PayloadTrailer, false, false},
+		"a mode that it does not know": {payloadSigned, good(), 0, true, true},
+		"refused":                      {payloadAuto, refused, 0, true, true},
+		"refused for its reads":        {payloadTrailer, stale, 0, true, true},
+		"not answered":                 {payloadAuto, unsure, 0, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var none error
+			got, err := newTestProber(c.mode, &c.rep, &none).qualify(t.Context(), "eu-1", "photos")
+			var unfit *replica.Unfit
+			if got != c.want || errors.As(err, &unfit) != c.unfit || (err != nil) != c.fails {
+				t.Errorf("payload %d, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestProberRemembers: a backend that went away is judged by what was found
+// before, but only of the same endpoint.
+func TestProberRemembers(t *testing.T) {
+	rep, err := good(), error(nil)
+	p := newTestProber(payloadAuto, &rep, &err)
+	for range 2 { // the second report replaces the first
+		if _, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if doc, err := p.log.Doc(t.Context(), oplog.DocBackend, "eu-1"); err != nil || len(doc.Body) == 0 {
+		t.Errorf("the log keeps %s, %v", doc.Body, err)
+	}
+	if got, ok := p.report("eu-1"); !ok || got.PayloadMode != probe.ModeTrailer {
+		t.Errorf("report %+v, %v", got, ok)
+	}
+	rep, err = probe.Report{}, errors.New("connection refused")
+	if got, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil || got != replica.PayloadTrailer {
+		t.Errorf("payload %d, %v", got, err)
+	}
+	o := p.options["eu-1"]
+	o.Region = "eu-central-1"
+	p.options["eu-1"] = o
+	if _, err := p.qualify(t.Context(), "eu-1", "photos"); err == nil {
+		t.Error("another endpoint's report was used")
+	}
+}

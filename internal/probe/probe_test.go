@@ -1,0 +1,213 @@
+package probe
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // S3's ETag
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/memory"
+)
+
+func options(t *testing.T, h http.Handler) backend.Options {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return backend.Options{Name: "eu-1", Endpoint: u, Region: "us-east-1", AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret"}
+}
+
+func strict(t *testing.T) (*memory.Server, backend.Options) {
+	t.Helper()
+	server := memory.New(memory.Options{AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret"})
+	o := options(t, server)
+	remote, err := backend.NewRemote(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.CreateBucket(t.Context(), "photos"); err != nil {
+		t.Fatal(err)
+	}
+	return server, o
+}
+
+func run(t *testing.T, o backend.Options) Report {
+	t.Helper()
+	rep, err := Run(t.Context(), o, "photos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range rep.Probes {
+		t.Logf("%-24s %-8s %s", p.Name, p.Result, p.Detail)
+	}
+	return rep
+}
+
+func TestStrictServer(t *testing.T) {
+	_, o := strict(t)
+	rep := run(t, o)
+	if rep.PayloadMode != ModeAuto || !rep.Whole() || rep.Level == LevelRefused {
+		t.Errorf("mode %q, level %s, whole %v, reasons %q", rep.PayloadMode, rep.Level, rep.Whole(), rep.Reasons)
+	}
+	for _, name := range []string{BodyLiteral, BodyTrailer, BodySigned, ETagMD5, ChecksumEcho, HeadersKept, ReadYourWrite, Completion, KeyProbe + "empty-segment"} {
+		if got := rep.Result(name); got != Yes {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestNothingIsLeft(t *testing.T) {
+	_, o := strict(t)
+	run(t, o)
+	remote, err := backend.NewRemote(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := remote.List(t.Context(), "photos", backend.ListRequest{})
+	if err != nil || len(page.Entries) > 0 {
+		t.Errorf("left: %v, %v", page.Entries, err)
+	}
+}
+
+func TestStartOrdered(t *testing.T) {
+	server, o := strict(t)
+	server.SetFaults(memory.Faults{StartOrdered: true})
+	if rep := run(t, o); rep.Result(Completion) != No {
+		t.Errorf("order: %s", rep.Result(Completion))
+	}
+}
+
+func TestTruncating(t *testing.T) {
+	server, o := strict(t)
+	server.SetFaults(memory.Faults{TruncateRate: 1})
+	rep := run(t, o)
+	if rep.Level != LevelRefused || rep.PayloadMode != "" || len(rep.Reasons) == 0 {
+		t.Errorf("level %s, mode %q, reasons %q", rep.Level, rep.PayloadMode, rep.Reasons)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	o := options(t, http.NotFoundHandler())
+	if _, err := Run(t.Context(), o, "photos"); err == nil {
+		t.Error("a report of nothing")
+	}
+	_, o = strict(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, o, "photos"); err == nil {
+		t.Error("a report after the end")
+	}
+}
+
+// TestGoneInBetween: what is not answered is unknown, and never a pass.
+func TestGoneInBetween(t *testing.T) {
+	server, o := strict(t)
+	o.ReadTimeout = callTimeout
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/body/") {
+			http.Error(w, "bad gateway", http.StatusBadGateway)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	defer broken.Close()
+	u, err := url.Parse(broken.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Endpoint = u
+	rep := run(t, o)
+	if rep.Whole() || rep.Result(BodyTrailer) != Unknown || rep.Level != LevelRefused {
+		t.Errorf("whole %v, trailer %s, level %s", rep.Whole(), rep.Result(BodyTrailer), rep.Level)
+	}
+}
+
+// sloppy is a server that believes whatever it is sent: it stores framing as
+// data, whole bodies or not, heeds no condition and folds keys.
+type sloppy struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+}
+
+func (s *sloppy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	data, _ := io.ReadAll(r.Body) // the point of it
+	key := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(r.URL.Path, "//", "/"), "/./", "/"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case r.Method == http.MethodPut:
+		s.objects[key] = data
+	case r.Method == http.MethodDelete:
+		delete(s.objects, key)
+	case r.URL.Query().Has("list-type"):
+		fmt.Fprint(w, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+		return
+	default:
+		stored, ok := s.objects[key]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, "<Error><Code>NoSuchKey</Code></Error>")
+			return
+		}
+		data = stored
+	}
+	sum := md5.Sum(data) //nolint:gosec // S3's ETag
+	w.Header().Set("ETag", `"x`+hex.EncodeToString(sum[:])+`"`)
+	w.Header().Set("Last-Modified", "Wed, 01 Jan 2025 00:00:00 GMT")
+	if r.Method == http.MethodGet {
+		w.Header().Set("Content-Length", itoa(len(data)))
+		_, _ = w.Write(data)
+	}
+}
+
+func TestSloppyServer(t *testing.T) {
+	rep := run(t, options(t, &sloppy{objects: map[string][]byte{}}))
+	if rep.Level != LevelRefused {
+		t.Errorf("level %s", rep.Level)
+	}
+	want := map[string]Result{
+		BodyLiteral: Unsafe, BodyTrailer: Unsafe, BodySigned: Unsafe, ETagMD5: No, ChecksumEcho: No, HeadersKept: No,
+		CreateOnce: No, IfMatch: No, CreateRace: No, HeldCondition: No, Completion: Yes,
+		KeyProbe + "empty-segment": Unsafe, KeyProbe + "case": Unsafe,
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if got := rep.Result(name); got != want[name] {
+			t.Errorf("%s: %s, want %s", name, got, want[name])
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		literal, trailer, signed Result
+		mode, level              string
+	}{
+		{Yes, Yes, Yes, ModeAuto, LevelFenced},
+		{No, Yes, Yes, ModeTrailer, LevelFenced},
+		{Unsafe, Unsafe, Yes, ModeSigned, LevelFenced},
+		{Yes, No, No, "", LevelRefused},
+		{Yes, Unknown, Unknown, "", LevelRefused},
+	} {
+		rep := Report{Probes: []Probe{
+			{BodyLiteral, c.literal, ""}, {BodyTrailer, c.trailer, ""}, {BodySigned, c.signed, ""},
+			{CreateOnce, Yes, ""}, {IfMatch, Yes, ""}, {CreateRace, Yes, ""}, {HeldCondition, Yes, ""},
+		}}
+		rep.judge()
+		if rep.PayloadMode != c.mode || rep.Level != c.level {
+			t.Errorf("%s %s %s: mode %q, level %s", c.literal, c.trailer, c.signed, rep.PayloadMode, rep.Level)
+		}
+	}
+}

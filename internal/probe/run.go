@@ -1,0 +1,166 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/object"
+)
+
+// callTimeout bounds one request, and how long a probe waits for something that
+// should not happen.
+const callTimeout = 10 * time.Second
+
+// atOnce is how many groups of probes run side by side.
+const atOnce = 4
+
+// runner makes the probes of one report.
+type runner struct {
+	remote *backend.Remote
+	wire   *wire
+	bucket string
+	prefix string // of all keys
+
+	mu   sync.Mutex
+	used map[string]bool // keys that may hold something, with the prefix
+}
+
+// full is a probe's key with the prefix, noted for the end.
+func (r *runner) full(key string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used[r.prefix+key] = true
+	return r.prefix + key
+}
+
+// Run probes the endpoint in a bucket that stands there, and removes what it
+// wrote. An error means that the endpoint could not be asked at all; a report
+// with Unknown findings that it went away, or answered nonsense, in between.
+// o.StampKey is not needed. Run may be repeated at any time, also by several
+// nodes at once.
+func Run(ctx context.Context, o backend.Options, bucket string) (Report, error) {
+	rep := Report{Edition: Edition, Endpoint: o.Endpoint.String(), Region: o.Region, Taken: time.Now().UTC().Truncate(time.Second)}
+	remote, err := backend.NewRemote(o)
+	if err != nil {
+		return rep, err
+	}
+	defer remote.Close()
+	r := &runner{remote: remote, wire: newWire(o), bucket: bucket, used: map[string]bool{}}
+	r.prefix = object.ReservedPrefix + "probe/" + object.NewID().String() + "/"
+	defer r.clean(context.WithoutCancel(ctx))
+	if err := r.put(ctx, "hello", []byte("hello"), nil); err != nil {
+		return rep, fmt.Errorf("probe of backend %s: %w", o.Name, err)
+	}
+
+	groups := []func(context.Context) []Probe{
+		one(BodyLiteral, r.literal), one(BodyTrailer, r.trailer), one(BodySigned, r.signed),
+		one(ETagMD5, r.etag), one(ChecksumEcho, r.checksum), one(HeadersKept, r.headers), one(ReadYourWrite, r.readYourWrite),
+		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace), one(HeldCondition, r.heldCondition),
+		one(Completion, r.completion), r.keys,
+	}
+	found := make([][]Probe, len(groups))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, probe := range groups {
+		group.Go(func() error {
+			found[i] = probe(ctx)
+			return nil
+		})
+	}
+	_ = group.Wait() // the groups return findings, no errors
+	for _, f := range found {
+		rep.Probes = append(rep.Probes, f...)
+	}
+	if ctx.Err() != nil {
+		return rep, fmt.Errorf("probe of backend %s: %w", o.Name, context.Cause(ctx))
+	}
+	rep.judge()
+	return rep, nil
+}
+
+// one is a group of a single probe.
+func one(name string, probe func(context.Context) (Result, string)) func(context.Context) []Probe {
+	return func(ctx context.Context) []Probe {
+		result, detail := probe(ctx)
+		return []Probe{{name, result, detail}}
+	}
+}
+
+// unknown is the finding of a probe that was not answered.
+func unknown(err error) (Result, string) { return Unknown, err.Error() }
+
+// put stores an object in the framing that needs least of the endpoint.
+func (r *runner) put(ctx context.Context, key string, data []byte, h object.Headers) error {
+	body, framing := backend.FromBytes(data)
+	_, err := r.upload(ctx, key, int64(len(data)), body, framing, h)
+	return err
+}
+
+func (r *runner) upload(ctx context.Context, key string, size int64, body backend.Body, f backend.Framing, h object.Headers) (backend.PutResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return r.remote.Put(ctx, backend.PutRequest{
+		Bucket: r.bucket, Key: r.full(key), Headers: h, Size: size, Body: body, Framing: f,
+	})
+}
+
+// errAbsent: nothing stands under the key.
+var errAbsent = errors.New("absent")
+
+// get reads an object whole; errAbsent.
+func (r *runner) get(ctx context.Context, key string) ([]byte, *backend.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	obj, err := r.remote.Get(ctx, r.bucket, r.prefix+key, backend.GetOptions{Checksums: true})
+	if backend.IsAbsent(err) {
+		return nil, nil, errAbsent
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer obj.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(obj.Body, 2*slowSize))
+	return data, obj, err
+}
+
+// holds tells whether exactly want stands under the key, nil meaning nothing.
+func (r *runner) holds(ctx context.Context, key string, want []byte) (bool, error) {
+	got, _, err := r.get(ctx, key)
+	if errors.Is(err, errAbsent) {
+		return want == nil, nil
+	}
+	return err == nil && want != nil && bytes.Equal(got, want), err
+}
+
+// clean removes what the probes wrote: what they know of, for some listings are
+// broken by it, and what a server made of that.
+func (r *runner) clean(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys := slices.Sorted(maps.Keys(r.used))
+	for _, key := range slices.Backward(keys) { // what lies below goes first
+		_ = r.remote.Delete(ctx, r.bucket, key) // a server that can not remove it says so in the listing
+	}
+	page, err := r.remote.List(ctx, r.bucket, backend.ListRequest{Prefix: r.prefix})
+	if err != nil {
+		return
+	}
+	for _, e := range page.Entries {
+		_ = r.remote.Delete(ctx, r.bucket, e.Key) // the bucket's removal tries again
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,118 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+)
+
+// Qualifier finds out how bodies must travel to a backend so that it verifies
+// them itself (RELIABILITY A2). bucket stands on the backend, under that name,
+// and is ours. A nil error lets the backend take part; an error that is a
+// *Unfit says that it must not, any other that it could not be asked.
+type Qualifier func(ctx context.Context, backend, bucket string) (Payload, error)
+
+// Unfit is why a backend must not hold replicas.
+type Unfit struct{ Reason string }
+
+func (e *Unfit) Error() string { return "backend is unfit to hold replicas: " + e.Reason }
+
+// qualifyTimeout bounds the questions to one backend.
+const qualifyTimeout = time.Minute
+
+// qualities is what was found out of the backends since the start.
+type qualities struct {
+	probing sync.WaitGroup // nobody waits for a probe but the end
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	payload map[string]Payload
+	known   map[string]bool
+	asking  map[string]chan struct{} // has room for who asks; never changes
+}
+
+func (q *qualities) open(o *Options) {
+	q.payload = maps.Clone(o.Payload)
+	if q.payload == nil {
+		q.payload = map[string]Payload{}
+	}
+	q.known, q.asking = map[string]bool{}, map[string]chan struct{}{}
+	for _, s := range o.Stacks {
+		q.asking[s.Name()] = make(chan struct{}, 1)
+	}
+}
+
+// payloads is how bodies travel to each backend; it never changes.
+func (q *qualities) payloads() map[string]Payload {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.payload
+}
+
+func (q *qualities) isKnown(replica string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.known[replica]
+}
+
+func (q *qualities) learn(replica string, p Payload) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next := maps.Clone(q.payload) // writes under way keep theirs
+	next[replica] = p
+	q.payload, q.known[replica] = next, true
+}
+
+// begin runs a probe, unless the end has come.
+func (q *qualities) begin(probe func()) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.probing.Go(probe)
+	}
+	return !q.closed
+}
+
+// close waits for the probes; their context has ended.
+func (q *qualities) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.probing.Wait()
+}
+
+// qualify asks a backend once, before it takes its first body. It does not end
+// with ctx: what was begun serves the next caller.
+func (s *Set) qualify(ctx context.Context, replica, bucket string) error {
+	if s.o.Qualify == nil || s.qualities.isKnown(replica) {
+		return nil
+	}
+	done := make(chan error, 1)
+	if !s.qualities.begin(func() { done <- s.ask(replica, bucket) }) {
+		return errClosed
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("backend %s is still being probed", replica)
+	}
+}
+
+func (s *Set) ask(replica, bucket string) error {
+	asking := s.qualities.asking[replica]
+	asking <- struct{}{}
+	defer func() { <-asking }()
+	if s.qualities.isKnown(replica) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(s.base, qualifyTimeout)
+	defer cancel()
+	p, err := s.o.Qualify(ctx, replica, bucket)
+	if err == nil {
+		s.qualities.learn(replica, p)
+	}
+	return err
+}
