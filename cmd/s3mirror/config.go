@@ -106,8 +106,9 @@ type BackendConfig struct {
 	// Trust the certificates of this PEM file instead of the system's.
 	CAFile string `yaml:"ca_file"`
 	// How bodies are framed so that the backend itself refuses a damaged one: `auto`
-	// (literal hash when the client gave one, else trailer), `unsigned-trailer`, or
-	// `signed-chunked`.
+	// (what the probe at first contact proved: the client's literal hash, else a crc32c
+	// trailer, where the backend verifies them, else signed chunks; a backend that
+	// verifies nothing is refused), `unsigned-trailer`, or `signed-chunked`.
 	PayloadMode string `yaml:"payload_mode"`
 	// The storage class of objects whose client named none. Not built yet: refused.
 	StorageClass unbuilt `yaml:"storage_class"`
