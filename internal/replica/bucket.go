@@ -90,6 +90,21 @@ func (b *bucket) change(ctx context.Context, edit func(*record)) error {
 	return err
 }
 
+// amendTries is how often a record is tried again that others of the same process
+// change at the same time: one for each replica, and the loop that advances it.
+const amendTries = 20
+
+// amend is change for edits that are right whatever the record says by then: one
+// that another change moved meanwhile is edited again.
+func (b *bucket) amend(ctx context.Context, edit func(*record)) (err error) {
+	for range amendTries {
+		if err = b.change(ctx, edit); !errors.Is(err, oplog.ErrConflict) {
+			break
+		}
+	}
+	return err
+}
+
 // distrust notes that a replica's bucket is not there as it should be.
 func (b *bucket) distrust(replica string, reason error) {
 	b.mu.Lock()

@@ -200,7 +200,7 @@ func (bs *buckets) create(ctx context.Context, name string) (*bucket, error) {
 // commit whether that is enough.
 func (bs *buckets) advance(ctx context.Context, b *bucket) error {
 	bs.examineAll(ctx, b)
-	err := b.change(ctx, func(rec *record) {
+	err := b.amend(ctx, func(rec *record) {
 		rec.BucketRecord = commit.NextCreate(rec.BucketRecord, rec.Made, b.policy.Ack, bs.set.now())
 	})
 	if err != nil {
@@ -292,30 +292,17 @@ func (bs *buckets) mark(ctx context.Context, b *bucket, replica string) error {
 	return err
 }
 
-// madeTries is how often a record is tried again that others of the same process
-// change at the same time: one for each replica.
-const madeTries = 20
-
-// made records that a replica has the bucket, and whether it lost it before. A
-// record that another change moved meanwhile is tried again.
+// made records that a replica has the bucket, and whether it lost it before.
 func (b *bucket) made(ctx context.Context, replica string, wiped bool) error {
-	var err error
-	for range madeTries {
-		rec := b.record()
-		if rec.Made.Has(replica) && (!wiped || rec.Wiped.Has(replica)) {
-			return nil
-		}
-		err = b.change(ctx, func(rec *record) {
-			rec.Made = rec.Made.With(replica)
-			if wiped {
-				rec.Wiped = rec.Wiped.With(replica)
-			}
-		})
-		if !errors.Is(err, oplog.ErrConflict) {
-			break
-		}
+	if rec := b.record(); rec.Made.Has(replica) && (!wiped || rec.Wiped.Has(replica)) {
+		return nil
 	}
-	return err
+	return b.amend(ctx, func(rec *record) {
+		rec.Made = rec.Made.With(replica)
+		if wiped {
+			rec.Wiped = rec.Wiped.With(replica)
+		}
+	})
 }
 
 // greet looks at every known bucket, at the start.

@@ -112,7 +112,7 @@ func (bs *buckets) refill(ctx context.Context, b *bucket, replica string) bool {
 			break
 		}
 	}
-	err := b.change(ctx, func(rec *record) { rec.Wiped = rec.Wiped.Without(replica) })
+	err := b.amend(ctx, func(rec *record) { rec.Wiped = rec.Wiped.Without(replica) })
 	if err == nil {
 		bs.set.o.Logger.InfoContext(ctx, "replica serves reads again; the healer copies what it missed", "bucket", b.name, "backend", replica)
 	}
