@@ -117,7 +117,7 @@ func (v *Verified) body(r *http.Request, size int64) (*Body, error) {
 		if b.trailing() {
 			trailers = []string{b.promised.Header()}
 		}
-		b.chunks = v.request.Chunks(b.src, v.secret, size, trailers)
+		b.chunks = v.request.Chunks(b.src, size, trailers)
 		b.src = b.chunks
 	}
 	return b, nil

@@ -19,26 +19,30 @@ const standIn sigv4.Secret = "an access key that does not exist"
 // Verifier proves who sent a request. It is safe for concurrent use.
 type Verifier struct {
 	keys Keys
+	ring *sigv4.Keyring
 	now  func() time.Time
 }
 
 // NewVerifier returns a Verifier that looks keys up in keys and takes the time
 // from now.
 func NewVerifier(keys Keys, now func() time.Time) *Verifier {
-	return &Verifier{keys: keys, now: now}
+	return &Verifier{keys: keys, ring: sigv4.NewKeyring(standIn), now: now}
 }
 
-// Verify proves the signature of a received request. It reads neither the body
+// Verify proves the signature of a received request, in its Authorization
+// header or in its query. It reads neither the body
 // nor anything of the URL but the raw request target, so it comes before
 // routing. Errors are *s3.Error:
 //
-//	AccessDenied                  no credentials; unsigned x-amz-* headers; no date
+//	AccessDenied                  no credentials; unsigned x-amz-* headers; no date;
+//	                              a presigned URL that has expired or is not valid yet
 //	InvalidAccessKeyId            nobody has the key
 //	SignatureDoesNotMatch         with what the client needs to find out why
 //	RequestTimeTooSkewed          more than 15 minutes off
-//	AuthorizationHeaderMalformed, InvalidArgument, InvalidRequest, InvalidURI
+//	AuthorizationHeaderMalformed, AuthorizationQueryParametersError,
+//	InvalidArgument, InvalidRequest, InvalidURI
 //	InvalidToken                  a session token, which nobody here issues
-//	NotImplemented                presigned URLs, SigV4A
+//	NotImplemented                SigV4A
 //	InternalError                 the keys cannot be read now
 func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	q, err := sigv4.Parse(r, v.now())
@@ -48,18 +52,18 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	secret, who, err := v.keys.Secret(r.Context(), q.AccessKeyID)
 	switch {
 	case errors.Is(err, ErrNoKey):
-		_ = q.Verify(standIn) // the same work; the verdict does not matter
+		_ = v.ring.Verify(q, standIn) // the same work; the verdict does not matter
 		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", q.AccessKeyID)
 	case err != nil:
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
 	}
-	if err := q.Verify(secret); err != nil {
+	if err := v.ring.Verify(q, secret); err != nil {
 		return nil, asS3(err)
 	}
 	if q.SessionToken != "" {
 		return nil, s3.Err(s3.InvalidToken)
 	}
-	return &Verified{Identity: who, Mode: q.Mode, request: q, secret: secret}, nil
+	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil
 }
 
 // Verified is a request whose sender is proved. Its body is not yet: read it
@@ -69,7 +73,6 @@ type Verified struct {
 	Mode sigv4.Mode // how the body is framed
 
 	request *sigv4.Request
-	secret  sigv4.Secret // chunk signatures need it
 }
 
 // Format shows the identity only, whatever the verb.

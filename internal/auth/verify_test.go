@@ -65,7 +65,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"broken header", header("Authorization", "AWS4-HMAC-SHA256 x,y,z"), s3.AuthorizationHeaderMalformed, 400},
 		{"bearer token", header("Authorization", "Bearer abc"), s3.InvalidArgument, 400},
 		{"version 2", header("Authorization", "AWS a:b"), s3.InvalidRequest, 400},
-		{"presigned", broken(func(r *http.Request) { r.Header.Del("Authorization"); r.RequestURI += "?X-Amz-Signature=0" }), s3.NotImplemented, 501},
+		{"a presigned URL of nothing but a signature", broken(func(r *http.Request) { r.Header.Del("Authorization"); r.RequestURI += "?X-Amz-Signature=0" }), s3.AuthorizationQueryParametersError, 400},
 		{"presigned and header", broken(func(r *http.Request) { r.RequestURI += "?X-Amz-Signature=0" }), s3.InvalidRequest, 400},
 		{"two headers", broken(func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }), s3.InvalidRequest, 400},
 		{"broken target", broken(func(r *http.Request) { r.RequestURI = "/%" }), s3.InvalidURI, 400},

@@ -95,7 +95,7 @@ func signed(f Framing, size int64, now time.Time) (*sigv4.ChunkSigner, func(t *r
 		if name := f.trailer(); name != "" {
 			names = []string{name}
 		}
-		c := q.Chunks(bytes.NewReader(wire), "secret", size, names)
+		c := q.Chunks(bytes.NewReader(wire), size, names)
 		got, err := io.ReadAll(c)
 		if err != nil {
 			t.Fatal(err)

@@ -181,6 +181,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *request) error {
 	if !ok || !op.Implemented() {
 		return op.NotImplemented()
 	}
+	if r.Header, err = op.Hoisted(r.Header); err != nil {
+		return err
+	}
 	if err := op.CheckHeaders(r.Header); err != nil {
 		return err
 	}

@@ -74,13 +74,16 @@ var authParams = []string{
 // the operation does not do: NotImplemented, with the name in the element
 // Header. A header that must be single and is repeated is InvalidArgument.
 //
-// SDKs move headers into the query when they sign a URL, so an x-amz-*
-// parameter counts as a header; none but those of the signature is taken.
-// Headers outside x-amz-* that mean nothing to S3 are ignored.
+// Of a presigned URL the headers that its signer moved into the query count
+// like those sent: see Hoisted. In any other query an x-amz-* parameter is
+// something that S3 does not define, and not taken. Headers outside x-amz-* that mean nothing to S3 are ignored.
 func (op *Operation) CheckHeaders(h http.Header) error {
+	h, err := op.Hoisted(h)
+	if err != nil {
+		return err
+	}
 	for _, p := range op.Query {
-		name := strings.ToLower(p.Name)
-		if strings.HasPrefix(name, "x-amz-") && !slices.Contains(authParams, name) {
+		if name, ok := hoistable(p.Name); ok && !op.Presigned() {
 			return headerNotImplemented(name)
 		}
 	}

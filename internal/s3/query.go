@@ -99,7 +99,7 @@ func parseOverrides(q Query) (object.Headers, error) {
 		if !ok {
 			continue
 		}
-		if strings.ContainsFunc(p.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		if !headerText(p.Value) {
 			return nil, invalidArgument(p.Name, p.Value, "The value of %s cannot stand in a header.", p.Name)
 		}
 		if _, seen := out[name]; seen {
@@ -111,4 +111,9 @@ func parseOverrides(q Query) (object.Headers, error) {
 		out[name] = p.Value
 	}
 	return out, nil
+}
+
+// headerText tells whether a value can stand in a header.
+func headerText(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

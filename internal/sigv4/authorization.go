@@ -45,11 +45,14 @@ func parseAuthorization(value string) (authorization, error) {
 		}
 		values[i] = v
 	}
-	if err := a.parseCredential(values[0]); err != nil {
+	if err := a.parseCredential(values[0], malformedAuth); err != nil {
 		return a, err
 	}
 	a.signature = values[2]
-	return a, a.parseSignedHeaders(values[1])
+	if err := a.parseSignedHeaders(values[1], malformedAuth); err != nil {
+		return a, err
+	}
+	return a, nil
 }
 
 func checkScheme(scheme string) error {
@@ -68,9 +71,10 @@ const textSigV2 = "The authorization mechanism you have provided is not supporte
 
 // parseCredential reads the scope from the right, because access keys may
 // contain slashes. Only a credential of exactly five parts says which of them
-// is wrong: with more, the extra slash may be anywhere.
-func (a *authorization) parseCredential(credential string) error {
-	malformed := malformedAuth(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
+// is wrong: with more, the extra slash may be anywhere. refuse words the error,
+// which depends on where the credential stood.
+func (a *authorization) parseCredential(credential string, refuse func(string, ...any) *Error) error {
+	malformed := refuse(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
 	parts := strings.Split(credential, "/")
 	n := len(parts)
 	if n < 5 {
@@ -81,11 +85,11 @@ func (a *authorization) parseCredential(credential string) error {
 	var err *Error
 	switch {
 	case parts[n-2] != service:
-		err = malformedAuth(`incorrect service %q. This endpoint belongs to "s3".`, parts[n-2])
+		err = refuse(`incorrect service %q. This endpoint belongs to "s3".`, parts[n-2])
 	case parts[n-1] != terminator:
-		err = malformedAuth(`incorrect terminal %q. This endpoint uses "aws4_request".`, parts[n-1])
+		err = refuse(`incorrect terminal %q. This endpoint uses "aws4_request".`, parts[n-1])
 	case !validDate(a.date):
-		err = malformedAuth(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, a.date)
+		err = refuse(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, a.date)
 	case a.accessKeyID == "" || a.region == "":
 		return malformed
 	}
@@ -105,11 +109,11 @@ func validDate(date string) bool {
 
 // parseSignedHeaders sorts and lower-cases the names: the canonical form has
 // them so, however the client listed them.
-func (a *authorization) parseSignedHeaders(list string) error {
+func (a *authorization) parseSignedHeaders(list string, refuse func(string, ...any) *Error) error {
 	names := strings.Split(strings.ToLower(list), ";")
 	slices.Sort(names)
 	if names[0] == "" || len(slices.Compact(slices.Clone(names))) != len(names) {
-		return malformedAuth("SignedHeaders has an empty or repeated name.")
+		return refuse("SignedHeaders has an empty or repeated name.")
 	}
 	a.signedHeaders = names
 	return nil

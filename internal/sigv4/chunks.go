@@ -59,13 +59,13 @@ type ChunkReader struct {
 }
 
 // Chunks decodes the body of a request in one of the chunked modes, whose
-// signature has been verified with the same secret. decodedLength is the value
+// signature has been verified. decodedLength is the value
 // of x-amz-decoded-content-length. Exactly the trailers that trailerNames (the
 // value of x-amz-trailer) lists must come, each once.
 //
 // It panics when the request is not verified: a chain that starts from an
 // unproved signature proves nothing.
-func (q *Request) Chunks(body io.Reader, secret Secret, decodedLength int64, trailerNames []string) *ChunkReader {
+func (q *Request) Chunks(body io.Reader, decodedLength int64, trailerNames []string) *ChunkReader {
 	if !q.verified || !q.Mode.Chunked() {
 		panic("sigv4: Chunks of a request that is not verified or not chunked")
 	}
@@ -79,8 +79,7 @@ func (q *Request) Chunks(body io.Reader, secret Secret, decodedLength int64, tra
 		c.names = append(c.names, strings.ToLower(name))
 	}
 	if q.Mode.ChunksSigned() {
-		key := signingKey(secret, q.date, q.Region)
-		c.signed = &chain{mac: hmac.New(sha256.New, key[:]), context: q.amzDate + "\n" + q.scope() + "\n"}
+		c.signed = &chain{mac: hmac.New(sha256.New, q.key[:]), context: q.amzDate + "\n" + q.scope() + "\n"}
 		copy(c.signed.prev[:], q.Signature)
 	}
 	return c

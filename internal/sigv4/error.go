@@ -9,6 +9,7 @@ import (
 const (
 	codeAccessDenied         = "AccessDenied"
 	codeAuthHeaderMalformed  = "AuthorizationHeaderMalformed"
+	codeAuthQueryParams      = "AuthorizationQueryParametersError"
 	codeIncompleteBody       = "IncompleteBody"
 	codeInvalidArgument      = "InvalidArgument"
 	codeInvalidChunkSize     = "InvalidChunkSizeError"

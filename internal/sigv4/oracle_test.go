@@ -152,7 +152,7 @@ func TestReadsMinioStreams(t *testing.T) {
 			if q.Mode != mode {
 				t.Fatalf("mode %v, want %v", q.Mode, mode)
 			}
-			c := q.Chunks(bytes.NewReader(body), testSecret, int64(size), names)
+			c := q.Chunks(bytes.NewReader(body), int64(size), names)
 			got, err := io.ReadAll(c)
 			if err != nil || !bytes.Equal(got, data) {
 				t.Errorf("%d bytes, trailer %v: got %d bytes, %v", size, trailer, len(got), err)
@@ -175,7 +175,7 @@ func TestReadsMinioUnsignedStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := verified(t, received(t, headOf(r)), time.Now(), testSecret)
-	c := q.Chunks(bytes.NewReader(body), testSecret, int64(len(data)), []string{"X-Amz-Checksum-Crc32c"})
+	c := q.Chunks(bytes.NewReader(body), int64(len(data)), []string{"X-Amz-Checksum-Crc32c"})
 	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}

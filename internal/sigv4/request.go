@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -28,46 +29,45 @@ type Request struct {
 	SessionToken  string   // x-amz-security-token; whether it is any good is the caller's question
 	SignedHeaders []string // lower case, sorted
 	Signature     string   // as sent
+	Presigned     bool     // the credentials came in the query
 
 	amzDate, date string
 	canonical     string
+	key           [sha256.Size]byte // once verified
 	verified      bool
 }
 
-// Parse reads the Authorization header of a received request and makes every
-// check that needs no secret: grammar, service, scope date against x-amz-date,
-// skew against now, a known payload mode, and that host and each x-amz-* header
-// are signed. It reads r.RequestURI and the headers only; the body stays
-// untouched. The signature is not verified yet: call Verify.
+// Parse reads the credentials of a received request, from the Authorization
+// header or from the query of a presigned URL, and makes every check that needs
+// no secret: grammar, service, scope date against x-amz-date, skew against now
+// or the life of the URL, a known payload mode, and that host and each x-amz-*
+// header are signed; of a presigned URL Content-MD5 too. It reads r.RequestURI
+// and the headers only; the body stays untouched. The signature is not verified
+// yet: call Verify.
+//
+// The body of a presigned URL is Unsigned unless its signer said otherwise in
+// x-amz-content-sha256, as a signed header or as a parameter.
 //
 // Errors are *Error. A request without any credentials is AccessDenied, one
-// with more than one kind InvalidRequest; a presigned URL alone is
-// NotImplemented, Signature Version 2 InvalidRequest.
+// with more than one kind InvalidRequest, and so is Signature Version 2; what is
+// wrong with the parameters of a presigned URL is
+// AuthorizationQueryParametersError, one that has expired AccessDenied.
 func Parse(r *http.Request, now time.Time) (*Request, error) {
 	rawPath, rawQuery, err := target(r)
 	if err != nil {
 		return nil, err
 	}
-	value, err := theAuthorization(r, rawQuery)
+	q := &Request{}
+	value, presigned, err := credentials(r, rawQuery)
+	switch {
+	case err != nil:
+		return nil, err
+	case presigned:
+		err = q.readQuery(r, rawQuery, now)
+	default:
+		err = q.readHeader(r, value, now)
+	}
 	if err != nil {
-		return nil, err
-	}
-	auth, err := parseAuthorization(value)
-	if err != nil {
-		return nil, err
-	}
-	q := &Request{
-		AccessKeyID:   auth.accessKeyID,
-		Region:        auth.region,
-		SignedHeaders: auth.signedHeaders,
-		Signature:     auth.signature,
-		SessionToken:  canonicalValue(r.Header.Values("X-Amz-Security-Token")),
-		date:          auth.date,
-	}
-	if err := q.parseTime(r, now); err != nil {
-		return nil, err
-	}
-	if err := q.parsePayload(r); err != nil {
 		return nil, err
 	}
 	if err := q.checkSigned(r); err != nil {
@@ -77,8 +77,52 @@ func Parse(r *http.Request, now time.Time) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.canonical = canonicalRequest(r.Method, EscapePath(path), CanonicalQuery(rawQuery), q.fields(r), q.PayloadHash)
+	q.canonical = canonicalRequest(r.Method, EscapePath(path), CanonicalQuery(rawQuery, q.unsignedParams()...), q.fields(r), q.PayloadHash)
 	return q, nil
+}
+
+// unsignedParams are the parameters that no signature covers: its own.
+func (q *Request) unsignedParams() []string {
+	if q.Presigned {
+		return []string{paramSignature}
+	}
+	return nil
+}
+
+// readHeader reads all that an Authorization header goes with.
+func (q *Request) readHeader(r *http.Request, value string, now time.Time) error {
+	auth, err := parseAuthorization(value)
+	if err != nil {
+		return err
+	}
+	q.take(auth)
+	q.SessionToken = canonicalValue(r.Header.Values(paramToken))
+	if err := q.parseTime(r, now); err != nil {
+		return err
+	}
+	payload := canonicalValue(r.Header.Values(paramPayload))
+	if payload == "" {
+		return &Error{Code: codeInvalidRequest, Message: "Missing required header for this request: x-amz-content-sha256"}
+	}
+	return q.parsePayload(payload)
+}
+
+// readQuery reads all that a presigned URL consists of.
+func (q *Request) readQuery(r *http.Request, rawQuery string, now time.Time) error {
+	p, err := queryParams(rawQuery)
+	if err != nil {
+		return err
+	}
+	if err := q.parsePresigned(p, now); err != nil {
+		return err
+	}
+	q.SessionToken = cmp.Or(q.SessionToken, canonicalValue(r.Header.Values(paramToken)))
+	return q.parsePayload(presignedPayload(r, p))
+}
+
+func (q *Request) take(a authorization) {
+	q.AccessKeyID, q.date, q.Region = a.accessKeyID, a.date, a.region
+	q.SignedHeaders, q.Signature = a.signedHeaders, a.signature
 }
 
 // target splits the request line's target. Only the origin form is served: in
@@ -97,24 +141,24 @@ func target(r *http.Request) (rawPath, rawQuery string, err error) {
 	return rawPath, rawQuery, nil
 }
 
-// theAuthorization returns the one Authorization header, or refuses: none,
-// several, or credentials in the query too. Which of two is meant is never
+// credentials returns the one Authorization header, or tells that the query
+// holds them, or refuses: none, several, or both. Which of two is meant is never
 // guessed.
-func theAuthorization(r *http.Request, rawQuery string) (string, error) {
+func credentials(r *http.Request, rawQuery string) (header string, presigned bool, err error) {
 	v4, v2 := queryAuth(rawQuery)
 	values := r.Header.Values("Authorization")
 	switch {
 	case len(values) > 1, len(values) == 1 && (v4 || v2), v4 && v2:
-		return "", &Error{Code: codeInvalidRequest,
+		return "", false, &Error{Code: codeInvalidRequest,
 			Message: "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"}
 	case v4:
-		return "", &Error{Code: codeNotImplemented, Message: "Presigned URLs are not implemented."}
+		return "", true, nil
 	case v2:
-		return "", &Error{Code: codeInvalidRequest, Message: textSigV2}
+		return "", false, &Error{Code: codeInvalidRequest, Message: textSigV2}
 	case len(values) == 0:
-		return "", &Error{Code: codeAccessDenied, Message: "Access Denied."}
+		return "", false, &Error{Code: codeAccessDenied, Message: "Access Denied."}
 	}
-	return values[0], nil
+	return values[0], false, nil
 }
 
 // queryAuth tells whether the query carries credentials of either version.
@@ -176,12 +220,9 @@ func parseTime(v string) (time.Time, bool) {
 	return t, err == nil && len(v) == len(timeLayout) // time.Parse lets fractions of a second pass
 }
 
-func (q *Request) parsePayload(r *http.Request) (err error) {
-	q.PayloadHash = canonicalValue(r.Header.Values("X-Amz-Content-Sha256"))
-	if q.PayloadHash == "" {
-		return &Error{Code: codeInvalidRequest, Message: "Missing required header for this request: x-amz-content-sha256"}
-	}
-	q.Mode, q.PayloadSum, err = ParseMode(q.PayloadHash)
+func (q *Request) parsePayload(value string) (err error) {
+	q.PayloadHash = value
+	q.Mode, q.PayloadSum, err = ParseMode(value)
 	return err
 }
 
@@ -193,7 +234,7 @@ func (q *Request) checkSigned(r *http.Request) error {
 		unsigned = append(unsigned, "host")
 	}
 	for name := range r.Header {
-		if len(name) < 6 || !strings.EqualFold(name[:6], "x-amz-") {
+		if !q.mustSign(name) {
 			continue
 		}
 		name = strings.ToLower(name)
@@ -210,6 +251,12 @@ func (q *Request) checkSigned(r *http.Request) error {
 		Message: "There were headers present in the request which were not signed",
 		Fields:  map[string]string{"HeadersNotSigned": strings.Join(unsigned, ", ")},
 	}
+}
+
+// mustSign holds for the headers of S3's own. A presigned URL is used by somebody
+// else than its signer, so there whatever speaks about the body is the signer's.
+func (q *Request) mustSign(name string) bool {
+	return len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") || q.Presigned && strings.EqualFold(name, "Content-Md5")
 }
 
 // fields are the signed headers with the values received. net/http keeps some
@@ -240,7 +287,10 @@ func receivedValue(r *http.Request, name string) string {
 // SignatureDoesNotMatch. The comparison takes the same time wherever the
 // signatures differ.
 func (q *Request) Verify(secret Secret) error {
-	key := signingKey(secret, q.date, q.Region)
+	return q.verify(signingKey(secret, q.date, q.Region))
+}
+
+func (q *Request) verify(key [sha256.Size]byte) error {
 	text := stringToSign(q.amzDate, q.scope(), q.canonical)
 	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte(text))
@@ -248,7 +298,7 @@ func (q *Request) Verify(secret Secret) error {
 	if subtle.ConstantTimeCompare([]byte(want), []byte(q.Signature)) != 1 {
 		return mismatch(q, text, q.Signature)
 	}
-	q.verified = true
+	q.key, q.verified = key, true
 	return nil
 }
 

@@ -209,8 +209,8 @@ func TestMixedCredentials(t *testing.T) {
 		headers   []string
 		want      string
 	}{
-		{"presigned", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=c&" + v4, nil, "NotImplemented"},
-		{"presigned, one parameter, odd spelling", "/b/k?x-amz%2DSIGNATURE=0", nil, "NotImplemented"},
+		{"presigned", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=c&" + v4, nil, "AuthorizationQueryParametersError"},
+		{"presigned, one parameter, odd spelling", "/b/k?x-amz%2DSIGNATURE=0", nil, "AuthorizationQueryParametersError"},
 		{"presigned version 2", "/b/k?" + v2, nil, "InvalidRequest"},
 		{"presigned twice", "/b/k?" + v4 + "&" + v2, nil, "InvalidRequest"},
 		{"header and presigned", "/b/k?" + v4, []string{"Authorization: AWS4-HMAC-SHA256 x"}, "InvalidRequest"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -64,11 +65,7 @@ func (s *Signer) Sign(r *http.Request, rawPath, rawQuery, payloadHash string, no
 	setOnly(r.Header, "X-Amz-Date", amzDate)
 	setOnly(r.Header, "X-Amz-Content-Sha256", payloadHash)
 	fields := outgoing(r)
-	path, _ := unescape(rawPath, false)
-	if path == "" {
-		path = "/"
-	}
-	canonical := canonicalRequest(cmp.Or(r.Method, http.MethodGet), EscapePath(path), CanonicalQuery(rawQuery), fields, payloadHash)
+	canonical := outgoingRequest(r, rawPath, rawQuery, fields, payloadHash)
 
 	scope := scopeOf(date, s.region)
 	key := s.key(date)
@@ -88,6 +85,54 @@ func (s *Signer) Sign(r *http.Request, rawPath, rawQuery, payloadHash string, no
 	b = append(b, c.prev[:]...)
 	setOnly(r.Header, "Authorization", string(b))
 	return c
+}
+
+// Presign returns rawQuery with a signature added to it: whoever holds the URL
+// may use it until expires has passed since now. Signed are the host and every
+// header present that Sign would sign; the user of the URL must send exactly
+// those. The body is not signed, unless X-Amz-Content-Sha256 is among the
+// headers. r is only read. It panics unless expires is between a second and
+// MaxExpires.
+func (s *Signer) Presign(r *http.Request, rawPath, rawQuery string, expires time.Duration, now time.Time) string {
+	if expires < time.Second || expires > MaxExpires {
+		panic("sigv4: a presigned URL cannot live for " + expires.String())
+	}
+	amzDate := now.UTC().Format(timeLayout)
+	date := amzDate[:len(dateLayout)]
+	scope := scopeOf(date, s.region)
+	fields := outgoing(r)
+	query := rawQuery
+	for _, p := range [...][2]string{
+		{paramAlgorithm, algorithm},
+		{paramCredential, s.accessKeyID + "/" + scope},
+		{paramDate, amzDate},
+		{paramExpires, strconv.FormatInt(int64(expires/time.Second), 10)},
+		{paramSignedHeaders, string(appendNames(nil, fields))},
+	} {
+		if query != "" {
+			query += "&"
+		}
+		query += p[0] + "=" + EscapeQuery(p[1])
+	}
+	payload := cmp.Or(valueOf(fields, "x-amz-content-sha256"), Unsigned.String())
+	key := s.key(date)
+	text := stringToSign(amzDate, scope, outgoingRequest(r, rawPath, query, fields, payload))
+	return query + "&" + paramSignature + "=" + hex.EncodeToString(mac(key[:], text))
+}
+
+func valueOf(fields []field, name string) string {
+	for _, f := range fields {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return ""
+}
+
+// outgoingRequest is the canonical form of a request that we make.
+func outgoingRequest(r *http.Request, rawPath, rawQuery string, fields []field, payloadHash string) string {
+	path, _ := unescape(rawPath, false)
+	return canonicalRequest(cmp.Or(r.Method, http.MethodGet), EscapePath(cmp.Or(path, "/")), CanonicalQuery(rawQuery), fields, payloadHash)
 }
 
 // setOnly sets a header and removes other spellings of its name, which a map

@@ -119,7 +119,7 @@ func TestDocumentedTrailerChunks(t *testing.T) {
 	got = append(got, end...)
 
 	q := verified(t, r, docTime, docSecret)
-	c := q.Chunks(bytes.NewReader(got), docSecret, 66560, []string{"x-amz-checksum-crc32c"})
+	c := q.Chunks(bytes.NewReader(got), 66560, []string{"x-amz-checksum-crc32c"})
 	if back, err := io.ReadAll(c); err != nil || !bytes.Equal(back, data) {
 		t.Errorf("read back %d bytes, %v", len(back), err)
 	}
@@ -144,7 +144,7 @@ func TestDocumentedChunks(t *testing.T) {
 		t.Errorf("lengths %d, %d, want 66824", len(body), sigv4.EncodedLength(sigv4.Signed, 66560, 65536, "", 0))
 	}
 	q := verified(t, r, docTime, docSecret)
-	back, err := io.ReadAll(q.Chunks(strings.NewReader(body), docSecret, 66560, nil))
+	back, err := io.ReadAll(q.Chunks(strings.NewReader(body), 66560, nil))
 	if err != nil || !bytes.Equal(back, data) {
 		t.Errorf("read back %d bytes, %v", len(back), err)
 	}
