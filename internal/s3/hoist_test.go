@@ -1,0 +1,90 @@
+package s3
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+const signature = "X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Date=c&X-Amz-Expires=1&X-Amz-SignedHeaders=host&X-Amz-Signature=d&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&X-Amz-Security-Token=t"
+
+func hoisted(t *testing.T, query string, h http.Header) (http.Header, error) {
+	t.Helper()
+	r := httptest.NewRequest("PUT", "/photos/k?"+query, nil)
+	op, err := Parse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op.Hoisted(h)
+}
+
+func TestHoisted(t *testing.T) {
+	sent := http.Header{"X-Amz-Acl": {"private"}, "Content-Type": {"a/b"}}
+	for _, tc := range []struct {
+		name, query string
+		want        http.Header // beside sent
+	}{
+		{"nothing", signature, nil},
+		{"a header-signed request", "x-amz-meta-a=b", nil},
+		{"metadata", signature + "&x-amz-meta-a=b&X-Amz-Meta-C=", http.Header{"X-Amz-Meta-A": {"b"}, "X-Amz-Meta-C": {""}}},
+		{"the same as sent", signature + "&x-amz-acl=private", nil},
+		{"copy source", signature + "&x-amz-copy-source=%2Fa%2Fb", http.Header{"X-Amz-Copy-Source": {"/a/b"}}},
+		{"others", signature + "&prefix=x&amz-x=1&xx-amz-acl=1", nil},
+		{"a promise made before there was a body", signature + "&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32", nil},
+		{"a promise", signature + "&x-amz-checksum-crc32=AAAAAQ%3D%3D&x-amz-sdk-checksum-algorithm=CRC32", http.Header{"X-Amz-Checksum-Crc32": {"AAAAAQ=="}}},
+		{"mode", signature + "&x-amz-checksum-mode=ENABLED", http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}},
+	} {
+		before := sent.Clone()
+		got, err := hoisted(t, tc.query, sent)
+		want := sent.Clone()
+		maps.Copy(want, tc.want)
+		if err != nil || !maps.EqualFunc(got, want, func(a, b []string) bool { return a[0] == b[0] && len(a) == 1 }) {
+			t.Errorf("%s: %v, %v", tc.name, got, err)
+		}
+		if !maps.EqualFunc(sent, before, func(a, b []string) bool { return a[0] == b[0] }) {
+			t.Fatalf("%s: the headers sent became %v", tc.name, sent)
+		}
+	}
+	for _, query := range []string{"x-amz-acl=public-read", "x-amz-meta-a=b%0D%0AX:%20y", "x-amz-meta-a%20b=c", "x-amz-meta-a%3A=c", "x-amz-meta-%C3%A9=c", "x-amz-meta-a=1&x-amz-meta-a=2"} {
+		if h, err := hoisted(t, signature+"&"+query, sent); codeOf(err) != InvalidArgument {
+			t.Errorf("%s: %v, %v", query, h, err)
+		}
+	}
+	if h, err := hoisted(t, signature+"&x-amz-meta-a=b", nil); err != nil || h.Get("X-Amz-Meta-A") != "b" {
+		t.Errorf("no headers at all: %v, %v", h, err)
+	}
+}
+
+// TestEmptySums computes what the table says.
+func TestEmptySums(t *testing.T) {
+	if len(emptySums) != len(checksumSizes) {
+		t.Errorf("%d algorithms, want %d", len(emptySums), len(checksumSizes))
+	}
+	for algorithm, sum := range emptySums {
+		h := http.Header{}
+		h.Set("x-amz-checksum-"+algorithm, sum)
+		if got, err := ParseChecksum(h); err != nil || len(got.Value) != checksumSizes[algorithm] {
+			t.Errorf("%s: %v, %v", algorithm, got, err)
+		}
+	}
+}
+
+// TestHoistedHeadersAreChecked: what moved into the query gets no other rules.
+func TestHoistedHeadersAreChecked(t *testing.T) {
+	for query, want := range map[string]Code{
+		"x-amz-meta-a=b":                        "",
+		"x-amz-acl=private":                     "",
+		"x-amz-acl=public-read":                 NotImplemented,
+		"x-amz-copy-source=%2Fa%2Fb":            NotImplemented,
+		"x-amz-tagging=a%3Db":                   NotImplemented,
+		"x-amz-server-side-encryption=AES256":   NotImplemented,
+		"x-amz-checksum-crc32=AAAAAA%3D%3D":     "",
+		"x-amz-meta-a=1&X-Amz-Meta-A=2":         InvalidArgument,
+		"x-amz-object-lock-mode=GOVERNANCE&x=1": NotImplemented,
+	} {
+		if err := policy(t, "PUT", "/photos/k?"+signature+"&"+query); codeOf(err) != want {
+			t.Errorf("%s: %v, want %s", query, err, want)
+		}
+	}
+}
