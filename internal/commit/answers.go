@@ -16,7 +16,7 @@ func (w *Write) fired(now Now, t Timer) []Effect {
 		}
 		return nil
 	case TimerRenew:
-		w.renew = true
+		w.renew = holds(R3Renew)
 	case TimerFloor:
 		w.floorEnd = true
 	case TimerKeep:
@@ -55,7 +55,11 @@ func (w *Write) showed(now Now, ev Showed) []Effect {
 		w.intent.Kind == object.Present && w.showsMine(ev.Seen, w.tally.etags[ev.Replica]):
 		w.tally.add(ev.Replica, Answer{Class: Yes, ETag: w.tally.etags[ev.Replica]})
 	default:
-		w.tally.add(ev.Replica, Answer{Class: No}) // R8: it keeps, or already has, another version
+		a := Answer{Class: No} // R8: it keeps, or already has, another version
+		if !holds(R8Newer) {
+			a.Class = Yes
+		}
+		w.tally.add(ev.Replica, a)
 	}
 	if w.state == wAnswers {
 		return w.pursue(now)
@@ -74,7 +78,10 @@ func (w *Write) answer(now Now, r string, a Answer) []Effect {
 	if a.Class == Yes && w.wrongETag(a.ETag) {
 		a.Class = Ambiguous // R11, H12: something else than what was sent
 	}
-	if a.Class == Yes && w.confirm {
+	if a.Class == Ambiguous && !holds(R12Ambiguous) {
+		a.Class = No
+	}
+	if a.Class == Yes && w.confirm && holds(R13Confirm) {
 		if w.tally.etags == nil {
 			w.tally.etags = map[string]string{}
 		}

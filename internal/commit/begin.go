@@ -68,7 +68,7 @@ func (w *Write) current() object.Info {
 // still no row was it the key's state (the simulator's addition to R6; the same
 // second look as a reader's, R20).
 func (w *Write) refuse(code string) []Effect {
-	if w.row != nil {
+	if w.row != nil || !holds(R6Second) {
 		return w.finish(Result{Kind: Failed, Code: code})
 	}
 	w.refusal, w.state = code, wVerdict

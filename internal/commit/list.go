@@ -31,6 +31,9 @@ func Views(before, after []oplog.KeyRow) []View {
 	add := func(kr oplog.KeyRow) {
 		out = append(out, View{Name: kr.Key.Name, Info: kr.Row.Cur, Open: kr.Row.Open})
 	}
+	if !holds(R23After) {
+		after = nil
+	}
 	i := 0
 	for _, kr := range after {
 		for ; i < len(before) && before[i].Key.Name < kr.Key.Name; i++ {

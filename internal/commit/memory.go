@@ -67,5 +67,11 @@ func (m *Memory) note(row *oplog.Row, now time.Duration) {
 func (m *Memory) watched(e oplog.Entry, now, settle time.Duration) bool {
 	s, ok := m.Series[e.Replica]
 	at, known := m.Seen[EntryKey{e.Op, e.Replica}]
+	switch {
+	case !holds(R19Time):
+		return true
+	case !holds(R19Watch):
+		return known && now-at >= settle
+	}
 	return ok && known && now-max(s.Begun, at) >= settle
 }

@@ -69,7 +69,7 @@ func (w *Write) examine(now Now) []Effect {
 		w.doubt, w.intent = false, w.row.Intent // R1: an earlier attempt was applied
 		return w.placed(now)
 	}
-	if w.doubt && epochOf(w.row) != w.doubtOld {
+	if holds(R1Moved) && w.doubt && epochOf(w.row) != w.doubtOld {
 		return w.finish(Result{Kind: Doubt, Code: codeSlowDown})
 	}
 	if w.op.Type == oplog.OpHeal {
@@ -85,7 +85,7 @@ func (w *Write) examine(now Now) []Effect {
 		return w.askBase(wBase)
 	}
 	if w.op.If != nil {
-		if code := w.op.If(w.current()); code != "" { // R6: here, and only here, the verdict falls
+		if code := w.op.If(w.current()); code != "" && holds(R6Verdict) { // R6: here, and only here, the verdict falls
 			return w.refuse(code)
 		}
 	}
@@ -106,7 +106,7 @@ func (w *Write) yieldTo(now Now, in *oplog.Intent) []Effect {
 		w.foreign, w.foreignSince = in.Nonce, now.Boot
 	}
 	dead := w.cfg.Exclusive && in.Owner != w.cfg.Node
-	if dead || now.Boot-w.foreignSince >= w.cfg.Times.Lease {
+	if dead || !holds(R2Wait) || now.Boot-w.foreignSince >= w.cfg.Times.Lease {
 		if now.Boot >= w.waitUntil {
 			return w.finish(Result{Kind: Failed, Code: codeSlowDown})
 		}
@@ -130,10 +130,13 @@ func (w *Write) place(now Now) []Effect {
 	}
 	reps := w.up
 	w.clean = reps.Filter(func(r string) bool { return clean(next, r) })
-	if len(w.clean) == 0 || !w.need(reps) {
+	if len(w.clean) == 0 && holds(R5Clean) || !w.need(reps) {
 		return w.finish(Result{Kind: Failed, Code: codeSlowDown}) // R5: nothing was released
 	}
 	ver := object.Tick(now.Wall, next.MaxVer())
+	if !holds(R7Version) {
+		ver = object.Tick(now.Wall, 0)
+	}
 	kind := object.Present
 	if w.op.Type == oplog.OpHeal {
 		ver, kind = w.op.Info.Ver, w.op.Info.Kind
@@ -174,6 +177,9 @@ func (w *Write) swapped(now Now, ev Swapped) []Effect {
 }
 
 func (w *Write) intentSwapped(now Now, ev Swapped) []Effect {
+	if ev.Outcome == Unknown && !holds(R9Known) {
+		ev.Outcome = Applied
+	}
 	switch ev.Outcome {
 	case Applied:
 		w.doubt = false
@@ -193,8 +199,8 @@ func (w *Write) intentSwapped(now Now, ev Swapped) []Effect {
 // placed is reached when the intent is known to stand in the row. Whatever is
 // not fresh any more is taken back before anything is released.
 func (w *Write) placed(now Now) []Effect {
-	late := now.Boot-w.casAt > w.cfg.Times.Lease-w.cfg.Times.Margin   // R11
-	stale := w.created && now.Boot-w.readAt > w.cfg.Times.Retention/2 // R10
+	late := holds(R11Lease) && now.Boot-w.casAt > w.cfg.Times.Lease-w.cfg.Times.Margin   // R11
+	stale := holds(R10Stale) && w.created && now.Boot-w.readAt > w.cfg.Times.Retention/2 // R10
 	w.up = w.up.And(w.intent.Reps)
 	if late || stale || !w.need(w.up) || len(w.clean.And(w.up)) == 0 {
 		return w.undo(now)

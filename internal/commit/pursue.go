@@ -16,10 +16,10 @@ func (w *Write) pursue(now Now) []Effect {
 		return w.pursueIntent(now)
 	case w.op.Type == oplog.OpHeal:
 		return w.pursueLostHeal(now)
-	case w.row != nil && w.row.Cur.ID == w.op.ID:
+	case w.row != nil && w.row.Cur.ID == w.op.ID && holds(R17Helped):
 		w.stood = true
 		return w.pursueDecided(now)
-	case w.stood:
+	case w.stood && holds(R18Overtaken):
 		return w.pursueOvertaken(now)
 	default:
 		return w.pursueLost(now)
@@ -32,7 +32,13 @@ func (w *Write) pursueIntent(now Now) []Effect {
 	ok := w.tally.yes
 	anchor := len(ok.And(w.clean)) > 0 // R15: as the intent's compare-and-set saw it, never computed now
 	switch {
-	case len(left) == 0 && len(ok) == 0 && len(w.tally.maybe) == 0:
+	case !holds(R15Anchor):
+		anchor = len(ok) > 0
+	case !holds(R15Then):
+		anchor = anchored(w.row, ok, w.intent.Ver)
+	}
+	switch {
+	case len(left) == 0 && len(ok) == 0 && (len(w.tally.maybe) == 0 || !holds(R16AllNo)):
 		return w.swap(now, w.refusedAll(now)) // R16
 	case len(left) == 0 && !anchor && w.op.Type != oplog.OpHeal,
 		len(left) == 0 && len(ok) == 0 && w.op.Type != oplog.OpHeal:
@@ -97,10 +103,18 @@ func (w *Write) decided(now Now) *oplog.Row {
 	return decide(w.row, evidence{
 		info:      info,
 		good:      w.tally.yes,
-		unsettled: entries(w.intent, w.tally.maybe.Or(w.unanswered()), now),
+		unsettled: entries(w.intent, w.stragglers(), now),
 		etags:     etags,
 		refused:   w.refusedReps(),
 	}, w.cfg, now)
+}
+
+// stragglers are the released replicas of which nothing definite is known.
+func (w *Write) stragglers() object.Replicas {
+	if !holds(R14Stragglers) {
+		return w.tally.maybe
+	}
+	return w.tally.maybe.Or(w.unanswered())
 }
 
 // form fixes the version's one ETag: the one that is known or that the first
@@ -170,6 +184,9 @@ func (w *Write) swap(now Now, next *oplog.Row) []Effect {
 // pursued takes the outcome of a swap of a released write.
 func (w *Write) pursued(now Now, ev Swapped) []Effect {
 	w.triedAs = ev.Epoch
+	if ev.Outcome == Unknown && !holds(R29Unknown) {
+		ev.Outcome = Applied
+	}
 	switch ev.Outcome {
 	case Applied:
 		had := w.row
@@ -213,7 +230,7 @@ func (w *Write) outcome() Result {
 	if w.op.Type == oplog.OpHeal && w.tally.yes.Has(w.op.Target) {
 		return Result{Kind: Acked, Info: w.op.Info, OK: w.tally.yes}
 	}
-	if len(w.tally.yes) == 0 && len(w.tally.maybe) == 0 && len(w.unanswered()) == 0 {
+	if len(w.tally.yes) == 0 && (len(w.tally.maybe) == 0 || !holds(R16AllNo)) && len(w.unanswered()) == 0 {
 		return Result{Kind: Failed, Code: codeSlowDown} // R16: all NO, and the compare-and-set that says so is known
 	}
 	return Result{Kind: Doubt, Code: codeSlowDown}
@@ -225,7 +242,7 @@ func (w *Write) outcome() Result {
 func (w *Write) pursueDecided(now Now) []Effect {
 	var out []Effect
 	ok := w.tally.yes
-	if w.cfg.Ack.Met(ok) && len(ok.And(w.clean)) > 0 {
+	if w.cfg.Ack.Met(ok) && (len(ok.And(w.clean)) > 0 || !holds(R15Ack)) {
 		out = w.done(Result{Kind: Acked, Info: w.row.Cur, OK: ok})
 	} else if len(w.unanswered()) == 0 {
 		out = w.done(Result{Kind: Doubt, Code: codeSlowDown})
@@ -267,7 +284,7 @@ func (w *Write) folded(now Now) *oplog.Row {
 		if hasEntry(next.Unsettled, w.op.ID, r) {
 			if !mine && w.tally.yes.Has(r) && next.Good.Has(r) {
 				// It landed after, or before, the newer version: only a look tells.
-				if !anchored(next, next.Good.Without(r), next.Cur.Ver) {
+				if len(next.Good) == 1 || holds(R18Anchor) && !anchored(next, next.Good.Without(r), next.Cur.Ver) {
 					continue
 				}
 				next.Good = next.Good.Without(r)
@@ -275,7 +292,7 @@ func (w *Write) folded(now Now) *oplog.Row {
 			next.Unsettled = dropEntries(next.Unsettled, w.op.ID, object.NewReplicas(r))
 			changed = true
 		}
-		if mine && !w.moved && w.tally.yes.Has(r) && !next.Good.Has(r) && w.sameForm(next, r) {
+		if mine && !(w.moved && holds(R17Moved)) && w.tally.yes.Has(r) && !next.Good.Has(r) && w.sameForm(next, r) {
 			next.Good = next.Good.With(r)
 			changed = true
 		}
@@ -296,7 +313,7 @@ func (w *Write) folded(now Now) *oplog.Row {
 // DELETE whose entry its owner removed between a newer PUT's landing and its
 // decide.)
 func overlaps(in *oplog.Intent, mine object.ID, r string) bool {
-	return in != nil && in.Op != mine && in.Reps.Has(r)
+	return holds(R17Overlap) && in != nil && in.Op != mine && in.Reps.Has(r)
 }
 
 // rest ends a write whose row says all that its answers told, or looks again
@@ -338,7 +355,7 @@ func (w *Write) pursueLost(now Now) []Effect {
 		next := &oplog.Row{Open: true, Good: w.cfg.Replicas, Cfg: w.cfg.Epoch, Changed: now.Wall, Intent: w.intent}
 		return append(out, w.swap(now, next)...)
 	}
-	if !w.confessed() {
+	if holds(R18Confess) && !w.confessed() {
 		next := w.row.Clone()
 		next.Unsettled = addEntries(next.Unsettled, entries(w.intent, w.intent.Reps, now))
 		next.Changed = now.Wall

@@ -233,7 +233,7 @@ func (r *Read) showed(now Now, ev Showed) []Effect {
 	case rConfirm:
 		return r.confirmed(now, ev)
 	case rHold:
-		if ev.Failed || !shows(r.row, ev.Replica, ev.Seen) {
+		if ev.Failed || holds(R21Stamp) && !shows(r.row, ev.Replica, ev.Seen) {
 			return r.ask(now, rHold)
 		}
 		return r.serve(r.row.Cur)
@@ -250,7 +250,7 @@ func (r *Read) quiet(now Now, ev Showed) []Effect {
 		return r.ask(now, rQuiet)
 	}
 	r.seen, r.by = ev.Seen, ev.Replica
-	if r.settledStamp(now) {
+	if r.settledStamp(now) || !holds(R20Second) {
 		return r.serve(ev.Seen.Info)
 	}
 	return r.readRow(rSecond)
@@ -308,7 +308,10 @@ func (r *Read) open(now Now, ev Showed) []Effect {
 		return r.serve(r.row.Cur) // the previous version: not yet overtaken
 	case showsIntent(r.row, ev.Replica, ev.Seen):
 		return r.help(now, ev)
-	case r.row.Open && r.row.Good.Has(ev.Replica) && !partOf(in, ev.Seen):
+	case r.row.Open && r.row.Good.Has(ev.Replica) && !(holds(R4Half) && partOf(in, ev.Seen)):
+		if !holds(R4Reread) {
+			return r.serve(ev.Seen.Info)
+		}
 		r.seen, r.by, r.openOp = ev.Seen, ev.Replica, in.Op
 		return r.readRow(rBase)
 	}
@@ -325,7 +328,7 @@ func partOf(in *oplog.Intent, s object.Seen) bool {
 // which the writer normally wins.
 func (r *Read) help(now Now, ev Showed) []Effect {
 	in := r.row.Intent
-	if !anchor(r.row, ev.Replica, in.Ver) {
+	if holds(R22Anchor) && !anchor(r.row, ev.Replica, in.Ver) {
 		return r.ask(now, rOpen)
 	}
 	if !r.waited {
@@ -345,7 +348,7 @@ func (r *Read) help(now Now, ev Showed) []Effect {
 func helped(row *oplog.Row, found object.Replicas, seen object.Seen, cfg Config, now Now) *oplog.Row {
 	in := row.Intent
 	info, rest := in.Info, in.Reps.Minus(found)
-	if in.Kind == object.Tombstone {
+	if in.Kind == object.Tombstone && holds(R26Help) {
 		rest = in.Reps // R26: absence does not prove that a DELETE is over
 	} else if info.ETag == "" {
 		info.ETag = seen.ETag

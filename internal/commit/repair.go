@@ -134,7 +134,7 @@ func (p *Repair) rowRead(now Now, ev RowRead) []Effect {
 
 // retired tells whether the row has been unchanged for the retention.
 func (p *Repair) retired(now Now) bool {
-	return now.Wall.Sub(p.row.Changed) > p.cfg.Times.Retention
+	return !holds(R28Retention) || now.Wall.Sub(p.row.Changed) > p.cfg.Times.Retention
 }
 
 // heads asks every replica of the set, so that each visit is a beat of each
@@ -174,7 +174,7 @@ func (p *Repair) conclude(now Now) []Effect {
 		}
 		return p.resolve(now)
 	}
-	if next := p.rollForward(now); next != nil {
+	if next := p.rollForward(now); next != nil && holds(R25Roll) {
 		return p.swap(next)
 	}
 	if next := p.tidy(now); next != nil {
@@ -248,7 +248,7 @@ func (p *Repair) lagging() (string, bool) {
 	}
 	for _, r := range p.cfg.Replicas.Minus(p.row.Good) {
 		_, answered := p.shown[r]
-		if answered && clean(p.row, r) && !p.copied.Has(r) {
+		if answered && (clean(p.row, r) || !holds(R27Clean)) && !p.copied.Has(r) {
 			return r, true
 		}
 	}
@@ -257,6 +257,5 @@ func (p *Repair) lagging() (string, bool) {
 
 // droppable tells whether the key is quiet and every replica just showed it (R28).
 func (p *Repair) droppable(now Now) bool {
-	return p.row.Quiet(p.cfg.Replicas) && p.retired(now) && !p.row.IsMap() &&
-		len(p.showing()) == len(p.cfg.Replicas)
+	return p.row.Quiet(p.cfg.Replicas) && (len(p.showing()) == len(p.cfg.Replicas) || !holds(R28Fresh))
 }

@@ -16,7 +16,7 @@ func (p *Repair) resolve(now Now) []Effect {
 		return p.swap(next)
 	}
 	found := p.which(func(r string, s object.Seen) bool { return showsIntent(p.row, r, s) })
-	if anchored(p.row, found, in.Ver) {
+	if anchored(p.row, found, in.Ver) || !holds(R24Anchor) && len(found) > 0 {
 		return p.swap(helped(p.row, found, p.shown[found[0]], p.cfg, now))
 	}
 	if p.row.Open {
@@ -76,7 +76,7 @@ func (p *Repair) closeBase(now Now) []Effect {
 	next.Cur.Ver, next.Open, next.Intent, next.Changed = 0, false, nil, now.Wall
 	next.Good = next.Good.Filter(func(r string) bool {
 		s, ok := p.shown[r]
-		return !ok || s.Shows(base.Info)
+		return !ok || s.Shows(base.Info) || !holds(R4Base)
 	})
 	next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
 	return p.swap(next)

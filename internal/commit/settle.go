@@ -12,7 +12,7 @@ func (p *Repair) tidy(now Now) *oplog.Row {
 	showing := p.showing()
 	good := p.row.Good.Or(showing)
 	bad := p.which(func(r string, s object.Seen) bool { return good.Has(r) && !shows(p.row, r, s) })
-	if !anchored(p.row, good.Minus(bad), p.row.Cur.Ver) {
+	if len(good.Minus(bad)) == 0 || holds(R19Anchor) && !anchored(p.row, good.Minus(bad), p.row.Cur.Ver) {
 		good = good.Minus(bad).Or(p.row.Good) // what is left would not carry the version
 	} else {
 		good, bad = good.Minus(bad), nil
@@ -20,10 +20,13 @@ func (p *Repair) tidy(now Now) *oplog.Row {
 	next := p.row.Clone()
 	next.Good, next.Unsettled = good, nil
 	named := bad
+	if !holds(R19Named) {
+		named = nil
+	}
 	for _, e := range p.row.Unsettled {
 		// I4: a replica that counts as good and shows something else stays named,
 		// by the request that it shows if there is one.
-		if !p.settled(e, now, len(showing) > 0) || bad.Has(e.Replica) && landed(e, p.shown[e.Replica]) {
+		if !p.settled(e, now, len(showing) > 0) || holds(R19Shown) && bad.Has(e.Replica) && landed(e, p.shown[e.Replica]) {
 			next.Unsettled = append(next.Unsettled, e)
 			named = named.Without(e.Replica)
 		}
@@ -61,12 +64,12 @@ func (p *Repair) settled(e oplog.Entry, now Now, curSeen bool) bool {
 	if !ok {
 		return false
 	}
-	if !curSeen && e.Ver > p.row.Cur.Ver && landed(e, s) {
+	if holds(R19Last) && !curSeen && e.Ver > p.row.Cur.Ver && landed(e, s) {
 		// With the current version nowhere in sight this may be all that is left of
 		// the key: rollForward needs the entry (the simulator's addition to R19).
 		return false
 	}
-	if e.Kind == object.Present && landed(e, s) && curSeen && p.alone(e) {
+	if (e.Kind == object.Present || !holds(R26Absence)) && landed(e, s) && curSeen && p.alone(e) {
 		return true
 	}
 	return p.mem.watched(e, now.Boot, p.cfg.Times.Settle)
@@ -78,6 +81,9 @@ func (p *Repair) settled(e oplog.Entry, now Now, curSeen bool) bool {
 func landed(e oplog.Entry, s object.Seen) bool {
 	if s.Kind != e.Kind || e.Kind == object.Tombstone {
 		return s.Kind == e.Kind
+	}
+	if !holds(R19Whole) {
+		return s.ID == e.ID
 	}
 	return s.ID == e.ID && s.Size == e.Size && !(e.ETag != "" && s.ETag != e.ETag && isMD5(s.ETag) && isMD5(e.ETag))
 }

@@ -273,7 +273,7 @@ const (
 
 // finish answers the client and ends the machine; held uploads are left.
 func (w *Write) finish(res Result) []Effect {
-	if w.doubt && res.Kind == Failed {
+	if holds(R1NoVerdict) && w.doubt && res.Kind == Failed {
 		res.Kind, res.Code = Doubt, codeSlowDown // R1: only a known compare-and-set allows a definitive failure
 	}
 	var out []Effect

@@ -1,0 +1,66 @@
+package commit
+
+// Clause is one part of a rule of RELIABILITY section 4, or of what the simulator
+// added to it (docs/decisions/0013). Each can be switched off in builds with the
+// tag mutation, to show that some schedule breaks without it; docs/mutations.md
+// is the table. In every other build holds is true and costs nothing.
+type Clause string
+
+// Clauses, by the number of the rule that they belong to.
+const (
+	R1Moved       Clause = "R1 moved"        // a row that moved under an unknown compare-and-set: the outcome is unknown
+	R1NoVerdict   Clause = "R1 no verdict"   // after an unknown compare-and-set nothing is a definite failure
+	R2Wait        Clause = "R2 wait"         // a foreign intent is resolved only after a lease
+	R3Renew       Clause = "R3 renew"        // a live owner renews its nonce
+	R4Half        Clause = "R4 half"         // half of an open write is not the base
+	R4Reread      Clause = "R4 reread"       // an open base is served only while the intent stands
+	R4Base        Clause = "R4 base"         // who closes an open base calls good only what shows it
+	R5Clean       Clause = "R5 clean"        // no write without a clean replica
+	R6Verdict     Clause = "R6 verdict"      // conditions are judged against the row, in the loop
+	R6Second      Clause = "R6 second look"  // a refusal by what a replica showed looks at the row again
+	R7Version     Clause = "R7 version"      // the version is later than all that the row names
+	R8Newer       Clause = "R8 newer"        // a replica that keeps another version said no
+	R9Known       Clause = "R9 known"        // nothing is released before the intent is known to stand
+	R10Stale      Clause = "R10 stale"       // a row that was made on an old read is taken back
+	R11Lease      Clause = "R11 lease"       // nothing is released when too little of the lease is left
+	R12Ambiguous  Clause = "R12 ambiguous"   // what is neither yes nor no is ambiguous
+	R13Confirm    Clause = "R13 confirm"     // a yes counts after a HEAD when the row changed meanwhile
+	R14Stragglers Clause = "R14 stragglers"  // the decide records who has not answered
+	R15Anchor     Clause = "R15 anchor"      // no decide without an anchor
+	R15Then       Clause = "R15 then"        // the anchor is as the intent saw it, not as the row is now
+	R15Ack        Clause = "R15 ack"         // no ack without an anchor
+	R16AllNo      Clause = "R16 all no"      // a definite failure needs a no of every replica
+	R17Helped     Clause = "R17 helped"      // a version that a reader decided is the writer's success
+	R17Overlap    Clause = "R17 overlap"     // a late yes waits for an intent that overlaps it
+	R17Moved      Clause = "R17 moved"       // a late yes makes nothing good once the row moved
+	R18Confess    Clause = "R18 confess"     // who lost the lease names what it released
+	R18Overtaken  Clause = "R18 overtaken"   // who was overtaken does not confess
+	R18Anchor     Clause = "R18 anchor"      // folding late answers keeps an anchor
+	R19Watch      Clause = "R19 watch"       // time settles only under an unbroken watch
+	R19Time       Clause = "R19 time"        // time settles after T_settle
+	R19Last       Clause = "R19 last"        // what may be all that is left of a key is not settled
+	R19Whole      Clause = "R19 whole"       // half a version settles nothing
+	R19Named      Clause = "R19 named"       // a good replica that shows something else stays named
+	R19Shown      Clause = "R19 shown"       // it stays named by the request that it shows
+	R19Anchor     Clause = "R19 anchor"      // tidying keeps an anchor
+	R20Second     Clause = "R20 second look" // no row: look again
+	R21Stamp      Clause = "R21 stamp"       // no identity is served that the row does not name
+	R22Anchor     Clause = "R22 anchor"      // a helper needs an anchor
+	R23After      Clause = "R23 after"       // lists look at the rows again after the page
+	R24Anchor     Clause = "R24 anchor"      // a resolver needs an anchor
+	R25Roll       Clause = "R25 roll"        // late roll-forward
+	R26Absence    Clause = "R26 absence"     // a 404 settles no DELETE
+	R26Help       Clause = "R26 help"        // deciding a DELETE by its absence settles nobody
+	R27Clean      Clause = "R27 clean"       // only a clean replica is healed
+	R28Retention  Clause = "R28 retention"   // a row outlives its retention
+	R28Fresh      Clause = "R28 fresh"       // a row is dropped on fresh HEADs
+	R29Unknown    Clause = "R29 unknown"     // an unknown compare-and-set is not taken for applied
+)
+
+// Clauses are all of them, in order.
+var Clauses = []Clause{
+	R1Moved, R1NoVerdict, R2Wait, R3Renew, R4Half, R4Reread, R4Base, R5Clean, R6Verdict, R6Second, R7Version, R8Newer, R9Known,
+	R10Stale, R11Lease, R12Ambiguous, R13Confirm, R14Stragglers, R15Anchor, R15Then, R15Ack, R16AllNo, R17Helped, R17Overlap, R17Moved,
+	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
+	R22Anchor, R23After, R24Anchor, R25Roll, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
+}

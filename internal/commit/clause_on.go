@@ -1,0 +1,6 @@
+//go:build !mutation
+
+package commit
+
+// holds tells whether a clause is in force: always.
+func holds(Clause) bool { return true }
