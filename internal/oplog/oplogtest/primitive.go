@@ -31,6 +31,8 @@ type Primitive struct {
 	seq    atomic.Uint64
 	closed atomic.Bool
 
+	sharedMarks bool // breaks R30, for the test of the tests: all marks of a key are one
+
 	mu    sync.Mutex      // guards known
 	known map[string]bool // partitions that are in the directory
 }
@@ -88,6 +90,9 @@ func (p *Primitive) Swap(ctx context.Context, key object.Key, old oplog.Epoch, r
 // create marks, then inserts. What it knows not to have made it unmarks.
 func (p *Primitive) create(ctx context.Context, key object.Key, row *oplog.Row) error {
 	nonce := oplog.NewEpoch()
+	if p.sharedMarks {
+		nonce = oplog.Epoch{}
+	}
 	at := p.slot()
 	if err := p.mark(ctx, key, nonce, at); err != nil {
 		return oplog.NotApplied(err) // a mark that is there all the same is harmless
