@@ -5,6 +5,7 @@
 #   make test     everything: units, simulator, real S3 servers and real clients
 #   make check    format, vet, linters, go.mod, import table, race detector
 #   make sim      the simulator alone: make sim SCHEDULES=1000000 SEED=1
+#   make wire-update  captures anew what real clients send: test/wire
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
 
 SHELL     := /bin/sh
@@ -16,7 +17,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: build quick test units sim e2e check race clean clean-tools
+.PHONY: wire-update build quick test units sim e2e check race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -38,6 +39,12 @@ sim:
 e2e: build
 	scripts/tools.sh
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -tags e2e ./test/e2e/...
+
+# What real clients send and what they are answered, rewritten; look at the diff.
+wire-update:
+	scripts/tools.sh
+	$(GO) test -count=1 ./test/wire -run 'TestCapture$$' -update
+	$(GO) test -count=1 ./test/wire -run 'TestReplay/.*/.*/.*/whole' -update
 
 check: $(LINT)/linters.stamp
 	@unformatted=$$(gofmt -l cmd internal test); \
