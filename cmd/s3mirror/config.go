@@ -43,10 +43,12 @@ type S3Config struct {
 	// Serve HTTPS with this certificate and key (PEM files). Both are read again when the
 	// files change.
 	TLS *TLSConfig `yaml:"tls"`
-	// Networks whose `X-Forwarded-For` is believed. Not built yet: refused.
-	TrustedProxies unbuilt `yaml:"trusted_proxies"`
-	// Expect PROXY protocol v2 from the trusted proxies. Not built yet: refused.
-	ProxyProtocol unbuilt `yaml:"proxy_protocol"`
+	// Networks of the load balancers, as in `10.0.0.0/8`: only theirs is the
+	// `X-Forwarded-For` that is believed.
+	TrustedProxies []Network `yaml:"trusted_proxies"`
+	// Every connection begins with a PROXY protocol header, version 1 or 2, and only the
+	// trusted proxies may connect.
+	ProxyProtocol bool `yaml:"proxy_protocol"`
 	// All bodies in flight together never take more memory than this. A request that finds
 	// no room waits, then gets 503 SlowDown.
 	Memory Size `yaml:"memory"`
@@ -70,6 +72,9 @@ type AdminConfig struct {
 	// Address of the admin API, /healthz, /readyz, /metrics and /version, host:port.
 	// /metrics and the health checks need no login: do not open it to the world.
 	Listen string `yaml:"listen"`
+	// Serve HTTPS with this certificate and key (PEM files). Both are read again when the
+	// files change.
+	TLS *TLSConfig `yaml:"tls"`
 }
 
 // LogConfig is the operation log and how long it remembers.

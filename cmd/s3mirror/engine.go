@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,7 +56,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	keys := auth.Root(p.secrets.root.AccessKeyID, p.secrets.root.SecretAccessKey)
 	face := gateway.New(gateway.Options{
 		Replicas: set, Verifier: auth.NewVerifier(keys, time.Now), Tokens: s3.NewTokenKey(p.secrets.key),
-		Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
+		Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Log: p.logger, Metrics: p.metrics,
 	})
 	return &engine{
@@ -69,6 +70,15 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		},
 		drain: set.Drain,
 	}, nil
+}
+
+// proxies are networks in the gateway's words.
+func proxies(list []Network) gateway.Proxies {
+	out := make(gateway.Proxies, len(list))
+	for i, n := range list {
+		out[i] = netip.Prefix(n)
+	}
+	return out
 }
 
 // replicaOptions says in the engine's words what the configuration says.

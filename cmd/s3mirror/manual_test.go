@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,12 +106,12 @@ func (m *manual) write(v reflect.Value, path string) {
 
 // section returns the struct in which the keys of a section stand.
 func section(v reflect.Value) (reflect.Value, string) {
-	leaf := []reflect.Type{reflect.TypeFor[AckRule](), reflect.TypeFor[unbuilt]()}
+	leaf := []reflect.Type{reflect.TypeFor[AckRule](), reflect.TypeFor[unbuilt](), reflect.TypeFor[Network]()}
 	switch {
-	case !v.IsValid() || v.Type() == leaf[0] || v.Type() == leaf[1]:
+	case !v.IsValid() || slices.Contains(leaf, v.Type()):
 	case v.Kind() == reflect.Struct:
 		return v, ""
-	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct && !slices.Contains(leaf, v.Type().Elem()):
 		return v.Index(0), "[]"
 	case v.Kind() == reflect.Map && v.Type().Elem().Kind() == reflect.Struct:
 		return v.MapIndex(reflect.ValueOf("NAME")), ".NAME"

@@ -177,15 +177,22 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	if n.adminListener, err = listen(ctx, "admin.listen", n.cfg.Admin.Listen); err != nil {
 		return err
 	}
-	var secure *tls.Config
-	if files := n.cfg.S3.TLS; files != nil {
-		cert, err := openCertificate(*files, n.logger)
-		if err != nil {
-			return err
-		}
-		secure = cert.config()
+	certificates := newCertificates(n.metrics, n.logger)
+	secure, err := certificates.open("s3.tls", n.cfg.S3.TLS)
+	if err != nil {
+		return err
+	}
+	if n.cfg.S3.ProxyProtocol {
+		n.s3Listener = gateway.ListenProxied(n.s3Listener, proxies(n.cfg.S3.TrustedProxies))
 	}
 	n.s3Listener = gateway.Listen(n.s3Listener, secure)
+	if secure, err = certificates.open("admin.tls", n.cfg.Admin.TLS); err != nil {
+		return err
+	}
+	if secure != nil {
+		secure.NextProtos = []string{"http/1.1"}
+		n.adminListener = tls.NewListener(n.adminListener, secure)
+	}
 	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
 		Source: readiness{n.engine.source, &n.closing}, Auth: n.auth, Demo: n.demo, Log: n.logger, Metrics: n.metrics,
@@ -221,7 +228,7 @@ func (n *node) run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { servers <- n.s3Server.Serve(n.s3Listener) })
 	serving.Go(func() { servers <- n.adminServer.Serve(n.adminListener) })
-	n.started(addresses{S3: n.s3URL(), Admin: "http://" + reachable(n.adminListener)})
+	n.started(addresses{S3: urlOf(n.s3Listener, n.cfg.S3.TLS), Admin: urlOf(n.adminListener, n.cfg.Admin.TLS)})
 
 	var cause error
 	select {
@@ -234,11 +241,11 @@ func (n *node) run(ctx context.Context) error {
 	return errors.Join(cause, group.Wait())
 }
 
-func (n *node) s3URL() string {
-	if n.cfg.S3.TLS != nil {
-		return "https://" + reachable(n.s3Listener)
+func urlOf(l net.Listener, secure *TLSConfig) string {
+	if secure != nil {
+		return "https://" + reachable(l)
 	}
-	return "http://" + reachable(n.s3Listener)
+	return "http://" + reachable(l)
 }
 
 // reachable is an address that a client on this host can use: the listener's,

@@ -427,19 +427,36 @@ func TestServeTLS(t *testing.T) {
 	keyPair(t, files, "first")
 	cfg := testConfig(t, endpoint(t))
 	cfg.S3.TLS = &files
+	other := TLSConfig{Cert: filepath.Join(dir, "admin.crt"), Key: filepath.Join(dir, "admin.key")}
+	keyPair(t, other, "admin")
+	cfg.Admin.TLS = &other
 	r := start(t, cfg, newFakeEngine())
-	host, ok := strings.CutPrefix(r.S3, "https://")
-	if !ok {
-		t.Fatalf("it says %s", r.S3)
+	for url, want := range map[string]string{r.S3: "first", r.Admin: "admin"} {
+		host, ok := strings.CutPrefix(url, "https://")
+		if !ok {
+			t.Fatalf("it says %s", url)
+		}
+		conn, err := tls.Dial("tcp", host, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; got != want {
+			t.Errorf("certificate %q, want %q", got, want)
+		}
+		conn.Close()
 	}
-	conn, err := tls.Dial("tcp", host, &tls.Config{InsecureSkipVerify: true})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	resp, err := client.Get(r.Admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; got != "first" {
-		t.Errorf("certificate %q", got)
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	for _, name := range []string{"s3.tls", "admin.tls"} {
+		if want := `s3mirror_tls_certificate_expiry_timestamp_seconds{certificate="` + name + `"}`; err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("metrics without %s (%v)", want, err)
+		}
 	}
-	conn.Close()
 	r.stop()
 	if err := r.wait(t); err != nil {
 		t.Error(err)
@@ -451,7 +468,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	files := TLSConfig{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
 	keyPair(t, files, "first")
 	var log buffer
-	c, err := openCertificate(files, slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := openCertificate("s3.tls", files, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

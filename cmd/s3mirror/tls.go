@@ -7,14 +7,59 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
+
+// certificates are the key pairs of a node's listeners, with their metrics.
+type certificates struct {
+	log     *slog.Logger
+	expiry  *prometheus.GaugeVec
+	refused *prometheus.CounterVec
+}
+
+func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates {
+	c := &certificates{
+		log: log,
+		expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "s3mirror_tls_certificate_expiry_timestamp_seconds",
+			Help: "When the certificate in force ends, in seconds since 1970, by the key of the configuration that names it.",
+		}, []string{"certificate"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "s3mirror_tls_certificate_reload_failures_total",
+			Help: "Changed certificate files that could not be used; the last good certificate stayed in force.",
+		}, []string{"certificate"}),
+	}
+	reg.MustRegister(c.expiry, c.refused)
+	return c
+}
+
+// open is the TLS side of a listener; nil for one without TLS. name is the key
+// of the configuration.
+func (cs *certificates) open(name string, files *TLSConfig) (*tls.Config, error) {
+	if files == nil {
+		return nil, nil //nolint:nilnil // no TLS is no error
+	}
+	c, err := openCertificate(name, *files, cs.log)
+	if err != nil {
+		return nil, err
+	}
+	expiry, refused := cs.expiry.WithLabelValues(name), cs.refused.WithLabelValues(name)
+	c.loaded = func(pair *tls.Certificate) { expiry.Set(float64(pair.Leaf.NotAfter.Unix())) }
+	c.failed = refused.Inc
+	c.loaded(c.pair)
+	return c.config(), nil
+}
 
 // certificate serves a key pair from files and reads them again when they
 // change, so that a renewed certificate needs no restart. A pair that cannot be
 // read leaves the last good one in force.
 type certificate struct {
-	files TLSConfig
-	log   *slog.Logger
+	name   string // of its key in the configuration
+	files  TLSConfig
+	log    *slog.Logger
+	loaded func(*tls.Certificate) // is told of every pair in force
+	failed func()                 // is told of every pair that could not be read
 
 	mu      sync.Mutex // guards what follows
 	pair    *tls.Certificate
@@ -32,11 +77,11 @@ type fileState struct {
 const recheckAfter = time.Second
 
 // openCertificate reads the pair for the first time.
-func openCertificate(files TLSConfig, log *slog.Logger) (*certificate, error) {
-	c := &certificate{files: files, log: log, seen: stat(files), checked: time.Now()}
+func openCertificate(name string, files TLSConfig, log *slog.Logger) (*certificate, error) {
+	c := &certificate{name: name, files: files, log: log, loaded: func(*tls.Certificate) {}, failed: func() {}, seen: stat(files), checked: time.Now()}
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
-		return nil, fmt.Errorf("s3.tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	c.pair = &pair
 	return c, nil
@@ -67,11 +112,13 @@ func (c *certificate) current(now time.Time) *tls.Certificate {
 	c.seen = state
 	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
 	if err != nil {
-		c.log.Warn("certificate cannot be read; the last one stays in force", "error", err)
+		c.log.Warn("certificate cannot be read; the last one stays in force", "certificate", c.name, "error", err)
+		c.failed()
 		return c.pair
 	}
-	c.log.Info("certificate was read again", "file", c.files.Cert)
+	c.log.Info("certificate was read again", "certificate", c.name, "file", c.files.Cert, "expires", pair.Leaf.NotAfter)
 	c.pair = &pair
+	c.loaded(c.pair)
 	return c.pair
 }
 

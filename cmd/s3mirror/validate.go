@@ -65,22 +65,25 @@ func validateListeners(c *Config, bad report) {
 	if c.S3.Region == "" {
 		bad("s3.region", "must not be empty")
 	}
-	if c.S3.TLS != nil {
-		if _, err := tls.LoadX509KeyPair(c.S3.TLS.Cert, c.S3.TLS.Key); err != nil {
-			bad("s3.tls", "%v", err)
-		}
-	}
-	if c.S3.TrustedProxies.given {
-		bad("s3.trusted_proxies", notBuiltMessage)
-	}
-	if c.S3.ProxyProtocol.given {
-		bad("s3.proxy_protocol", notBuiltMessage)
+	validateTLS("s3.tls", c.S3.TLS, bad)
+	validateTLS("admin.tls", c.Admin.TLS, bad)
+	if c.S3.ProxyProtocol && len(c.S3.TrustedProxies) == 0 {
+		bad("s3.proxy_protocol", "needs s3.trusted_proxies: whoever connects could name any address")
 	}
 	if c.S3.PerUpload < minPerUpload {
 		bad("s3.per_upload", "must be %s or more", minPerUpload)
 	}
 	if c.S3.Memory < max(minMemory, c.S3.PerUpload) {
 		bad("s3.memory", "must be %s or more: one upload takes s3.per_upload of it", max(minMemory, c.S3.PerUpload))
+	}
+}
+
+func validateTLS(path string, files *TLSConfig, bad report) {
+	if files == nil {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(files.Cert, files.Key); err != nil {
+		bad(path, "%v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -183,6 +184,25 @@ func (a AckRule) MarshalYAML() (any, error) {
 	}
 	return map[string]any{"at_least": a.AtLeast, "include": a.Include}, nil
 }
+
+// Network is a range of addresses: a CIDR, or one address.
+type Network netip.Prefix
+
+// UnmarshalYAML reads one scalar.
+func (n *Network) UnmarshalYAML(node *yaml.Node) error {
+	p, err := netip.ParsePrefix(node.Value)
+	if a, e := netip.ParseAddr(node.Value); e == nil {
+		p, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if node.Kind != yaml.ScalarNode || err != nil || p.Addr().Is4In6() || p.Masked() != p {
+		return fmt.Errorf("%q is not a network, as in 10.0.0.0/8 or 192.0.2.1", node.Value)
+	}
+	*n = Network(p)
+	return nil
+}
+
+// MarshalYAML writes the form with a length.
+func (n Network) MarshalYAML() (any, error) { return netip.Prefix(n).String(), nil }
 
 // unbuilt takes a key of the configuration that this version cannot act on. To
 // give it a value is a fault, so that nobody believes a setting to be in force

@@ -13,7 +13,9 @@ import (
 // The attributes of an access line.
 const (
 	attrRequestID = "request_id"
+	attrClient    = "client"
 	attrRemote    = "remote"
+	attrAgent     = "user_agent"
 	attrLogin     = "login"
 	attrOperation = "operation"
 	attrMethod    = "method"
@@ -49,15 +51,18 @@ func (h *Handler) account(ctx context.Context, a *answer, r *request, err error)
 		return
 	}
 	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs, slog.String(attrRequestID, r.id), slog.String(attrRemote, r.RemoteAddr))
+	attrs = append(attrs, slog.String(attrRequestID, r.id), slog.String(attrClient, r.client.String()), slog.String(attrRemote, r.RemoteAddr))
 	attrs = append(attrs, r.attrs()...)
 	attrs = append(attrs,
 		slog.Int(attrStatus, a.status),
 		slog.Int64(attrReceived, r.upload.bytes), slog.Int64(attrSent, a.bytes),
-		slog.Duration(attrDuration, took))
+		slog.Duration(attrDuration, took), slog.String(attrAgent, short(r.UserAgent())))
 	attrs = append(attrs, outcome(a, err)...)
 	h.Log.LogAttrs(ctx, level, "s3 request", attrs...)
 }
+
+// short is what is kept of a text that a client may make as long as it likes.
+func short(s string) string { return s[:min(len(s), 200)] }
 
 func (r *request) operation() string {
 	if r.op == nil {

@@ -199,6 +199,12 @@ func TestAccessLine(t *testing.T) {
 	if took, _ := line["duration"].(float64); took <= 0 {
 		t.Errorf("duration is %v", line["duration"])
 	}
+	if line["client"] != "127.0.0.1" {
+		t.Errorf("client is %v", line["client"])
+	}
+	for _, name := range []string{"client", "user_agent"} {
+		delete(line, name)
+	}
 	delete(line, "remote")
 	delete(line, "duration")
 	delete(line, "time")

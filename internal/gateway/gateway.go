@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -64,6 +65,9 @@ type Options struct {
 	Domains  []string       // below which virtual-host style works; path style always does
 	Region   string         // reported; default us-east-1
 
+	// Proxies may say in X-Forwarded-For where a request comes from.
+	Proxies Proxies
+
 	// DebugHeaders names the replica that served a read in x-s3mirror-replica.
 	DebugHeaders bool
 
@@ -97,6 +101,7 @@ type request struct {
 
 	id      string
 	start   time.Time
+	client  netip.Addr // who is at the other end, as far as proxies can be trusted
 	upload  *upload
 	op      *s3.Operation  // nil until 4
 	sender  *auth.Verified // nil until 5
@@ -150,7 +155,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *request) {
 	h.metrics.inFlight.Inc()
 	a := newAnswer(w, h.Stall)
-	r := &request{id: newRequestID(), start: time.Now(), upload: newUpload(hr, a.conn, h.Stall)}
+	r := &request{id: newRequestID(), start: time.Now(), client: h.Proxies.client(hr), upload: newUpload(hr, a.conn, h.Stall)}
 	// A copy: net/http looks at the Body of its own request to tell whether a
 	// client still waits for "100 Continue".
 	r.Request = new(*hr)
