@@ -5,6 +5,7 @@
 #   make test     everything: units, simulator, real S3 servers and real clients
 #   make check    format, vet, linters, go.mod, import table, race detector
 #   make sim      the simulator alone: make sim SCHEDULES=1000000 SEED=1
+#   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
 #   make wire-update  captures anew what real clients send: test/wire
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
 
@@ -12,12 +13,13 @@ SHELL     := /bin/sh
 GO        ?= go
 SCHEDULES ?= 3000
 SEED      ?= 1
+FUZZTIME  ?= 10s
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: wire-update build quick test units sim e2e check race clean clean-tools
+.PHONY: wire-update fuzz build quick test units sim e2e check race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -39,6 +41,10 @@ sim:
 e2e: build
 	scripts/tools.sh
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -tags e2e ./test/e2e/...
+
+# An input that fails is kept below testdata/fuzz/ of its package.
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
 
 # What real clients send and what they are answered, rewritten; look at the diff.
 wire-update:

@@ -167,3 +167,35 @@ func FuzzStampOpen(f *testing.F) {
 		}
 	})
 }
+
+// FuzzStamp seals anything and opens it again: where it was sealed, and with no
+// byte changed.
+func FuzzStamp(f *testing.F) {
+	f.Add("b", "k", make([]byte, 16), uint8(FlagSmall), int64(0), uint64(1), "etag", uint16(0), "other")
+	f.Add("bucket", "a/b\x00\xff", []byte{1}, uint8(FlagStream), int64(-1), uint64(1<<63), "", uint16(40), "")
+	f.Fuzz(func(t *testing.T, bucket, name string, id []byte, flag uint8, uploaded int64, ver uint64, etag string, at uint16, other string) {
+		key := Key{bucket, name}
+		s := Stamp{Flag: Flag(flag), Uploaded: time.UnixMilli(uploaded).UTC(), Ver: Version(ver), ETag: etag}
+		copy(s.ID[:], id)
+		text := stampKey.Seal(key, s)
+		got, err := stampKey.Open(key, text)
+		sound := !s.ID.IsZero() && s.Flag != FlagNone && s.Flag <= FlagMultipart
+		if sound != (err == nil) || sound && (got.ID != s.ID || got.Flag != s.Flag || got.Ver != s.Ver || got.ETag != s.ETag || !got.Uploaded.Equal(s.Uploaded)) {
+			t.Fatalf("%+v opens as %+v, %v", s, got, err)
+		}
+		b := []byte(text)
+		i := int(at) % len(b)
+		for _, c := range []byte{'A', 'B', '_', '=', 0, b[i] ^ 0x80} {
+			if changed := string(b[:i]) + string(c) + string(b[i+1:]); changed != text {
+				if got, err := stampKey.Open(key, changed); err == nil {
+					t.Fatalf("changed at %d it opens as %+v", i, got)
+				}
+			}
+		}
+		for _, k := range []Key{{other, name}, {bucket, other}, {bucket + name, ""}, {"", bucket + name}} {
+			if _, err := stampKey.Open(k, text); err == nil && k != key {
+				t.Fatalf("a stamp of %v opens on %v", key, k)
+			}
+		}
+	})
+}
