@@ -5,6 +5,8 @@
 #   make test     everything: units, simulator, real S3 servers and real clients
 #   make check    format, vet, linters, go.mod, import table, race detector
 #   make sim      the simulator alone: make sim SCHEDULES=1000000 SEED=1
+#   make mutation each rule of the protocol is switched off, and something must break
+#   make powerloss more subsets of unsynced data than the units try: make powerloss SUBSETS=50
 #   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
 #   make wire-update  captures anew what real clients send: test/wire
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
@@ -13,6 +15,7 @@ SHELL     := /bin/sh
 GO        ?= go
 SCHEDULES ?= 3000
 SEED      ?= 1
+SUBSETS   ?= 50
 FUZZTIME  ?= 10s
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
@@ -28,7 +31,7 @@ quick:
 	$(GO) build ./...
 	$(GO) test -short ./...
 
-test: units sim e2e
+test: units sim mutation e2e
 
 units:
 	$(GO) test ./...
@@ -36,6 +39,17 @@ units:
 # The seed of a failure is printed: go test ./internal/sim -run TestSeed -sim.seed=N
 sim:
 	$(GO) test -count=1 -timeout 0 -v -run 'TestSchedules' ./internal/sim -sim.schedules=$(SCHEDULES) -sim.first=$(SEED)
+
+# The tests of the tests: docs/mutations.md is the table. After a change of the
+# simulator's generator the schedules are searched anew with mutation-update.
+mutation:
+	$(GO) test -count=1 -tags mutation -run 'TestMutations' ./internal/sim
+
+mutation-update:
+	$(GO) test -count=1 -tags mutation -timeout 0 -v -run 'TestMutations' ./internal/sim -mutation.update
+
+powerloss:
+	$(GO) test -count=1 -timeout 0 -v -run 'TestPowerLoss' ./internal/replica -powerloss.subsets=$(SUBSETS)
 
 # Real S3 servers and real clients, installed into .tools/ at pinned versions.
 e2e: build
@@ -57,6 +71,7 @@ check: $(LINT)/linters.stamp
 		if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./test/...
+	$(GO) vet -tags mutation ./internal/commit ./internal/sim
 	$(GO) mod tidy -diff
 	$(LINT)/staticcheck ./...
 	$(LINT)/staticcheck -tags e2e ./test/...
