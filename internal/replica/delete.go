@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -46,7 +47,10 @@ func (w *write) remove(ctx context.Context) (commit.Result, error) {
 	select {
 	case <-w.accepted:
 		if err = w.takeTurn(ctx); err == nil {
-			w.deliver(commit.Verified{})
+			w.post(func() {
+				w.whole = time.Now()
+				w.step(commit.Verified{})
+			})
 		} else {
 			w.deliver(commit.Broken{})
 		}

@@ -12,6 +12,8 @@ import (
 type metrics struct {
 	writes         *prometheus.CounterVec
 	writeSeconds   *prometheus.HistogramVec
+	phaseSeconds   map[phase]prometheus.Observer
+	logSeconds     map[string]prometheus.Observer
 	reads          *prometheus.CounterVec
 	failovers      prometheus.Counter
 	healed         prometheus.Counter
@@ -20,6 +22,21 @@ type metrics struct {
 	logFailures    *prometheus.CounterVec
 	historyDropped prometheus.Counter
 }
+
+// phase is a part of the time that a client waits for its write.
+type phase string
+
+const (
+	phaseBody    phase = "body"    // the body is received and verified, and the key's turn has come
+	phaseIntent  phase = "intent"  // the intent is placed, other intents waited for
+	phaseReplica phase = "replica" // the requests are released, answered and decided
+)
+
+// calls of the log that are counted and timed.
+const (
+	callRead = "read"
+	callSwap = "swap"
+)
 
 func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -49,6 +66,24 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 	reg.MustRegister(m.writeSeconds, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "s3mirror", Name: "memory_bytes", Help: "Memory reserved for bodies in flight.",
 	}, func() float64 { return float64(s.memory.used.Load() * slabSize) }))
+	phases := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "s3mirror", Name: "write_phase_seconds",
+		Help:    "Where the time of acknowledged client writes goes: body, intent, replica.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 3, 13),
+	}, []string{"phase"})
+	logs := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "s3mirror", Name: "log_seconds",
+		Help:    "Time of a call of the operation log: read of a row, synced compare-and-set.",
+		Buckets: prometheus.ExponentialBuckets(0.000005, 3, 14),
+	}, []string{"call"})
+	reg.MustRegister(phases, logs)
+	m.phaseSeconds, m.logSeconds = map[phase]prometheus.Observer{}, map[string]prometheus.Observer{}
+	for _, p := range []phase{phaseBody, phaseIntent, phaseReplica} {
+		m.phaseSeconds[p] = phases.WithLabelValues(string(p))
+	}
+	for _, call := range []string{callRead, callSwap} {
+		m.logSeconds[call] = logs.WithLabelValues(call)
+	}
 	for _, op := range []string{"put", "delete", "heal"} {
 		for _, result := range []string{"acked", "healed", "failed", "unknown"} {
 			m.writes.WithLabelValues(op, result)
@@ -58,7 +93,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		m.reads.WithLabelValues(op, "ok")
 		m.reads.WithLabelValues(op, "failed")
 	}
-	for _, call := range []string{"read", "swap"} {
+	for _, call := range []string{callRead, callSwap} {
 		m.logFailures.WithLabelValues(call)
 	}
 	return m
@@ -67,6 +102,17 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 func (m *metrics) write(op, result string, d time.Duration) {
 	m.writes.WithLabelValues(op, result).Inc()
 	m.writeSeconds.WithLabelValues(op).Observe(d.Seconds())
+}
+
+// phases tells where the time of an acknowledged write went. A moment that is
+// zero was not passed: a reader may have been faster.
+func (m *metrics) phases(begun, verified, released, done time.Time) {
+	if verified.IsZero() || released.IsZero() {
+		return
+	}
+	m.phaseSeconds[phaseBody].Observe(verified.Sub(begun).Seconds())
+	m.phaseSeconds[phaseIntent].Observe(released.Sub(verified).Seconds())
+	m.phaseSeconds[phaseReplica].Observe(done.Sub(released).Seconds())
 }
 
 // read counts an answer: a refusal is one, too.

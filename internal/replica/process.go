@@ -165,12 +165,14 @@ func (p *process) logContext() (context.Context, context.CancelFunc) {
 func (p *process) readRow() commit.Event {
 	ctx, cancel := p.logContext()
 	defer cancel()
+	began := time.Now()
 	row, err := p.set.o.Log.Row(ctx, p.key)
+	p.set.metrics.logSeconds[callRead].Observe(time.Since(began).Seconds())
 	switch {
 	case errors.Is(err, oplog.ErrNoRow):
 		return commit.RowRead{}
 	case err != nil:
-		p.set.logFailed("read", err)
+		p.set.logFailed(callRead, err)
 		return commit.RowRead{Failed: true}
 	}
 	return commit.RowRead{Row: &row}
@@ -186,7 +188,9 @@ func (p *process) swap(e commit.Swap) commit.Event {
 		fresh.Epoch = oplog.NewEpoch()
 		row, epoch = &fresh, fresh.Epoch
 	}
+	began := time.Now()
 	outcome := casOf(p.set.o.Log.Swap(ctx, p.key, e.Old, row), p.set)
+	p.set.metrics.logSeconds[callSwap].Observe(time.Since(began).Seconds())
 	p.unsure = outcome == commit.Unknown
 	if outcome == commit.Applied {
 		p.row = row
@@ -203,10 +207,10 @@ func casOf(err error, s *Set) commit.CAS {
 	case errors.Is(err, oplog.ErrConflict):
 		return commit.Conflict
 	case errors.Is(err, oplog.ErrNotApplied):
-		s.logFailed("swap", err)
+		s.logFailed(callSwap, err)
 		return commit.NotApplied
 	}
-	s.logFailed("swap", err)
+	s.logFailed(callSwap, err)
 	return commit.Unknown
 }
 

@@ -103,6 +103,7 @@ func (w *write) receive(ctx context.Context, body Body) (commit.Result, error) {
 	if err == nil {
 		info := w.plan.verified(body)
 		w.post(func() {
+			w.whole = time.Now()
 			w.stamp.ETag = info.ETag
 			if w.op.Stream {
 				w.stamp.ETag = ""

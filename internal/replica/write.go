@@ -22,8 +22,10 @@ type write struct {
 	*process
 	op     commit.Op
 	begun  time.Time
-	body   *fanout // nil: there is none
-	plan   plan    // how the body travels
+	whole  time.Time // when the body was whole and the key's turn had come; owned by the driver
+	freed  time.Time // when the first request was released; owned by the driver
+	body   *fanout   // nil: there is none
+	plan   plan      // how the body travels
 	stamp  object.Stamp
 	origin origin
 
@@ -129,6 +131,9 @@ func (w *write) leave(replica string) {
 
 // release lets a request go. Held uploads give their end; others are sent now.
 func (w *write) release(e commit.Release) {
+	if w.freed.IsZero() {
+		w.freed = time.Now()
+	}
 	if w.stamp.Uploaded.IsZero() {
 		w.stamp.Uploaded = w.set.o.Wall()
 	}
@@ -281,6 +286,9 @@ func (w *write) record(res commit.Result) {
 		result = "healed"
 	}
 	w.set.metrics.write(w.op.Type.String(), result, time.Since(w.begun))
+	if w.op.Type != oplog.OpHeal && res.Kind == commit.Acked {
+		w.set.metrics.phases(w.begun, w.whole, w.freed, time.Now())
+	}
 	info := w.op.Info
 	if res.Kind == commit.Acked {
 		info = res.Info
