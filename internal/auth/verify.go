@@ -57,11 +57,11 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	case err != nil:
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
 	}
+	if q.SessionToken != "" { // S3 looks at it before the signature, whose key it decides
+		return nil, s3.Err(s3.InvalidToken)
+	}
 	if err := v.ring.Verify(q, secret); err != nil {
 		return nil, asS3(err)
-	}
-	if q.SessionToken != "" {
-		return nil, s3.Err(s3.InvalidToken)
 	}
 	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil
 }

@@ -56,7 +56,14 @@ func TestVerifyRefuses(t *testing.T) {
 		{"empty secret", get(t, testKey, "", testTime, nil), s3.SignatureDoesNotMatch, 403},
 		{"old", get(t, testKey, testSecret, testTime.Add(-time.Hour), nil), s3.RequestTimeTooSkewed, 403},
 		{"session token", get(t, testKey, testSecret, testTime, map[string]string{"X-Amz-Security-Token": "t"}), s3.InvalidToken, 400},
-		{"session token, wrong secret", get(t, testKey, "x", testTime, map[string]string{"X-Amz-Security-Token": "t"}), s3.SignatureDoesNotMatch, 403},
+		{"session token, wrong secret", get(t, testKey, "x", testTime, map[string]string{"X-Amz-Security-Token": "t"}), s3.InvalidToken, 400},
+		{"session token added to a URL", broken(func(r *http.Request) {
+			r.Header.Del("Authorization")
+			r.Header.Del("X-Amz-Date")
+			r.Header.Del("X-Amz-Content-Sha256")
+			q := sigv4.NewSigner(testKey, testSecret, "eu").Presign(&http.Request{Method: "GET", Host: "s3.test", Header: http.Header{}}, "/b/k", "", time.Minute, testTime)
+			r.RequestURI = "/b/k?" + q + "&X-Amz-Security-Token=t"
+		}), s3.InvalidToken, 400},
 		{"header added on the way", header("X-Amz-Copy-Source", "b/secret"), s3.AccessDenied, 403},
 		{"no date", broken(func(r *http.Request) { r.Header.Del("X-Amz-Date") }), s3.AccessDenied, 403},
 		{"no payload hash", broken(func(r *http.Request) { r.Header.Del("X-Amz-Content-Sha256") }), s3.InvalidRequest, 400},
