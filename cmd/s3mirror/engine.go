@@ -44,7 +44,10 @@ type engine struct {
 // openEngine joins gateway and heal to replica, and replica to the log and the
 // backends.
 func openEngine(ctx context.Context, p parts) (*engine, error) {
-	set, err := replica.Open(ctx, replicaOptions(p))
+	probes := newProber(p.cfg, p.backends, p.log, p.logger)
+	options := replicaOptions(p)
+	options.Qualify = probes.qualify
+	set, err := replica.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("replicas: %w", err)
 	}
@@ -61,7 +64,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	})
 	return &engine{
 		server: gateway.NewServer(face),
-		source: source{set: set, log: p.log, node: p.node},
+		source: source{set: set, log: p.log, node: p.node, probe: probes.report},
 		run: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return set.Run(ctx) })
@@ -88,7 +91,6 @@ func replicaOptions(p parts) replica.Options {
 		Node: p.node, Exclusive: true, // an embedded log has one process
 		Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
 		Payload:  map[string]replica.Payload{},
-		Qualify:  newProber(cfg, p.backends, p.log, p.logger).qualify,
 		Defaults: policy(cfg.bucket("")),
 		Buckets:  map[string]replica.Policy{},
 		Memory:   int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),

@@ -79,6 +79,12 @@ func TestProberRemembers(t *testing.T) {
 	if got, ok := p.report("eu-1"); !ok || got.PayloadMode != probe.ModeTrailer {
 		t.Errorf("report %+v, %v", got, ok)
 	}
+	if told := (source{probe: p.report}).probed("eu-1"); told == nil || told.PayloadMode != probe.ModeTrailer || len(told.Findings) != 3 {
+		t.Errorf("the admin API tells %+v", told)
+	}
+	if told := (source{probe: p.report}).probed("eu-2"); told != nil {
+		t.Errorf("of a backend that was not probed it tells %+v", told)
+	}
 	rep, err = probe.Report{}, errors.New("connection refused")
 	if got, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil || got != replica.PayloadTrailer {
 		t.Errorf("payload %d, %v", got, err)

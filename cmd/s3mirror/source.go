@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/probe"
 	"github.com/s3mirror/s3mirror/internal/replica"
 )
 
@@ -23,6 +24,8 @@ type source struct {
 	set  replicas
 	log  oplog.History
 	node string
+
+	probe func(backend string) (probe.Report, bool) // nil: nothing is probed
 }
 
 // Status implements admin.Source.
@@ -37,14 +40,14 @@ func (s source) Status(ctx context.Context) (admin.Status, error) {
 		Unsettled: admin.Count{Keys: now.Unsettled},
 		InFlight:  admin.Count{Keys: now.InFlight},
 		Refused:   admin.Count{Keys: now.Refused},
-		Backends:  backendStatuses(now.Backends),
+		Backends:  s.backendStatuses(now.Backends),
 	}, nil
 }
 
 // Backends implements admin.Source.
 func (s source) Backends(ctx context.Context) ([]admin.BackendStatus, error) {
 	now, err := s.set.Status(ctx)
-	return backendStatuses(now.Backends), err
+	return s.backendStatuses(now.Backends), err
 }
 
 // Lag implements admin.Source.
@@ -73,14 +76,31 @@ func (s source) History(ctx context.Context, q oplog.HistoryQuery) ([]oplog.Even
 // Ready implements admin.Source.
 func (s source) Ready(ctx context.Context) error { return s.set.Ready(ctx) }
 
-func backendStatuses(list []replica.BackendStatus) []admin.BackendStatus {
+func (s source) backendStatuses(list []replica.BackendStatus) []admin.BackendStatus {
 	out := make([]admin.BackendStatus, len(list))
 	for i, b := range list {
 		state, reason := condition(b)
 		out[i] = admin.BackendStatus{
 			Name: b.Name, State: state, Reason: reason, LastSuccess: moment(b.Health.LastSuccess),
 			LaggingKeys: b.Lagging.Keys, LaggingBytes: b.Lagging.Bytes, OldestSeconds: seconds(b.Lagging.Oldest),
+			Probe: s.probed(b.Name),
 		}
+	}
+	return out
+}
+
+// probed is what a backend was found to do, in the document's words.
+func (s source) probed(backend string) *admin.Probe {
+	if s.probe == nil {
+		return nil
+	}
+	rep, ok := s.probe(backend)
+	if !ok {
+		return nil
+	}
+	out := &admin.Probe{Level: rep.Level, PayloadMode: rep.PayloadMode, Taken: rep.Taken, Reasons: rep.Reasons}
+	for _, f := range rep.Probes {
+		out.Findings = append(out.Findings, admin.Finding{Name: f.Name, Result: string(f.Result), Detail: f.Detail})
 	}
 	return out
 }

@@ -77,6 +77,23 @@ type BackendStatus struct {
 	OldestSeconds float64    `json:"oldest_seconds"`
 	LastSuccess   *time.Time `json:"last_success"`     // null: not since the start
 	Reason        string     `json:"reason,omitempty"` // why it is not up, and what to do
+	Probe         *Probe     `json:"probe,omitempty"`  // nil: not probed since the start
+}
+
+// Probe is what a backend was found to do.
+type Probe struct {
+	Level       string    `json:"level"` // F0 | F1 | refused
+	PayloadMode string    `json:"payload_mode"`
+	Taken       time.Time `json:"taken"`
+	Reasons     []string  `json:"reasons"` // why no higher level
+	Findings    []Finding `json:"probes"`
+}
+
+// Finding is the result of one probe.
+type Finding struct {
+	Name   string `json:"name"`
+	Result string `json:"result"` // yes | no | unsafe | unknown
+	Detail string `json:"detail,omitempty"`
 }
 
 // Lag is the document of GET /api/v1/replication/lag.

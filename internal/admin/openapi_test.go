@@ -57,7 +57,7 @@ func TestOpenAPISchemasAreTheDocuments(t *testing.T) {
 		"Version": admin.Version{}, "Count": admin.Count{}, "Backlog": admin.Backlog{}, "BackendStatus": admin.BackendStatus{},
 		"BackendList": admin.BackendList{}, "Status": admin.Status{}, "Lag": admin.Lag{}, "BackendLag": admin.BackendLag{},
 		"BucketLag": admin.BucketLag{}, "HistoryPage": admin.HistoryPage{}, "Event": admin.Event{},
-		"SwitchState": admin.SwitchState{}, "Problem": admin.Problem{},
+		"SwitchState": admin.SwitchState{}, "Problem": admin.Problem{}, "Probe": admin.Probe{}, "Finding": admin.Finding{},
 	}
 	schemas := describe(t).Parts.Schemas
 	for name, document := range documents {
