@@ -214,12 +214,12 @@ func (h *history) check(base map[object.Key]string) {
 			}
 			ops = append(ops, porcupine.Operation{ClientId: r.client, Input: r.call, Output: r.res, Call: int64(r.began), Return: end})
 		}
-		switch porcupine.CheckOperationsTimeout(model(base[key]), ops, 20*time.Second) {
+		switch porcupine.CheckOperationsTimeout(model(base[key]), ops, h.w.patience) {
 		case porcupine.Illegal:
 			h.blame(base[key], ops)
 			h.w.fail("history of %s is not linearizable (%d operations)", key.Name, len(ops))
 		case porcupine.Unknown:
-			h.w.fail("history of %s is undetermined (%d operations)", key.Name, len(ops))
+			h.w.fail("history of %s is %w (%d operations)", key.Name, errUndetermined, len(ops))
 		}
 	}
 }

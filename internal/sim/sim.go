@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -28,7 +30,13 @@ type Options struct {
 	Seed  uint64
 	Only  *Personality // one backend is this one, which breaks an assumption: no invariants, no convergence
 	Trace func(string)
+
+	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
+
+// errUndetermined: the checker ran out of time. It counts as a failure, and
+// proves nothing.
+var errUndetermined = errors.New("undetermined")
 
 // Report of one schedule.
 type Report struct {
@@ -67,7 +75,7 @@ const (
 )
 
 func newWorld(o Options) *world {
-	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace}
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, patience: cmp.Or(o.Patience, 20*time.Second)}
 	w.truth = &truth{
 		w: w, on: o.Only == nil, decided: map[object.Key]map[object.ID]object.Version{},
 		last: map[object.Key]object.Version{}, intents: map[object.ID]int{},

@@ -17,6 +17,7 @@ type world struct {
 	now    time.Duration
 	queue  events
 	seq    uint64
+	steps  int
 	rng    *rand.Rand
 	faults Faults
 	trace  func(string)
@@ -32,6 +33,7 @@ type world struct {
 	counts   map[string]int
 	calm     bool // faults have stopped
 	err      error
+	patience time.Duration // of the checker, for one history
 }
 
 type event struct {
@@ -68,9 +70,17 @@ func (w *world) step(limit time.Duration) bool {
 	}
 	e := heap.Pop(&w.queue).(event)
 	w.now = e.at
+	if w.steps++; w.steps > maxSteps {
+		w.fail("livelock: %d events", w.steps)
+		return false
+	}
 	e.do()
 	return true
 }
+
+// maxSteps bounds the events of a schedule; an ordinary one has some tens of
+// thousands.
+const maxSteps = 1_000_000
 
 func (w *world) logf(format string, args ...any) {
 	if w.trace != nil {
@@ -81,7 +91,7 @@ func (w *world) logf(format string, args ...any) {
 // fail records the first broken promise and stops the schedule.
 func (w *world) fail(format string, args ...any) {
 	if w.err == nil {
-		w.err = fmt.Errorf("seed %d at %.4fs: %s", w.seed, w.now.Seconds(), fmt.Sprintf(format, args...))
+		w.err = fmt.Errorf("seed %d at %.4fs: %w", w.seed, w.now.Seconds(), fmt.Errorf(format, args...))
 		w.logf("VIOLATION %v", w.err)
 	}
 }
