@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/memory"
@@ -78,6 +79,37 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	page, err := remote.List(t.Context(), "photos", backend.ListRequest{})
 	if err != nil || len(page.Entries) > 0 {
+		t.Errorf("left: %v, %v", page.Entries, err)
+	}
+}
+
+// TestLeftoversOfOthers: what a run that was cut off left long ago goes, what
+// another one writes now stays.
+func TestLeftoversOfOthers(t *testing.T) {
+	age := 2 * leftover
+	server := memory.New(memory.Options{AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret", Now: func() time.Time { return time.Now().Add(-age) }})
+	o := options(t, server)
+	o.Now = func() time.Time { return time.Now().Add(-age) }
+	remote, err := backend.NewRemote(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.CreateBucket(t.Context(), "photos"); err != nil {
+		t.Fatal(err)
+	}
+	put := func(key string) {
+		body, framing := backend.FromBytes([]byte("left"))
+		_, err := remote.Put(t.Context(), backend.PutRequest{Bucket: "photos", Key: folder + key, Size: 4, Body: body, Framing: framing})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("old/etag")
+	age = 0
+	put("new/etag")
+	run(t, o)
+	page, err := remote.List(t.Context(), "photos", backend.ListRequest{})
+	if err != nil || len(page.Entries) != 1 || page.Entries[0].Key != folder+"new/etag" {
 		t.Errorf("left: %v, %v", page.Entries, err)
 	}
 }

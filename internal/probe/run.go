@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ func Run(ctx context.Context, o backend.Options, bucket string) (Report, error) 
 	}
 	defer remote.Close()
 	r := &runner{remote: remote, wire: newWire(o), bucket: bucket, used: map[string]bool{}}
-	r.prefix = object.ReservedPrefix + "probe/" + object.NewID().String() + "/"
+	r.prefix = folder + object.NewID().String() + "/"
 	defer r.clean(context.WithoutCancel(ctx))
 	if err := r.put(ctx, "hello", []byte("hello"), nil); err != nil {
 		return rep, fmt.Errorf("probe of backend %s: %w", o.Name, err)
@@ -143,8 +144,15 @@ func (r *runner) holds(ctx context.Context, key string, want []byte) (bool, erro
 	return err == nil && want != nil && bytes.Equal(got, want), err
 }
 
+// folder is where all probes write, each run below a name of its own.
+const folder = object.ReservedPrefix + "probe/"
+
+// leftover is how old the objects of another run are when it is surely over.
+const leftover = time.Hour
+
 // clean removes what the probes wrote: what they know of, for some listings are
-// broken by it, and what a server made of that.
+// broken by it, and what a server made of that, and what a run that was cut off
+// left long ago.
 func (r *runner) clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -154,12 +162,14 @@ func (r *runner) clean(ctx context.Context) {
 	for _, key := range slices.Backward(keys) { // what lies below goes first
 		_ = r.remote.Delete(ctx, r.bucket, key) // a server that can not remove it says so in the listing
 	}
-	page, err := r.remote.List(ctx, r.bucket, backend.ListRequest{Prefix: r.prefix})
+	page, err := r.remote.List(ctx, r.bucket, backend.ListRequest{Prefix: folder})
 	if err != nil {
 		return
 	}
 	for _, e := range page.Entries {
-		_ = r.remote.Delete(ctx, r.bucket, e.Key) // the bucket's removal tries again
+		if strings.HasPrefix(e.Key, r.prefix) || time.Since(e.ModTime) > leftover {
+			_ = r.remote.Delete(ctx, r.bucket, e.Key) // the next run tries again, and so does the bucket's removal
+		}
 	}
 }
 
