@@ -14,13 +14,13 @@ const MaxExpires = 7 * 24 * time.Hour
 // The query parameters of a presigned URL, in S3's spelling.
 const (
 	paramAlgorithm     = "X-Amz-Algorithm"
-	paramCredential    = "X-Amz-Credential"
+	paramCredential    = "X-Amz-Credential" //nolint:gosec // a name
 	paramDate          = "X-Amz-Date"
 	paramExpires       = "X-Amz-Expires"
 	paramSignedHeaders = "X-Amz-SignedHeaders"
 	paramSignature     = "X-Amz-Signature"
 	paramPayload       = "X-Amz-Content-Sha256"
-	paramToken         = "X-Amz-Security-Token"
+	paramToken         = "X-Amz-Security-Token" //nolint:gosec // a name
 )
 
 const textMissingParams = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
