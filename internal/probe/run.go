@@ -56,7 +56,7 @@ func Run(ctx context.Context, o backend.Options, bucket string) (Report, error) 
 	if err != nil {
 		return rep, err
 	}
-	defer remote.Close()
+	defer func() { _ = remote.Close() }() // idle connections have nothing to say
 	r := &runner{remote: remote, wire: newWire(o), bucket: bucket, used: map[string]bool{}}
 	r.prefix = folder + object.NewID().String() + "/"
 	defer r.clean(context.WithoutCancel(ctx))
