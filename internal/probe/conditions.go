@@ -155,7 +155,7 @@ func (r *runner) heldCondition(ctx context.Context) (Result, string) {
 		return No, "a held conditional write keeps others out"
 	}
 	_, _ = writer.Write(held[len(held)/2:]) // an early answer may have closed it
-	_ = writer.Close() // a pipe's never fails
+	_ = writer.Close()                      // a pipe's never fails
 	o := <-done
 	switch same, err := r.holds(ctx, key, between); {
 	case err != nil:
