@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -52,6 +53,8 @@ type Options struct {
 	DataDir string                // empty: a fresh folder
 	Sibling *Gateway              // share the data folder and the secrets of this one
 	Prep    func(*exec.Cmd)       // last changes to the command before it starts
+
+	Settle, Lease, Retention time.Duration // zero: the constants above
 }
 
 // NewGateway writes the configuration of a gateway over the backends without
@@ -79,6 +82,7 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 	g.env = append(CleanEnv(t), "S3MIRROR_ROOT_ACCESS_KEY="+g.Keys.Access, "S3MIRROR_ROOT_SECRET_KEY="+g.Keys.Secret,
 		"S3MIRROR_ROOT_PASSWORD="+g.Password, "S3MIRROR_SECRET_KEY_FILE="+secretFile,
 		"S3MIRROR_ADDR=http://"+g.AdminAddr, "S3MIRROR_USER=root", "S3MIRROR_PASSWORD="+g.Password)
+	o.Settle, o.Lease, o.Retention = cmp.Or(o.Settle, Settle), cmp.Or(o.Lease, Lease), cmp.Or(o.Retention, Retention)
 	if o.Ack == "" {
 		o.Ack = "any"
 	}
@@ -87,8 +91,8 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 		o.S3 = ", " + o.S3
 	}
 	fmt.Fprintf(&y, "data_dir: %s\ns3: {listen: %s%s}\nadmin: {listen: %s}\n", g.DataDir, g.S3Addr, o.S3, g.AdminAddr)
-	fmt.Fprintf(&y, "log: {engine: pebble, retention: %v}\nheal: {interval: 1s}\n", Retention)
-	fmt.Fprintf(&y, "replication: {ack: %s, settle: %v, lease: %v}\nbackends:\n", o.Ack, Settle, Lease)
+	fmt.Fprintf(&y, "log: {engine: pebble, retention: %v}\nheal: {interval: 1s}\n", o.Retention)
+	fmt.Fprintf(&y, "replication: {ack: %s, settle: %v, lease: %v}\nbackends:\n", o.Ack, o.Settle, o.Lease)
 	for i, b := range backends {
 		secret := b.Keys.Secret
 		if o.Secret != nil {
