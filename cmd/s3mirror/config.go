@@ -29,6 +29,10 @@ type Config struct {
 	Buckets map[string]BucketConfig `yaml:"buckets"`
 	// The pace of the healer.
 	Heal HealConfig `yaml:"heal"`
+	// How long /readyz says no at the end before the listeners close: longer than a load
+	// balancer needs to notice. Requests are served meanwhile. SIGTERM a second time ends
+	// the wait, and the process.
+	ShutdownDelay Duration `yaml:"shutdown_delay"`
 }
 
 // S3Config is the S3 listener and what bounds it.

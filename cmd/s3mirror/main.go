@@ -49,6 +49,7 @@ var (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	std := streams{os.Stdin, os.Stdout, os.Stderr}
 	err := run(ctx, os.Args[1:], std, os.LookupEnv)
 	stop()

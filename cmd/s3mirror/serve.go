@@ -39,7 +39,7 @@ import (
 //	                           └────┼──────────┼────────────────┘
 //	                             secrets 3   log 1 ── node name 2
 //
-// It ends in the reverse order, in shutdown: stop accepting, finish requests,
+// It ends in the reverse order, in shutdown: not ready, stop accepting, finish requests,
 // drain the writes that outlive their requests, stop the healer and the other
 // loops, stop the admin listener, close the log, close the backends.
 
@@ -47,9 +47,10 @@ import (
 type serveOptions struct {
 	env     environ
 	logger  *slog.Logger
-	demo    admin.Demo    // nil for serve
-	say     announcer     // is told what was made up at the first start
-	finish  time.Duration // how long requests under way may take at the end, and the drain again
+	demo    admin.Demo                           // nil for serve
+	say     announcer                            // is told what was made up at the first start
+	finish  time.Duration                        // how long requests under way may take at the end, and the drain again
+	after   func(time.Duration) <-chan time.Time // nil: time.After
 	started func(addresses)
 	build   func(context.Context, parts) (*engine, error)
 }
@@ -88,6 +89,9 @@ func newServe(std streams, env environ) *cobra.Command {
 // serve runs a node until ctx ends, then shuts it down in order and returns
 // nil; an error says what could not be opened, or what failed on the way.
 func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
+	if o.after == nil {
+		o.after = time.After
+	}
 	n := &node{serveOptions: o, cfg: cfg, metrics: newRegistry()}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, open := range []func(context.Context) error{
@@ -135,6 +139,7 @@ func (n *node) openLog(ctx context.Context) error {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	n.log = log
+	n.metrics.MustRegister(log.Collector())
 	n.name, err = nodeName(ctx, log)
 	return err
 }
@@ -262,6 +267,9 @@ func reachable(l net.Listener) string {
 func (n *node) shutdown(stopLoops func(), loops func() error) {
 	n.closing.Store(true)
 	n.logger.Info("stopping")
+	if delay := time.Duration(n.cfg.ShutdownDelay); delay > 0 {
+		<-n.after(delay)
+	}
 	n.finishRequests(n.s3Server)
 
 	ctx, cancel := context.WithTimeout(context.Background(), n.finish)

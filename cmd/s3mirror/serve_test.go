@@ -243,6 +243,39 @@ func TestServeShutsDownInOrder(t *testing.T) {
 	}
 }
 
+// While a load balancer learns that this node ends, requests are still served.
+func TestServeWaitsForItsLoadBalancer(t *testing.T) {
+	f := newFakeEngine()
+	cfg := testConfig(t, endpoint(t))
+	cfg.ShutdownDelay = Duration(20 * time.Second)
+	asked, over := make(chan time.Duration, 1), make(chan time.Time)
+	r := start(t, cfg, f, func(o *serveOptions) {
+		o.after = func(d time.Duration) <-chan time.Time {
+			asked <- d
+			return over
+		}
+	})
+	r.stop()
+	if d := <-asked; d != 20*time.Second {
+		t.Errorf("it waits %v", d)
+	}
+	if code, body := get(t, r.Admin+"/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("still ready: %d %s", code, body)
+	}
+	if code, body := get(t, r.S3+"/any"); code != http.StatusOK {
+		t.Errorf("a late request got %d %s", code, body)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	close(over)
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+	if resp, err := http.Get(r.S3 + "/any"); err == nil {
+		resp.Body.Close()
+		t.Error("the listener is still open")
+	}
+}
+
 func TestServeCutsOffWhatDoesNotEnd(t *testing.T) {
 	f := newFakeEngine()
 	f.drained = errors.New("3 writes")

@@ -46,6 +46,9 @@ func validate(c *Config, bad report) {
 	if c.Heal.RequestsPerSecond < 0 {
 		bad("heal.requests_per_second", "must be 0 (no limit) or more")
 	}
+	if c.ShutdownDelay < 0 {
+		bad("shutdown_delay", "must be 0 or more")
+	}
 	if c.Heal.Interval <= 0 {
 		bad("heal.interval", "must be more than 0")
 	}

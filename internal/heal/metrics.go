@@ -13,8 +13,8 @@ func newMetrics(reg prometheus.Registerer, h *Healer) *metrics {
 			func() float64 { return float64(of(h.Stats())) })
 	}
 	reg.MustRegister(m.visits,
-		gauge("heal_queue_keys", "Keys that need work.", func(s Stats) int { return s.Queued }),
-		gauge("heal_waiting_keys", "Of those: keys that wait for a backend to come back.", func(s Stats) int { return s.Waiting }),
-		gauge("heal_running", "Visits under way.", func(s Stats) int { return s.Running }))
+		gauge("heal_queue_keys", "Keys that need work of the healer.", func(s Stats) int { return s.Queued }),
+		gauge("heal_waiting_keys", "Keys that need work and wait for a backend to come back.", func(s Stats) int { return s.Waiting }),
+		gauge("heal_running", "Visits of the healer under way.", func(s Stats) int { return s.Running }))
 	return m
 }

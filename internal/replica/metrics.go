@@ -36,6 +36,7 @@ const (
 const (
 	callRead = "read"
 	callSwap = "swap"
+	callWalk = "walk"
 )
 
 func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
@@ -54,7 +55,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		reads:          vector("reads_total", "Reads by what their client was told.", "op", "result"),
 		failovers:      counter("read_failovers_total", "Bodies that went on with another replica."),
 		healed:         counter("heals_total", "Copies that brought a replica up to date."),
-		healedBytes:    counter("heal_bytes_total", "Bytes of those copies."),
+		healedBytes:    counter("heal_bytes_total", "Bytes copied to bring replicas up to date."),
 		alarms:         counter("alarms_total", "Things that should not be: see the log."),
 		logFailures:    vector("log_failures_total", "Calls of the operation log that failed.", "call"),
 		historyDropped: counter("history_dropped_total", "Events of the history that were lost."),
@@ -63,7 +64,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		Namespace: "s3mirror", Name: "write_seconds", Help: "Time from the beginning of a mutation to its answer.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 	}, []string{"op"})
-	reg.MustRegister(m.writeSeconds, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	reg.MustRegister(&lagMetrics{set: s}, m.writeSeconds, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "s3mirror", Name: "memory_bytes", Help: "Memory reserved for bodies in flight.",
 	}, func() float64 { return float64(s.memory.used.Load() * slabSize) }))
 	phases := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -85,6 +86,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		m.logSeconds[call] = logs.WithLabelValues(call)
 	}
 	for _, op := range []string{"put", "delete", "heal"} {
+		m.writeSeconds.WithLabelValues(op)
 		for _, result := range []string{"acked", "healed", "failed", "unknown"} {
 			m.writes.WithLabelValues(op, result)
 		}
@@ -93,7 +95,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		m.reads.WithLabelValues(op, "ok")
 		m.reads.WithLabelValues(op, "failed")
 	}
-	for _, call := range []string{callRead, callSwap} {
+	for _, call := range []string{callRead, callSwap, callWalk} {
 		m.logFailures.WithLabelValues(call)
 	}
 	return m
