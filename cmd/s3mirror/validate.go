@@ -25,7 +25,6 @@ const (
 	minPerUpload    = Size(512 << 10) // the held tail of 256 KiB and as much again to stream
 	minLease        = time.Second
 	maxLease        = time.Minute
-	minSettle       = time.Second
 	notBuiltMessage = "not built yet in this version: remove it"
 )
 

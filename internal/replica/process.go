@@ -31,6 +31,7 @@ type process struct {
 	ctx   context.Context // of questions to replicas; its end abandons the process
 	paced bool            // questions yield to clients
 	other func(commit.Effect)
+	trace trace // for failpoints
 
 	row    *oplog.Row // as this process last wrote it, if swapped
 	swaps  bool       // a swap was applied, or may have been
@@ -47,7 +48,7 @@ type process struct {
 }
 
 func (s *Set) newProcess(ctx context.Context, b *bucket, key object.Key, m machine) *process {
-	p := &process{set: s, b: b, key: key, m: m, timers: map[commit.Timer]*time.Timer{}, wake: make(chan struct{}, 1)}
+	p := &process{set: s, b: b, key: key, m: m, trace: traceOf(m), timers: map[commit.Timer]*time.Timer{}, wake: make(chan struct{}, 1)}
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	return p
 }
@@ -179,6 +180,7 @@ func (p *process) readRow() commit.Event {
 }
 
 func (p *process) swap(e commit.Swap) commit.Event {
+	p.trace.beforeSwap(e)
 	ctx, cancel := p.logContext()
 	defer cancel()
 	var row *oplog.Row
@@ -191,6 +193,7 @@ func (p *process) swap(e commit.Swap) commit.Event {
 	began := time.Now()
 	outcome := casOf(p.set.o.Log.Swap(ctx, p.key, e.Old, row), p.set)
 	p.set.metrics.logSeconds[callSwap].Observe(time.Since(began).Seconds())
+	p.trace.afterSwap(e, outcome)
 	p.unsure = outcome == commit.Unknown
 	if outcome == commit.Applied {
 		p.row = row

@@ -63,6 +63,7 @@ func (s *Set) newWrite(b *bucket, key object.Key, op commit.Op, from origin) *wr
 	}
 	w.process = s.newProcess(s.base, b, key, commit.NewWrite(b.config(), op))
 	w.other = w.carryOut
+	w.trace.writes(op.ID)
 	return w
 }
 
@@ -131,6 +132,7 @@ func (w *write) leave(replica string) {
 
 // release lets a request go. Held uploads give their end; others are sent now.
 func (w *write) release(e commit.Release) {
+	w.trace.release(w.freed.IsZero(), w.post)
 	if w.freed.IsZero() {
 		w.freed = time.Now()
 	}
@@ -205,6 +207,7 @@ func (w *write) ended(q *request, res backend.PutResult, err error) {
 		w.set.o.Logger.DebugContext(w.ctx, "request to a replica failed", "key", w.key, "backend", q.replica, "released", q.released, "error", err)
 	}
 	if q.released {
+		w.trace.answered()
 		w.step(commit.Answered{Replica: q.replica, Answer: a})
 	} else {
 		w.step(commit.Lost{Replica: q.replica, Answer: a})
