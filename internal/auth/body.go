@@ -174,7 +174,7 @@ func (b *Body) ComputeMD5() { b.compute(algorithmMD5) }
 // What is computed anyway is not computed twice. It panics after the first Read,
 // and for an unknown algorithm.
 func (b *Body) ComputeChecksum(algorithm string) {
-	if NewChecksum(algorithm) == nil {
+	if s3.NewChecksum(algorithm) == nil {
 		panic("auth: unknown checksum algorithm " + algorithm)
 	}
 	b.compute(algorithm)

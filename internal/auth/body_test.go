@@ -507,18 +507,3 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("HTTP chunks, too long: %v", err)
 	}
 }
-
-func TestNewChecksum(t *testing.T) {
-	for algorithm, want := range map[string]string{
-		"crc32": "MSpqpg==", "crc32c": "5if0QQ==", "crc64nvme": "SmzZ/LTp1CA=", "sha1": "L7XhNBn8iSRoZeejJPR27GJOh0A=", "sha256": "fRpUEnsiJQL1t5tfsIAwYRUqRPkrN+I8ZSe69mXU2po=",
-	} {
-		if got := checksumOf(algorithm, []byte("abcdefg")); got != want {
-			t.Errorf("%s: got %s, want %s", algorithm, got, want)
-		}
-	}
-	for _, name := range []string{"", "md5", "CRC32", "xxhash64"} {
-		if auth.NewChecksum(name) != nil {
-			t.Errorf("%q is an algorithm", name)
-		}
-	}
-}

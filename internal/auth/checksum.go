@@ -2,35 +2,13 @@ package auth
 
 import (
 	"crypto/md5"
-	"crypto/sha1" //nolint:gosec // one of S3's checksums
-	"crypto/sha256"
 	"hash"
-	"hash/crc32"
 
-	"github.com/minio/crc64nvme"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // algorithmMD5 is Content-MD5's; as x-amz-checksum-* it does not occur.
 const algorithmMD5 = "md5"
-
-// NewChecksum returns the hash of a checksum algorithm of S3 by its name in
-// lower case ("crc32", "crc32c", "crc64nvme", "sha1", "sha256"), nil when there
-// is no such algorithm. The checksum is the base64 of its Sum.
-func NewChecksum(algorithm string) hash.Hash {
-	switch algorithm {
-	case "crc32":
-		return crc32.NewIEEE()
-	case "crc32c":
-		return crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	case "crc64nvme":
-		return crc64nvme.New()
-	case "sha1":
-		return sha1.New()
-	case "sha256":
-		return sha256.New()
-	}
-	return nil
-}
 
 // sum is one hash over the whole body.
 type sum struct {
@@ -47,7 +25,7 @@ func (s *sums) add(algorithm string) {
 	if s.find(algorithm) != nil {
 		return
 	}
-	h := NewChecksum(algorithm)
+	h := s3.NewChecksum(algorithm)
 	if algorithm == algorithmMD5 {
 		h = md5.New()
 	}

@@ -152,7 +152,7 @@ func receive(t testing.TB, r *http.Request, body []byte, length int) *http.Reque
 }
 
 func checksumOf(algorithm string, data []byte) string {
-	h := auth.NewChecksum(algorithm)
+	h := s3.NewChecksum(algorithm)
 	h.Write(data)
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }

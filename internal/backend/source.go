@@ -3,30 +3,19 @@ package backend
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // one of S3's checksums
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
 
-	"github.com/minio/crc64nvme"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // newChecksum returns the hash of a trailer's algorithm.
 func newChecksum(algorithm string) (hash.Hash, error) {
-	switch algorithm {
-	case "crc32":
-		return crc32.NewIEEE(), nil
-	case "crc32c":
-		return crc32.New(crc32.MakeTable(crc32.Castagnoli)), nil
-	case "crc64nvme":
-		return crc64nvme.New(), nil
-	case "sha1":
-		return sha1.New(), nil
-	case "sha256":
-		return sha256.New(), nil
+	if h := s3.NewChecksum(algorithm); h != nil {
+		return h, nil
 	}
 	return nil, fmt.Errorf("checksum algorithm %q is not known", algorithm)
 }

@@ -8,12 +8,6 @@ import (
 
 const checksumTypeHeader = checksumPrefix + "type"
 
-// checksumSizes are the algorithms that the gateway verifies, by the size of
-// their digest in bytes.
-var checksumSizes = map[string]int{"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}
-
-const checksumList = "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-
 // Checksum is what a client promises about the body, beside Content-MD5 and
 // the payload hash of the signature.
 type Checksum struct {
@@ -51,16 +45,15 @@ func headerChecksum(h http.Header) (Checksum, error) {
 		if !ok || algorithm == "mode" || algorithm == "algorithm" || algorithm == "type" {
 			continue
 		}
-		size, ok := checksumSizes[algorithm]
-		if !ok {
+		if _, ok := algorithms[algorithm]; !ok {
 			return Checksum{}, Errorf(InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		if sum.Algorithm != "" || len(values) != 1 {
 			return Checksum{}, errManyChecksums()
 		}
-		value, err := base64.StdEncoding.Strict().DecodeString(values[0])
-		if err != nil || len(value) != size {
-			return Checksum{}, Errorf(InvalidRequest, "Value for %s%s header is invalid.", checksumPrefix, algorithm)
+		value, ok := decodeChecksum(algorithm, values[0])
+		if !ok {
+			return Checksum{}, errChecksumHeader(checksumPrefix + algorithm)
 		}
 		sum = Checksum{Algorithm: algorithm, Value: value}
 	}
@@ -69,7 +62,7 @@ func headerChecksum(h http.Header) (Checksum, error) {
 
 func trailerChecksum(trailer string) (Checksum, error) {
 	algorithm, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(trailer)), checksumPrefix)
-	if _, known := checksumSizes[algorithm]; !ok || !known {
+	if _, known := algorithms[algorithm]; !ok || !known {
 		return Checksum{}, Errorf(InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
 	}
 	return Checksum{Algorithm: algorithm}, nil
@@ -83,17 +76,25 @@ func checkAnnounced(h http.Header, sum Checksum) error {
 		if announced == "" {
 			continue
 		}
-		if _, known := checksumSizes[announced]; !known {
-			return Errorf(InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: %s", checksumList)
+		if _, known := algorithms[announced]; !known {
+			return errUnknownAlgorithm()
 		}
 		if sum.Algorithm == "" && name == "x-amz-sdk-checksum-algorithm" {
 			return Errorf(InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 		}
 		if sum.Algorithm != "" && announced != sum.Algorithm {
-			return Errorf(InvalidRequest, "Value for %s header is invalid.", name)
+			return errChecksumHeader(name)
 		}
 	}
 	return nil
+}
+
+func errUnknownAlgorithm() *Error {
+	return Errorf(InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: %s", checksumList)
+}
+
+func errChecksumHeader(name string) *Error {
+	return Errorf(InvalidRequest, "Value for %s header is invalid.", name)
 }
 
 func errManyChecksums() *Error {

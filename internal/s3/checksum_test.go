@@ -50,7 +50,7 @@ func TestParseChecksum(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s (%v), want %s", name, got, err, c.want)
 		}
-		if err == nil && sum.Value != nil && len(sum.Value) != checksumSizes[sum.Algorithm] {
+		if err == nil && sum.Value != nil && len(sum.Value) != algorithms[sum.Algorithm].size {
 			t.Errorf("%s: %d bytes", name, len(sum.Value))
 		}
 	}

@@ -60,13 +60,13 @@ func TestHoisted(t *testing.T) {
 
 // TestEmptySums computes what the table says.
 func TestEmptySums(t *testing.T) {
-	if len(emptySums) != len(checksumSizes) {
-		t.Errorf("%d algorithms, want %d", len(emptySums), len(checksumSizes))
+	if len(emptySums) != len(algorithms) {
+		t.Errorf("%d algorithms, want %d", len(emptySums), len(algorithms))
 	}
 	for algorithm, sum := range emptySums {
 		h := http.Header{}
 		h.Set("x-amz-checksum-"+algorithm, sum)
-		if got, err := ParseChecksum(h); err != nil || len(got.Value) != checksumSizes[algorithm] {
+		if got, err := ParseChecksum(h); err != nil || len(got.Value) != algorithms[algorithm].size {
 			t.Errorf("%s: %v, %v", algorithm, got, err)
 		}
 	}
