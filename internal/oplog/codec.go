@@ -62,6 +62,8 @@ const (
 	intentInfo
 	entryReplica
 	entryAdded
+	entrySize
+	entryETag
 )
 
 // EncodeRow returns the stored form of a row.
@@ -273,6 +275,8 @@ func encodeEntry(e *encoder, in *Entry) {
 	e.uint(opType, uint64(in.Type))
 	e.str(entryReplica, in.Replica)
 	e.time(entryAdded, in.Added)
+	e.int(entrySize, in.Size)
+	e.str(entryETag, in.ETag)
 }
 
 func decodeEntry(up *decoder) (in Entry) {
@@ -293,6 +297,10 @@ func decodeEntry(up *decoder) (in Entry) {
 			in.Replica = d.str()
 		case entryAdded:
 			in.Added = d.time()
+		case entrySize:
+			in.Size = d.int()
+		case entryETag:
+			in.ETag = d.str()
 		}
 	}
 	up.bad = up.bad || d.bad

@@ -90,6 +90,8 @@ func entries() *rapid.Generator[oplog.Entry] {
 			Kind:    drawKind(t),
 			Type:    drawType(t),
 			Replica: rawText().Draw(t, "replica"),
+			Size:    rapid.Int64().Draw(t, "size"),
+			ETag:    rawText().Draw(t, "etag"),
 			Added:   drawTime(t, "added"),
 		}
 	})
