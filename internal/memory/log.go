@@ -21,7 +21,8 @@ type Log struct {
 	rows   map[object.Key][]byte
 	keys   []object.Key // of rows, in order of bucket and key
 	docs   map[docName][]byte
-	names  []docName // of docs, in order
+	names  []docName                  // of docs, in order
+	parts  map[object.ID][]storedPart // by upload, in order
 	events []storedEvent
 	seq    uint64 // of the last event
 	bytes  int64  // of rows
@@ -36,7 +37,7 @@ var _ oplog.Log = (*Log)(nil)
 
 // NewLog makes an empty log.
 func NewLog() *Log {
-	return &Log{rows: map[object.Key][]byte{}, docs: map[docName][]byte{}}
+	return &Log{rows: map[object.Key][]byte{}, docs: map[docName][]byte{}, parts: map[object.ID][]storedPart{}}
 }
 
 // Row implements oplog.Log.
@@ -155,7 +156,7 @@ func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.rows, l.keys, l.docs, l.names, l.events = nil, nil, nil, nil, nil
+	l.rows, l.keys, l.docs, l.names, l.parts, l.events = nil, nil, nil, nil, nil, nil
 	return nil
 }
 

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -150,6 +151,17 @@ func (f *FaultyLog) SwapDoc(ctx context.Context, old oplog.Epoch, doc oplog.Doc)
 	return f.change(ctx, func(ctx context.Context) error { return f.Log.SwapDoc(ctx, old, doc) })
 }
 
+// AddPart implements oplog.Parts.
+func (f *FaultyLog) AddPart(ctx context.Context, part oplog.Part) error {
+	part.Sums, part.ETags = part.Sums.Clone(), maps.Clone(part.ETags)
+	return f.change(ctx, func(ctx context.Context) error { return f.Log.AddPart(ctx, part) })
+}
+
+// DropParts implements oplog.Parts.
+func (f *FaultyLog) DropParts(ctx context.Context, upload object.ID) error {
+	return f.change(ctx, func(ctx context.Context) error { return f.Log.DropParts(ctx, upload) })
+}
+
 // Append implements oplog.History.
 func (f *FaultyLog) Append(ctx context.Context, events ...oplog.Event) error {
 	events = append([]oplog.Event(nil), events...)
@@ -207,6 +219,14 @@ func (f *FaultyLog) Docs(ctx context.Context, kind oplog.DocKind, after string, 
 		return nil, err
 	}
 	return f.Log.Docs(ctx, kind, after, limit)
+}
+
+// Parts implements oplog.Parts.
+func (f *FaultyLog) Parts(ctx context.Context, upload object.ID, after oplog.PartName, limit int) ([]oplog.Part, error) {
+	if err := f.read(); err != nil {
+		return nil, err
+	}
+	return f.Log.Parts(ctx, upload, after, limit)
 }
 
 // Events implements oplog.History.

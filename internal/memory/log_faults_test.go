@@ -63,6 +63,39 @@ func TestEachFateOfAChange(t *testing.T) {
 	}
 }
 
+func TestFatesOfParts(t *testing.T) {
+	log := memory.NewFaultyLog(memory.NewLog(), memory.LogScript(memory.LogLose, memory.LogGone, memory.LogFail, memory.LogLate))
+	upload := object.NewID()
+	add := func() error {
+		return log.AddPart(logCtx, oplog.Part{Upload: upload, Number: 1, Attempt: object.NewID()})
+	}
+	for i, want := range []error{oplog.ErrUnknown, oplog.ErrUnknown, oplog.ErrNotApplied} {
+		if err := add(); !errors.Is(err, want) {
+			t.Errorf("add %d: got %v, want %v", i, err, want)
+		}
+	}
+	if err := log.DropParts(logCtx, upload); !errors.Is(err, oplog.ErrUnknown) {
+		t.Errorf("drop: %v", err)
+	}
+	count := func() int {
+		parts, err := log.Parts(logCtx, upload, oplog.PartName{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(parts)
+	}
+	if n := count(); n != 1 {
+		t.Errorf("%d parts, want the one whose answer was lost", n)
+	}
+	if n := log.ApplyLate(); n != 1 || count() != 0 {
+		t.Errorf("%d late changes, %d parts after them", n, count())
+	}
+	log.SetDown(true)
+	if _, err := log.Parts(logCtx, upload, oplog.PartName{}, 10); err == nil {
+		t.Error("a log that is down lists parts")
+	}
+}
+
 func TestFatesOfDocumentsAndHistory(t *testing.T) {
 	log := memory.NewFaultyLog(memory.NewLog(), memory.LogScript(memory.LogLose, memory.LogLose, memory.LogGone, memory.LogFail))
 	doc := oplog.Doc{Kind: oplog.DocNode, Name: "n", Epoch: oplog.NewEpoch(), Body: []byte("1")}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -45,6 +46,26 @@ func FuzzDecodeEvent(f *testing.F) {
 			t.Fatalf("the form of a read event cannot be read: %v", err)
 		}
 		if again := oplog.EncodeEvent(&back); !bytes.Equal(again, form) {
+			t.Fatalf("forms differ:\n%x\n%x", form, again)
+		}
+	})
+}
+
+func FuzzDecodePart(f *testing.F) {
+	f.Add(oplog.EncodePart(&oplog.Part{Size: 1, ETag: "e", ETags: map[string]string{"eu-1": "e", "ru-1": ""}}))
+	f.Add([]byte{1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		name := oplog.PartName{Number: 1, Attempt: object.ID{1}}
+		part, err := oplog.DecodePart(object.ID{2}, name, data)
+		if err != nil {
+			return
+		}
+		form := oplog.EncodePart(&part)
+		back, err := oplog.DecodePart(object.ID{2}, name, form)
+		if err != nil {
+			t.Fatalf("the form of a read part cannot be read: %v", err)
+		}
+		if again := oplog.EncodePart(&back); !bytes.Equal(again, form) {
 			t.Fatalf("forms differ:\n%x\n%x", form, again)
 		}
 	})

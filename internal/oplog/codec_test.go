@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,11 +38,15 @@ func TestRowsSurviveTheirStoredForm(t *testing.T) {
 	})
 }
 
-func TestEventsInfosAndDocumentsSurviveTheirStoredForm(t *testing.T) {
+func TestEventsPartsInfosAndDocumentsSurviveTheirStoredForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		event := oplogtest.Events().Draw(t, "event")
 		if got, err := oplog.DecodeEvent(oplog.EncodeEvent(&event)); err != nil || !reflect.DeepEqual(got, event) {
 			t.Fatalf("event: err %v\n got %+v\nwant %+v", err, got, event)
+		}
+		part := oplogtest.Parts().Draw(t, "part")
+		if got, err := oplog.DecodePart(part.Upload, part.Name(), oplog.EncodePart(&part)); err != nil || !reflect.DeepEqual(got, part) {
+			t.Fatalf("part: err %v\n got %+v\nwant %+v", err, got, part)
 		}
 		info := oplogtest.Infos().Draw(t, "info")
 		if got, err := oplog.DecodeInfo(oplog.EncodeInfo(info)); err != nil || !reflect.DeepEqual(got, info) {
@@ -85,6 +90,9 @@ func TestRecordsOfAnotherFormatAreRefused(t *testing.T) {
 		if _, err := oplog.DecodeEvent(data); !errors.Is(err, oplog.ErrBadRecord) {
 			t.Errorf("event, %s: got %v, want ErrBadRecord", name, err)
 		}
+		if _, err := oplog.DecodePart(object.ID{1}, oplog.PartName{Number: 1}, data); !errors.Is(err, oplog.ErrBadRecord) {
+			t.Errorf("part, %s: got %v, want ErrBadRecord", name, err)
+		}
 		if _, err := oplog.DecodeInfo(data); !errors.Is(err, oplog.ErrBadRecord) {
 			t.Errorf("info, %s: got %v, want ErrBadRecord", name, err)
 		}
@@ -116,6 +124,30 @@ func TestUnknownFieldsAreSteppedOver(t *testing.T) {
 	ev, err := oplog.DecodeEvent(append(oplog.EncodeEvent(&event), unknown...))
 	if err != nil || !reflect.DeepEqual(ev, event) {
 		t.Fatalf("event: err %v, got %+v", err, ev)
+	}
+}
+
+func TestUploadNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := object.Key{
+			Bucket: rapid.StringMatching(`[a-z0-9.-]{3,63}`).Draw(t, "bucket"),
+			Name:   string(rapid.SliceOf(rapid.Byte()).Draw(t, "key")),
+		}
+		id := object.NewID()
+		name := oplog.UploadName(key, id)
+		gotKey, gotID, ok := oplog.ParseUploadName(name)
+		if !ok || gotKey != key || gotID != id {
+			t.Fatalf("%q reads as %v %v %v", name, gotKey, gotID, ok)
+		}
+		cut := rapid.IntRange(0, len(name)-1).Draw(t, "cut")
+		if key, id, ok := oplog.ParseUploadName(name[:cut]); ok && oplog.UploadName(key, id) != name[:cut] {
+			t.Fatalf("%q was taken for a name", name[:cut])
+		}
+	})
+	for _, name := range []string{"", "b", "b\x00k", "b\x00" + object.ID{1}.String(), "b\x00k\x00" + strings.Repeat("x", 32)} {
+		if _, _, ok := oplog.ParseUploadName(name); ok {
+			t.Errorf("%q was taken for a name", name)
+		}
 	}
 }
 

@@ -82,6 +82,7 @@ type Log interface {
 	Stats(ctx context.Context) (Stats, error)
 
 	Documents
+	Parts
 	History
 
 	// Close releases the log. Calls that run meanwhile finish or fail. Second
@@ -96,7 +97,7 @@ type Stats struct {
 }
 
 // Doc is a small record beside the rows with its own epoch: a bucket, the
-// generation, a node lease, a user.
+// generation, a node lease, a user, an upload.
 type Doc struct {
 	Kind  DocKind
 	Name  string
@@ -113,6 +114,10 @@ const (
 	DocNode       DocKind = "node"
 	DocUser       DocKind = "user"
 	DocBackend    DocKind = "backend" // what its probes found
+	// DocUpload: a multipart upload, named by UploadName. There may be many, and
+	// a name never comes back: what an implementation keeps of a name that was
+	// dropped it may forget.
+	DocUpload DocKind = "upload"
 )
 
 // Documents are records by kind and name, changed by compare-and-set like rows.

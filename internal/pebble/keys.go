@@ -15,6 +15,7 @@ const (
 	familyRow    = 'r'
 	familyShard  = 's'
 	familyDoc    = 'd'
+	familyPart   = 'p'
 	familyEvent  = 'h'
 	familyByName = 'k'
 )
@@ -59,6 +60,24 @@ func parseRowKey(b []byte) (object.Key, bool) {
 
 func docKey(b []byte, kind oplog.DocKind, name string) []byte {
 	return append(counted(append(b, familyDoc), string(kind)), name...)
+}
+
+// partsKey begins the keys of the parts of an upload.
+func partsKey(b []byte, upload object.ID) []byte {
+	return append(append(b, familyPart), upload[:]...)
+}
+
+func partKey(b []byte, upload object.ID, name oplog.PartName) []byte {
+	b = binary.BigEndian.AppendUint16(partsKey(b, upload), uint16(name.Number)) //nolint:gosec // at most oplog.MaxPart
+	return append(b, name.Attempt[:]...)
+}
+
+// parsePartName reads what stands in a part's key after its upload.
+func parsePartName(b []byte) (name oplog.PartName, ok bool) {
+	if len(b) != 2+len(name.Attempt) {
+		return name, false
+	}
+	return oplog.PartName{Number: int(binary.BigEndian.Uint16(b)), Attempt: object.ID(b[2:])}, true
 }
 
 // hourKey begins the keys of one hour in a family of history.

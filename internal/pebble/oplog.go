@@ -90,6 +90,7 @@ type swap struct {
 	key   []byte
 	old   oplog.Epoch
 	value []byte                                   // nil: drop
+	fresh bool                                     // an insert without epoch: what is there already stays
 	admit func(was []byte) error                   // may refuse, once the epoch is right
 	also  func(b *pebble.Batch, exists bool) error // what else changes in the same batch
 	count func(delta int64)                        // told of a key made or dropped
@@ -167,6 +168,9 @@ func (l *Log) prepare(s swap) (batch *pebble.Batch, was []byte, err error) {
 	was, err = l.get(s.key)
 	if err != nil {
 		return nil, nil, oplog.NotApplied(err)
+	}
+	if s.fresh && was != nil {
+		return nil, nil, nil
 	}
 	var at oplog.Epoch
 	if was != nil {

@@ -47,6 +47,22 @@ func Infos() *rapid.Generator[object.Info] {
 	})
 }
 
+// Parts draws records of parts.
+func Parts() *rapid.Generator[oplog.Part] {
+	return rapid.Custom(func(t *rapid.T) oplog.Part {
+		return oplog.Part{
+			Upload:  drawID(t, "upload"),
+			Number:  rapid.IntRange(1, oplog.MaxPart).Draw(t, "number"),
+			Attempt: drawID(t, "attempt"),
+			Added:   drawTime(t, "added"),
+			Size:    rapid.Int64().Draw(t, "size"),
+			ETag:    rawText().Draw(t, "etag"),
+			Sums:    object.Headers(drawMap(t, "sums")),
+			ETags:   drawMap(t, "etags"),
+		}
+	})
+}
+
 // Events draws lines of history.
 func Events() *rapid.Generator[oplog.Event] {
 	return rapid.Custom(func(t *rapid.T) oplog.Event {

@@ -38,6 +38,7 @@ func Run(t *testing.T, tolerance Tolerance, open func(t *testing.T) Harness) {
 		{"Concurrency", concurrencyChecks},
 		{"Index", indexChecks},
 		{"Documents", documentChecks},
+		{"Parts", partChecks},
 		{"History", historyChecks},
 		{"Lifetime", lifetimeChecks},
 	} {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -20,6 +21,8 @@ var lifetimeChecks = []check{
 		errs := readErrors(context.Background(), s.Log)
 		errs["swap"] = s.Swap(context.Background(), key("new"), oplog.Epoch{}, newRow())
 		errs["doc swap"] = s.SwapDoc(context.Background(), oplog.Epoch{}, newDoc(oplog.DocNode, "n"))
+		errs["add part"] = s.AddPart(context.Background(), newPart(object.NewID(), 1))
+		errs["drop parts"] = s.DropParts(context.Background(), object.NewID())
 		errs["append"] = s.Append(context.Background(), event(noon, "b", "k"))
 		errs["expire"] = s.Expire(context.Background(), noon)
 		for name, err := range errs {
@@ -65,6 +68,12 @@ var lifetimeChecks = []check{
 		s.swap(t, key("dropped"), dropped.Epoch, nil)
 		doc := newDoc(oplog.DocGeneration, "g")
 		s.swapDoc(t, oplog.Epoch{}, doc)
+		part, over := newPart(object.NewID(), 1), newPart(object.NewID(), 1)
+		s.addPart(t, part)
+		s.addPart(t, over)
+		if err := s.DropParts(context.Background(), over.Upload); err != nil {
+			t.Fatal(err)
+		}
 		s.append(t, event(noon, "b", "1"), event(noon, "b", "2"))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -76,6 +85,8 @@ var lifetimeChecks = []check{
 		again.wantRow(t, key("kept"), next)
 		again.wantRow(t, key("dropped"), nil)
 		again.wantDoc(t, oplog.DocGeneration, "g", &doc)
+		again.wantParts(t, part.Upload, part)
+		again.wantParts(t, over.Upload)
 		again.append(t, event(noon, "b", "3"))
 		wantNames(t, "history", again.events(t, oplog.HistoryQuery{}), []string{"3", "2", "1"})
 		if n := len(again.walk(t, 10)); n != 1 {

@@ -220,6 +220,7 @@ func readErrors(ctx context.Context, log oplog.Log) map[string]error {
 	_, errs["range"] = log.Range(ctx, "photos", "", "", 10)
 	_, errs["doc"] = log.Doc(ctx, oplog.DocNode, "n")
 	_, errs["docs"] = log.Docs(ctx, oplog.DocNode, "", 10)
+	_, errs["parts"] = log.Parts(ctx, object.NewID(), oplog.PartName{}, 10)
 	_, errs["events"] = log.Events(ctx, oplog.HistoryQuery{})
 	_, errs["stats"] = log.Stats(ctx)
 	return errs
