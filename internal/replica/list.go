@@ -36,13 +36,17 @@ type Entry struct {
 	object.Info
 }
 
-// rowsAtOnce bounds how many rows one window of a list may hold: a page ends
+// rowsAtOnce bounds how many rows one window of a list may hold: a window ends
 // where so many rows end.
 const rowsAtOnce = 1000
 
+// windowsAtOnce bounds how far one call looks for entries to fill its page with,
+// where most of what a replica lists is deleted, or hidden.
+const windowsAtOnce = 10
+
 // List returns one page of a bucket, as the log and one current replica show it
 // together (RELIABILITY R23). A page may be short, even empty, and yet not the
-// last. NoSuchBucket, SlowDown.
+// last, when a long stretch of what a replica lists is deleted. NoSuchBucket, SlowDown.
 func (s *Set) List(ctx context.Context, r ListRequest) (ListPage, error) {
 	b, err := s.buckets.readable(ctx, r.Bucket)
 	if err != nil {
@@ -57,25 +61,34 @@ func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, err
 	if r.Max <= 0 {
 		return ListPage{}, nil
 	}
-	l := lister{set: s, b: b, r: r}
-	items, until, err := l.window(ctx)
-	if err != nil {
-		return ListPage{}, unavailable(err)
+	l := lister{set: s, b: b, r: r, ask: r.Max}
+	var items []commit.Item
+	for range windowsAtOnce {
+		more, until, err := l.window(ctx)
+		if err != nil {
+			return ListPage{}, unavailable(err)
+		}
+		items = append(items, more...)
+		l.r.After, l.ask = until, s3.MaxKeys
+		if until == "" || len(items) >= r.Max {
+			break
+		}
 	}
-	return l.page(items, until), nil
+	return l.page(items), nil
 }
 
 // lister makes one page of a list.
 type lister struct {
 	set *Set
 	b   *bucket
-	r   ListRequest
-	cut bool // the rows below the common prefix that ends the window were too many to be read
+	r   ListRequest // After moves from window to window
+	ask int         // how many entries a replica is asked for
+	cut bool        // the rows below the common prefix that ends the window were too many to be read
 }
 
 // page cuts what was found to the size that was asked for.
-func (l *lister) page(items []commit.Item, until string) ListPage {
-	page := ListPage{Next: until}
+func (l *lister) page(items []commit.Item) ListPage {
+	page := ListPage{Next: l.r.After}
 	if len(items) > l.r.Max {
 		items = items[:l.r.Max]
 		page.Next = items[len(items)-1].Name
@@ -94,11 +107,12 @@ func (l *lister) page(items []commit.Item, until string) ListPage {
 // replica and one scan of rows both cover: rows, the page, rows again. until is
 // where it ends, "" for the end of the list.
 func (l *lister) window(ctx context.Context) (items []commit.Item, until string, err error) {
+	l.cut = false
 	before, end, err := l.rows(ctx, "") // R23
 	if err != nil {
 		return nil, "", err
 	}
-	listed, next, err := l.ask(ctx)
+	listed, next, err := l.asked(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -183,9 +197,9 @@ func (l *lister) rows(ctx context.Context, until string) (rows []oplog.KeyRow, e
 	return rows, end, nil
 }
 
-// ask gets one page from a replica: the sticky one while it can, so that a list
+// asked is one page of a replica: the sticky one while it can, so that a list
 // does not see times of modification jump.
-func (l *lister) ask(ctx context.Context) (items []commit.Item, next string, err error) {
+func (l *lister) asked(ctx context.Context) (items []commit.Item, next string, err error) {
 	err = errors.New("no replica that may be listed is up")
 	serving := l.b.config().Serving
 	for _, replica := range l.set.up(l.b) {
@@ -197,7 +211,7 @@ func (l *lister) ask(ctx context.Context) (items []commit.Item, next string, err
 			err = placeErr
 			continue
 		}
-		page, listErr := at.list(ctx, backend.ListRequest{Prefix: l.r.Prefix, After: l.r.After, Delimiter: l.r.Delimiter, Max: min(l.r.Max, s3.MaxKeys)})
+		page, listErr := at.list(ctx, backend.ListRequest{Prefix: l.r.Prefix, After: l.r.After, Delimiter: l.r.Delimiter, Max: min(l.ask, s3.MaxKeys)})
 		if listErr == nil {
 			return itemsOf(page), page.Next, nil
 		}

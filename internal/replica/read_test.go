@@ -208,6 +208,42 @@ func TestListsShowWhatReadsShow(t *testing.T) {
 	})
 }
 
+// A page looks for its names behind a long stretch of deleted ones, but not for
+// ever: then it is short, and says where to go on.
+func TestListPassesOverWhatIsDeleted(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mustPut("zz", content(10, 1))
+		for i := range 40 {
+			r.mustPut(fmt.Sprintf("k%02d", i), content(10, 1))
+		}
+		r.converge()
+		r.wires["a"].plug(true) // it goes on listing what the others delete
+		for i := range 40 {
+			r.mustDelete(fmt.Sprintf("k%02d", i))
+		}
+		time.Sleep(10 * time.Second)
+		r.wires["a"].plug(false)
+		if got := r.list("", "", 1); fmt.Sprint(got) != "[zz]" {
+			t.Errorf("got %q, want zz", got)
+		}
+		r.set.SetWindow(3) // rows: ten windows end before zz
+		page, err := r.set.List(r.ctx, replica.ListRequest{Bucket: testBucket, Max: 1})
+		if err != nil || len(page.Entries) != 0 || page.Next == "" {
+			t.Errorf("got %+v, %v, want a page that is short and goes on", page, err)
+		}
+		seen := 0
+		for after := page.Next; after != ""; after = page.Next {
+			if page, err = r.set.List(r.ctx, replica.ListRequest{Bucket: testBucket, After: after, Max: 1}); err != nil {
+				t.Fatal(err)
+			}
+			seen += len(page.Entries)
+		}
+		if seen != 1 {
+			t.Errorf("%d names behind the first page, want 1", seen)
+		}
+	})
+}
+
 // list pages through a bucket; prefixes are marked.
 func (r *rig) list(prefix, delimiter string, max int) []string {
 	r.t.Helper()
@@ -219,6 +255,9 @@ func (r *rig) list(prefix, delimiter string, max int) []string {
 		}
 		if len(page.Entries)+len(page.Prefixes) > max {
 			r.t.Fatalf("a page of %d has %d entries and %d prefixes", max, len(page.Entries), len(page.Prefixes))
+		}
+		if n := len(page.Entries) + len(page.Prefixes); page.Next != "" && n < max {
+			r.t.Fatalf("a page of %d ends at %q with %d names, and is not the last", max, page.Next, n)
 		}
 		i, j := 0, 0
 		for i < len(page.Entries) || j < len(page.Prefixes) {
