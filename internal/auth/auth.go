@@ -3,14 +3,10 @@ package auth
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
-
-// RootLogin is the login of the built-in user, who may do everything.
-const RootLogin = "root"
 
 // Identity is who sent a request.
 type Identity struct {
@@ -19,8 +15,11 @@ type Identity struct {
 	Root        bool   // the built-in user
 }
 
-// ErrNoKey says that nobody has the access key.
-var ErrNoKey = errors.New("access key does not exist")
+// RootUser is the built-in user as others see him. He has no limits, and
+// nothing that is stored can give him any.
+func RootUser() *User {
+	return &User{Login: RootLogin, Role: RoleAdmin, Scopes: []Scope{ScopeRead, ScopeWrite}, Active: true}
+}
 
 // Keys finds who has an access key. It is safe for concurrent use.
 type Keys interface {

@@ -113,6 +113,9 @@ const (
 	DocGeneration DocKind = "generation"
 	DocNode       DocKind = "node"
 	DocUser       DocKind = "user"
+	DocAccessKey  DocKind = "access-key" // who holds it
+	DocSession    DocKind = "session"
+	DocSigners    DocKind = "signers" // of tokens
 	DocBackend    DocKind = "backend" // what its probes found
 	// DocUpload: a multipart upload, named by UploadName. There may be many, and
 	// a name never comes back: what an implementation keeps of a name that was

@@ -35,6 +35,7 @@ var table = map[string][]string{
 	// adapters, which never see each other
 	"pebble":    {"object", "oplog", "auth"},
 	"cassandra": {"object", "oplog", "auth"},
+	"document":  {"oplog", "auth"},
 	"memory":    {"object", "s3", "sigv4", "oplog", "auth", "backend"},
 	// engine
 	"commit":  {"object", "oplog"},
