@@ -70,18 +70,9 @@ func (x *xmlReader) listing(name []byte, l *Listing, encoding *string) (err erro
 		o, err = x.entry()
 		l.Objects = append(l.Objects, o)
 	case "CommonPrefixes":
-		err = x.children(func(name []byte) error {
-			if string(name) != "Prefix" {
-				return x.skip()
-			}
-			p, err := x.text()
-			l.CommonPrefixes = append(l.CommonPrefixes, p)
-			return err
-		})
+		err = x.commonPrefixes(&l.CommonPrefixes)
 	case "IsTruncated":
-		var s string
-		s, err = x.text()
-		l.Truncated = strings.EqualFold(strings.TrimSpace(s), "true")
+		l.Truncated, err = x.truth()
 	case "NextContinuationToken":
 		l.NextToken, err = x.text()
 	case "EncodingType":

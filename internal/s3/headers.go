@@ -241,11 +241,7 @@ func checksumHeaders(h http.Header, stored object.Headers) {
 		if name == checksumTypeHeader || stored[checksumTypeHeader] != "" {
 			continue
 		}
-		if strings.Contains(value, "-") {
-			h.Set(checksumTypeHeader, "COMPOSITE")
-		} else {
-			h.Set(checksumTypeHeader, "FULL_OBJECT")
-		}
+		h.Set(checksumTypeHeader, string(checksumType(stored, value)))
 	}
 }
 

@@ -53,14 +53,10 @@ func ParseList(op *Operation, key TokenKey) (*ListRequest, error) {
 	if v := q.Get("list-type"); v != "" && v != "1" && v != "2" {
 		return nil, invalidArgument("list-type", v, "Invalid List Type specified in Request URL")
 	}
-	switch v := q.Get("encoding-type"); v {
-	case "url":
-		l.URL = true
-	case "":
-	default:
-		return nil, invalidArgument("encoding-type", v, "Invalid Encoding Method specified in Request")
-	}
 	var err error
+	if l.URL, err = parseEncoding(q); err != nil {
+		return nil, err
+	}
 	if l.MaxKeys, err = parseMaxKeys(q.Get("max-keys")); err != nil {
 		return nil, err
 	}
@@ -217,9 +213,4 @@ func (l *ListRequest) object(x *xmlWriter, o *ListEntry, owner Owner) {
 }
 
 // name writes what encoding-type=url applies to.
-func (l *ListRequest) name(x *xmlWriter, element, value string) {
-	if l.URL {
-		value = EscapeKey(value)
-	}
-	x.text(element, value)
-}
+func (l *ListRequest) name(x *xmlWriter, element, value string) { x.name(element, value, l.URL) }

@@ -35,6 +35,8 @@ type Operation struct {
 	// Unsupported names the parameter that asks for something we do not do, when
 	// Name alone does not tell (versionId, partNumber, two sub-resources).
 	Unsupported string
+
+	backend bool // ParseBackend made it
 }
 
 // ObjectKey is the name of the object that the operation is about.
@@ -45,7 +47,7 @@ func (op *Operation) ObjectKey() object.Key {
 // Implemented tells whether the gateway does what was asked. The caller answers
 // with NotImplemented otherwise, once the client is authenticated.
 func (op *Operation) Implemented() bool {
-	return op.Unsupported == "" && implemented[op.Name]
+	return op.Unsupported == "" && (implemented[op.Name] || op.backend && behind[op.Name])
 }
 
 // NotImplemented is the answer to an operation that is not Implemented.
@@ -70,21 +72,26 @@ func (op *Operation) NotImplemented() *Error {
 // What Parse returns says nothing about who may do it. An operation that is
 // not Implemented parses all the same, so that permission can be asked first.
 func Parse(r *http.Request, domains []string) (*Operation, error) {
-	return parse(r, domains, func(key string) error {
-		if reserved(key) {
-			return Errorf(AccessDenied, "Keys that begin with %q belong to s3mirror.", object.ReservedPrefix)
-		}
-		return nil
-	})
+	return parse(r, domains, &Operation{})
 }
 
 // ParseBackend is Parse for a server that stands behind the gateway, as the
-// in-memory one does: the reserved keys are keys like any other there.
+// in-memory one does. The reserved keys are keys like any other there, and it
+// does what the gateway does not do yet: multipart uploads, copies, batches of
+// deletes, tags and attributes.
 func ParseBackend(r *http.Request, domains []string) (*Operation, error) {
-	return parse(r, domains, func(string) error { return nil })
+	return parse(r, domains, &Operation{backend: true})
 }
 
-func parse(r *http.Request, domains []string, permit func(key string) error) (*Operation, error) {
+// permit refuses the keys of s3mirror itself, unless we are behind it.
+func (op *Operation) permit(key string) error {
+	if !op.backend && reserved(key) {
+		return Errorf(AccessDenied, "Keys that begin with %q belong to s3mirror.", object.ReservedPrefix)
+	}
+	return nil
+}
+
+func parse(r *http.Request, domains []string, op *Operation) (*Operation, error) {
 	rawPath, rawQuery, err := splitURI(r)
 	if err != nil {
 		return nil, err
@@ -97,11 +104,11 @@ func parse(r *http.Request, domains []string, permit func(key string) error) (*O
 	if err != nil {
 		return nil, invalidURI(r, err)
 	}
-	op := &Operation{Query: query}
+	op.Query = query
 	if err := op.address(r.Host, addressed, domains); err != nil {
 		return nil, err
 	}
-	if err := permit(op.Key); err != nil {
+	if err := op.permit(op.Key); err != nil {
 		return nil, err
 	}
 	if err := op.route(r); err != nil {
@@ -197,7 +204,7 @@ func (op *Operation) route(r *http.Request) error {
 		op.Name = Preflight
 		return nil
 	}
-	sub, modifier := op.subresource()
+	sub, modifier := op.subresource(r.Method)
 	kind := op.kind()
 	name := routes[kind][sub].of(r.Method)
 	switch {
@@ -247,11 +254,11 @@ func (op *Operation) kind() kind {
 // subresource returns the one sub-resource that names the operation, and a
 // parameter that changes it into something that we do not do. Two
 // sub-resources in one request are not something S3 defines.
-func (op *Operation) subresource() (sub, modifier string) {
+func (op *Operation) subresource(method string) (sub, modifier string) {
 	for _, p := range op.Query {
 		switch {
 		case !subresources[p.Name] || p.Name == sub:
-		case p.Name == "partNumber" && op.Query.Has("uploadId"):
+		case p.Name == "partNumber" && (op.Query.Has("uploadId") || op.readsPart(method)):
 		case p.Name == "select-type" && op.Query.Has("select"):
 		case p.Name == "partNumber" || p.Name == "versionId":
 			modifier = p.Name
@@ -262,4 +269,11 @@ func (op *Operation) subresource() (sub, modifier string) {
 		}
 	}
 	return sub, modifier
+}
+
+// readsPart tells whether partNumber asks for a part of a stored object, which
+// only a server behind the gateway gives yet. Anywhere else it could be an
+// UploadPart that lost its upload, which must not become a PutObject.
+func (op *Operation) readsPart(method string) bool {
+	return op.backend && op.Key != "" && (method == http.MethodGet || method == http.MethodHead)
 }

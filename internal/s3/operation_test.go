@@ -316,6 +316,55 @@ func TestParseBackendTakesReservedKeys(t *testing.T) {
 	}
 }
 
+// TestBehindTheGateway: a server there does more, and only there.
+func TestBehindTheGateway(t *testing.T) {
+	for _, c := range []struct {
+		method, uri string
+		header      []string
+		name        OperationName
+		behind      bool // implemented there
+	}{
+		{"POST", "/photos/k?uploads", nil, CreateMultipartUpload, true},
+		{"PUT", "/photos/k?uploadId=u&partNumber=1", nil, UploadPart, true},
+		{"PUT", "/photos/k?uploadId=u&partNumber=1", []string{"x-amz-copy-source", "/b/k"}, UploadPartCopy, true},
+		{"POST", "/photos/k?uploadId=u", nil, CompleteMultipartUpload, true},
+		{"DELETE", "/photos/k?uploadId=u", nil, AbortMultipartUpload, true},
+		{"GET", "/photos/k?uploadId=u", nil, ListParts, true},
+		{"GET", "/photos?uploads", nil, ListMultipartUploads, true},
+		{"PUT", "/photos/k", []string{"x-amz-copy-source", "/b/k"}, CopyObject, true},
+		{"POST", "/photos?delete", nil, DeleteObjects, true},
+		{"GET", "/photos/k?attributes", nil, GetObjectAttributes, true},
+		{"GET", "/photos/k?tagging", nil, GetObjectTagging, true},
+		{"PUT", "/photos/k?tagging", nil, PutObjectTagging, true},
+		{"DELETE", "/photos/k?tagging", nil, DeleteObjectTagging, true},
+		{"GET", "/photos/k?partNumber=1", nil, GetObject, true},
+		{"HEAD", "/photos/k?partNumber=1", nil, HeadObject, true},
+		{"GET", "/photos/k?partNumber=1&versionId=2", nil, GetObject, false},
+		{"PUT", "/photos/k?partNumber=1", nil, PutObject, false}, // an UploadPart that lost its upload
+		{"DELETE", "/photos/k?partNumber=1", nil, DeleteObject, false},
+		{"GET", "/photos?partNumber=1", nil, ListObjects, false},
+		{"GET", "/photos/k?uploadId=u&versionId=1", nil, ListParts, false},
+		{"GET", "/photos?tagging", nil, GetBucketTagging, false},
+		{"PUT", "/photos/k?acl", nil, PutObjectAcl, false},
+	} {
+		r := request(c.method, c.uri, "", c.header...)
+		for _, parse := range []struct {
+			as   func(*http.Request, []string) (*Operation, error)
+			want bool
+		}{{Parse, false}, {ParseBackend, c.behind}} {
+			op, err := parse.as(r, nil)
+			if err != nil || op.Name != c.name || op.Implemented() != parse.want || !parse.want && codeOf(op.NotImplemented()) != NotImplemented {
+				t.Errorf("%s %s: %+v, %v", c.method, c.uri, op, err)
+			}
+		}
+	}
+	for name := range behind {
+		if implemented[name] {
+			t.Errorf("%s is done by the gateway and behind it alone", name)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"/", "/photos", "/photos/", "/photos/a%2Fb//..?acl", "/photos/h%C3%A9?prefix=a+b&&x=%zz",
 		"/.s3mirror/x", "/photos/.s3mirror/x", "*", "http://h/b/k", "/photos/k?versionId=1&partNumber=2&uploadId=u"} {

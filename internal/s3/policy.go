@@ -11,16 +11,26 @@ import (
 type headerRule struct {
 	ops    []OperationName
 	values []string // nil: any; compared without case
+	behind bool     // only behind the gateway: see ParseBackend
 }
 
 // anyOperation marks the headers that every operation takes: those of the
 // signature, which the authenticator reads, and those that mean nothing to us.
 var anyOperation = []OperationName{}
 
+// The operations that take the same headers.
+var (
+	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}           // fix what a version is
+	bodies        = []OperationName{PutObject, UploadPart}                                  // carry data
+	sumTakers     = []OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging} // verify a checksum of their body
+	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                 // or one of the object
+	copies        = []OperationName{CopyObject, UploadPartCopy}
+)
+
 // headerRules is the allow-list of x-amz-* headers; x-amz-meta-* stands beside
-// it. Whatever is not here is NotImplemented, above all encryption, tagging,
-// grants, object lock, copy sources and appends: to ignore one of them would be
-// to do half of what was asked.
+// it. Whatever is not here is NotImplemented, above all encryption, grants,
+// object lock and appends: to ignore one of them would be to do half of what was
+// asked.
 var headerRules = map[string]headerRule{
 	"x-amz-date":           {ops: anyOperation},
 	"x-amz-content-sha256": {ops: anyOperation},
@@ -29,36 +39,53 @@ var headerRules = map[string]headerRule{
 	"x-amz-cf-id":          {ops: anyOperation}, // CloudFront in front of us
 	"x-amz-request-payer":  {ops: anyOperation, values: []string{"requester"}},
 
-	"x-amz-acl":                        {ops: []OperationName{PutObject, CreateBucket}, values: []string{"private", "bucket-owner-full-control"}},
-	"x-amz-storage-class":              {ops: []OperationName{PutObject}, values: []string{"STANDARD"}},
-	"x-amz-website-redirect-location":  {ops: []OperationName{PutObject}},
+	"x-amz-acl":                        {ops: append(slices.Clip(versionMakers), CreateBucket), values: []string{"private", "bucket-owner-full-control"}},
+	"x-amz-storage-class":              {ops: versionMakers, values: []string{"STANDARD"}},
+	"x-amz-website-redirect-location":  {ops: versionMakers},
 	"x-amz-bucket-object-lock-enabled": {ops: []OperationName{CreateBucket}, values: []string{"false"}}, // rclone
 	"x-amz-object-ownership":           {ops: []OperationName{CreateBucket}, values: []string{"BucketOwnerEnforced"}},
 
-	"x-amz-decoded-content-length": {ops: []OperationName{PutObject}},
-	"x-amz-trailer":                {ops: []OperationName{PutObject}},
-	"x-amz-sdk-checksum-algorithm": {ops: []OperationName{PutObject}},
-	"x-amz-checksum-algorithm":     {ops: []OperationName{PutObject}},
-	"x-amz-checksum-crc32":         {ops: []OperationName{PutObject}},
-	"x-amz-checksum-crc32c":        {ops: []OperationName{PutObject}},
-	"x-amz-checksum-crc64nvme":     {ops: []OperationName{PutObject}},
-	"x-amz-checksum-sha1":          {ops: []OperationName{PutObject}},
-	"x-amz-checksum-sha256":        {ops: []OperationName{PutObject}},
+	"x-amz-tagging": {ops: versionMakers, behind: true},
+
+	"x-amz-decoded-content-length": {ops: bodies},
+	"x-amz-trailer":                {ops: bodies},
+	"x-amz-sdk-checksum-algorithm": {ops: sumTakers},
+	"x-amz-checksum-algorithm":     {ops: versionMakers},
+	"x-amz-checksum-type":          {ops: []OperationName{CreateMultipartUpload, CompleteMultipartUpload}},
+	"x-amz-checksum-crc32":         {ops: objectSums},
+	"x-amz-checksum-crc32c":        {ops: objectSums},
+	"x-amz-checksum-crc64nvme":     {ops: objectSums},
+	"x-amz-checksum-sha1":          {ops: objectSums},
+	"x-amz-checksum-sha256":        {ops: objectSums},
+	"x-amz-mp-object-size":         {ops: []OperationName{CompleteMultipartUpload}},
+
+	"x-amz-copy-source":                     {ops: copies},
+	"x-amz-copy-source-range":               {ops: []OperationName{UploadPartCopy}},
+	"x-amz-copy-source-if-match":            {ops: copies},
+	"x-amz-copy-source-if-none-match":       {ops: copies},
+	"x-amz-copy-source-if-modified-since":   {ops: copies},
+	"x-amz-copy-source-if-unmodified-since": {ops: copies},
+	"x-amz-metadata-directive":              {ops: []OperationName{CopyObject}},
+	"x-amz-tagging-directive":               {ops: []OperationName{CopyObject}},
+
+	"x-amz-object-attributes":  {ops: []OperationName{GetObjectAttributes}},
+	"x-amz-max-parts":          {ops: []OperationName{GetObjectAttributes}},
+	"x-amz-part-number-marker": {ops: []OperationName{GetObjectAttributes}},
 
 	"x-amz-checksum-mode": {ops: []OperationName{GetObject, HeadObject}, values: []string{"ENABLED"}},
 	"x-amz-te":            {ops: []OperationName{GetObject}}, // Java: an offer that we may decline
 
 	"x-amz-if-match-size":               {ops: []OperationName{DeleteObject}},
 	"x-amz-if-match-last-modified-time": {ops: []OperationName{DeleteObject}},
-	"x-amz-bypass-governance-retention": {ops: []OperationName{DeleteObject}, values: []string{"false"}},
+	"x-amz-bypass-governance-retention": {ops: []OperationName{DeleteObject, DeleteObjects}, values: []string{"false"}},
 }
 
 // writeHeaders are the standard headers that change what a write means. Each
 // is taken by the operations named and NotImplemented for every other write.
 // A read may ignore them, as RFC 9110 allows.
 var writeHeaders = map[string][]OperationName{
-	"if-match":            {PutObject, DeleteObject},
-	"if-none-match":       {PutObject},
+	"if-match":            {PutObject, DeleteObject, CopyObject, CompleteMultipartUpload},
+	"if-none-match":       {PutObject, CopyObject, CompleteMultipartUpload},
 	"if-modified-since":   nil,
 	"if-unmodified-since": nil,
 	"content-range":       nil,
@@ -99,11 +126,11 @@ func (op *Operation) checkHeader(name string, values []string) error {
 	if takers, ok := writeHeaders[name]; ok && op.writes() && !slices.Contains(takers, op.Name) {
 		return headerNotImplemented(name)
 	}
-	if !strings.HasPrefix(name, "x-amz-") || op.Name == PutObject && strings.HasPrefix(name, metaPrefix) {
+	if !strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, metaPrefix) && slices.Contains(versionMakers, op.Name) {
 		return nil
 	}
 	rule, ok := headerRules[name]
-	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) {
+	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) || rule.behind && !op.backend {
 		return headerNotImplemented(name)
 	}
 	if len(values) > 1 {
@@ -116,7 +143,10 @@ func (op *Operation) checkHeader(name string, values []string) error {
 }
 
 func (op *Operation) writes() bool {
-	return slices.Contains([]OperationName{PutObject, DeleteObject, CreateBucket, DeleteBucket}, op.Name)
+	return slices.Contains([]OperationName{
+		PutObject, DeleteObject, CreateBucket, DeleteBucket, CopyObject, DeleteObjects, PutObjectTagging, DeleteObjectTagging,
+		CreateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload,
+	}, op.Name)
 }
 
 func headerNotImplemented(name string) *Error {

@@ -142,3 +142,73 @@ func TestWantsChecksums(t *testing.T) {
 		t.Error("wrong")
 	}
 }
+
+// TestHeaderPolicyBehindTheGateway: the headers of the operations that only a
+// server there does yet.
+func TestHeaderPolicyBehindTheGateway(t *testing.T) {
+	requests := map[OperationName]*http.Request{
+		PutObject:               request("PUT", "/photos/k", ""),
+		GetObject:               request("GET", "/photos/k", ""),
+		CreateMultipartUpload:   request("POST", "/photos/k?uploads", ""),
+		UploadPart:              request("PUT", "/photos/k?uploadId=u&partNumber=1", ""),
+		UploadPartCopy:          request("PUT", "/photos/k?uploadId=u&partNumber=1", "", "x-amz-copy-source", "/b/k"),
+		CompleteMultipartUpload: request("POST", "/photos/k?uploadId=u", ""),
+		AbortMultipartUpload:    request("DELETE", "/photos/k?uploadId=u", ""),
+		CopyObject:              request("PUT", "/photos/k", "", "x-amz-copy-source", "/b/k"),
+		DeleteObjects:           request("POST", "/photos?delete", ""),
+		GetObjectAttributes:     request("GET", "/photos/k?attributes", ""),
+		PutObjectTagging:        request("PUT", "/photos/k?tagging", ""),
+	}
+	makers := []OperationName{PutObject, CopyObject, CreateMultipartUpload}
+	for _, c := range []struct {
+		name, value string
+		taken       []OperationName
+	}{
+		{"x-amz-meta-a", "b", makers},
+		{"x-amz-tagging", "a=b", makers},
+		{"x-amz-storage-class", "STANDARD", makers},
+		{"x-amz-website-redirect-location", "/x", makers},
+		{"x-amz-acl", "private", makers},
+		{"x-amz-checksum-algorithm", "CRC32", makers},
+		{"x-amz-checksum-type", "COMPOSITE", []OperationName{CreateMultipartUpload, CompleteMultipartUpload}},
+		{"x-amz-mp-object-size", "5", []OperationName{CompleteMultipartUpload}},
+		{"x-amz-checksum-crc64nvme", "AAAAAAAAAAA=", []OperationName{PutObject, UploadPart, CompleteMultipartUpload, DeleteObjects, PutObjectTagging}},
+		{"x-amz-sdk-checksum-algorithm", "CRC32", []OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}},
+		{"x-amz-trailer", "x-amz-checksum-crc32", []OperationName{PutObject, UploadPart}},
+		{"x-amz-decoded-content-length", "5", []OperationName{PutObject, UploadPart}},
+		{"x-amz-copy-source", "/b/k", []OperationName{CopyObject, UploadPartCopy}},
+		{"x-amz-copy-source-if-match", "e", []OperationName{CopyObject, UploadPartCopy}},
+		{"x-amz-copy-source-range", "bytes=0-1", []OperationName{UploadPartCopy}},
+		{"x-amz-metadata-directive", "COPY", []OperationName{CopyObject}},
+		{"x-amz-tagging-directive", "COPY", []OperationName{CopyObject}},
+		{"x-amz-object-attributes", "ETag", []OperationName{GetObjectAttributes}},
+		{"x-amz-max-parts", "1", []OperationName{GetObjectAttributes}},
+		{"x-amz-bypass-governance-retention", "false", []OperationName{DeleteObjects}},
+		{"x-amz-server-side-encryption", "AES256", nil},
+		{"x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256", nil},
+		{"x-amz-object-lock-mode", "GOVERNANCE", nil},
+		{"x-amz-if-match-initiated-time", "x", nil},
+		{"x-amz-source-expected-bucket-owner", "x", nil},
+		{"If-None-Match", "*", []OperationName{PutObject, CopyObject, CompleteMultipartUpload, GetObject, GetObjectAttributes}},
+		{"If-Match", "e", []OperationName{PutObject, CopyObject, CompleteMultipartUpload, GetObject, GetObjectAttributes}},
+	} {
+		for name, r := range requests {
+			op, err := ParseBackend(r, nil)
+			if err != nil || op.Name != name {
+				t.Fatalf("%s: %+v, %v", name, op, err)
+			}
+			h := r.Header.Clone()
+			h.Set(c.name, c.value)
+			want := Code("")
+			if !slices.Contains(c.taken, name) {
+				want = NotImplemented
+			}
+			if _, own := r.Header[http.CanonicalHeaderKey(c.name)]; own {
+				want = "" // it made the operation
+			}
+			if err := op.CheckHeaders(h); codeOf(err) != want {
+				t.Errorf("%s of %s: %v, want %q", c.name, name, err, want)
+			}
+		}
+	}
+}

@@ -124,6 +124,15 @@ var implemented = map[OperationName]bool{
 	PutObject: true, GetObject: true, HeadObject: true, DeleteObject: true,
 }
 
+// behind are the operations that a server behind the gateway does beside
+// those: see ParseBackend. They move up as the gateway learns them.
+var behind = map[OperationName]bool{
+	CreateMultipartUpload: true, UploadPart: true, UploadPartCopy: true, CompleteMultipartUpload: true,
+	AbortMultipartUpload: true, ListParts: true, ListMultipartUploads: true,
+	CopyObject: true, DeleteObjects: true, GetObjectAttributes: true,
+	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
+}
+
 // ImplementedOperations returns the names that an implemented Operation can
 // have, sorted: metrics of all of them can start at zero.
 func ImplementedOperations() []OperationName {

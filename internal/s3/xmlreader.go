@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 )
 
 // maxXMLDepth bounds nesting: no document of S3 is deeper than four.
@@ -21,6 +22,7 @@ var (
 )
 
 func errUnexpectedElement(name string) error { return fmt.Errorf("unexpected element %q", name) }
+func errMissingElement(name string) error    { return fmt.Errorf("not one element %q", name) }
 
 // xmlReader reads a document of bounded length and depth, element by element,
 // by local names: some servers send a namespace and some do not. Attributes are
@@ -76,6 +78,16 @@ func (x *xmlReader) root() (string, error) {
 			return "", errXMLMixed
 		}
 	}
+}
+
+// answer is root for a document that a backend sent as a success: one that is
+// an Error all the same is returned as an *Error of status 200.
+func (x *xmlReader) answer() (string, error) {
+	root, err := x.root()
+	if err == nil && root == "Error" {
+		err = x.errorFields(http.StatusOK)
+	}
+	return root, err
 }
 
 // children calls visit at the start of each child of the open element, until
@@ -172,4 +184,14 @@ func malformed(err error) error {
 		return ours
 	}
 	return Err(MalformedXML).Because(err)
+}
+
+// answerError says which answer of a backend could not be read. An *Error, such
+// as the document in a 200 that is one, stays what it is.
+func answerError(what string, err error) error {
+	var ours *Error
+	if errors.As(err, &ours) {
+		return ours
+	}
+	return fmt.Errorf("read %s: %w", what, err)
 }
