@@ -8,6 +8,8 @@
 #   make mutation each rule of the protocol is switched off, and something must break
 #   make chaos    kills, stops, cuts under load, judged by Porcupine: make chaos DURATION=60s SEED=1
 #   make powerloss more subsets of unsynced data than the units try: make powerloss SUBSETS=50
+#   make bench    measures, and writes docs/performance.md; make bench ROWS=saturated,cost.put
+#                 ROUNDS=1 ALLOW_FOREIGN=1 only prints some rows, on a machine that others use too
 #   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
 #   make wire-update  captures anew what real clients send: test/wire
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
@@ -24,7 +26,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: wire-update fuzz build quick test units sim mutation mutation-update powerloss chaos e2e check race clean clean-tools
+.PHONY: bench wire-update fuzz build quick test units sim mutation mutation-update powerloss chaos e2e check race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -72,6 +74,15 @@ wire-update:
 chaos: build
 	scripts/tools.sh
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 30m -v -tags chaos ./test/chaos -chaos.duration=$(DURATION) -chaos.seed=$(SEED)
+
+# Rows by the beginnings of their names; .bench/bench -list has them. A document
+# is written only when all rows were asked for. Nothing is asserted.
+bench: build
+	scripts/tools.sh
+	@mkdir -p .bench
+	$(GO) build -o .bench/bench ./test/bench
+	.bench/bench -s3mirror $(BIN) -rows '$(ROWS)' -rounds $(or $(ROUNDS),0) -out docs/performance.md \
+		-allow-foreign=$(if $(ALLOW_FOREIGN),true,false)
 
 check: $(LINT)/linters.stamp
 	@unformatted=$$(gofmt -l cmd internal test); \
