@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"hash"
 	"io"
 	"strconv"
 
@@ -49,6 +50,43 @@ func (s slabs) cut(n int64) slabs {
 		}
 	}
 	return out
+}
+
+// sub returns n bytes from offset on, without copying them.
+func (s slabs) sub(offset, n int64) slabs {
+	var out slabs
+	for _, slab := range s {
+		size := int64(len(slab))
+		if offset >= size {
+			offset -= size
+			continue
+		}
+		part := slab[offset:min(size, offset+n)]
+		if len(part) > 0 {
+			out = append(out, part)
+		}
+		if n -= int64(len(part)); n == 0 {
+			break
+		}
+		offset = 0
+	}
+	return out
+}
+
+// hash feeds all bytes to h.
+func (s slabs) hash(h hash.Hash) []byte {
+	for _, slab := range s {
+		h.Write(slab)
+	}
+	return h.Sum(nil)
+}
+
+// refuseBody answers a request that must come without a body and has one.
+func (q *request) refuseBody() error {
+	if q.ContentLength == 0 {
+		return nil
+	}
+	return s3.Errorf(s3.InvalidRequest, "The request included a body. Requests of this type must not include a non-empty body.")
 }
 
 // upload returns the body of a PUT. Its MD5 is always computed, for the ETag.

@@ -53,6 +53,14 @@ type Faults struct {
 	// without the second half of their body.
 	TruncateRate float64
 
+	// LosePartRate of UploadParts that are answered as they should be, and not
+	// stored.
+	LosePartRate float64
+
+	// KeyErrorRate of keys of a DeleteObjects that are not deleted, and answered
+	// with InternalError.
+	KeyErrorRate float64
+
 	// StartOrdered makes a server that orders the writes of a key by the start of
 	// their requests: one that began earlier and ends later is answered 200 and
 	// is not to be seen.
@@ -79,6 +87,8 @@ func (s *Server) Pending() int {
 // mishap is what befalls one request.
 type mishap struct {
 	late, drop, short, startOrdered bool
+	losePart                        bool
+	keyErrorRate                    float64
 	lateBy                          time.Duration
 	cut                             int64 // bytes; negative: no cut
 }
@@ -161,6 +171,7 @@ func (f *faulty) before(q *request) (mishap, error) {
 	m.late, m.lateBy = hit(now.LateRate), now.LateBy
 	m.drop = hit(now.DropRate)
 	m.short = hit(now.TruncateRate)
+	m.losePart, m.keyErrorRate = hit(now.LosePartRate), now.KeyErrorRate
 	if q.op.Name == s3.GetObject && hit(now.CutRate) {
 		m.cut = now.CutAfter
 	}
@@ -204,6 +215,13 @@ func (f Faults) failure() error {
 	return s3.Err(s3.InternalError)
 }
 
+// hits throws the dice once more.
+func (f *faulty) hits(rate float64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return rate > 0 && f.rand.Float64() < rate
+}
+
 // later runs an effect after a while.
 func (f *faulty) later(d time.Duration, effect func() error) {
 	f.mu.Lock()
@@ -244,7 +262,9 @@ func (s *Server) finish(q *request, effect func() error, status int, body ...fun
 	if q.faults.drop {
 		return errAborted
 	}
-	q.w.WriteHeader(status)
+	if status != 0 { // else it has been sent
+		q.w.WriteHeader(status)
+	}
 	var w io.Writer = q.w
 	if q.faults.cut >= 0 {
 		w = &cutWriter{q.w, q.faults.cut}

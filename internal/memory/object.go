@@ -38,7 +38,7 @@ func (s *Server) putObject(q *request) error {
 		s.store.release(body.Size())
 		return err
 	}
-	o.fill(body, s.o.Now())
+	s.fill(o, body)
 	s3.WrittenHeaders(q.w.Header(), o.info)
 	if q.faults.short {
 		whole := o.info.Size
@@ -50,30 +50,61 @@ func (s *Server) putObject(q *request) error {
 	}, http.StatusOK)
 }
 
-// newStored reads what the headers of a PUT say of the object.
+// newStored reads what the headers of a request say of the object that it
+// makes.
 func newStored(q *request) (*stored, error) {
-	o := &stored{internal: map[string]string{}, started: q.started}
-	h := http.Header{}
-	for name, values := range q.Header {
-		if lower := strings.ToLower(name); strings.HasPrefix(lower, object.InternalPrefix) {
-			o.internal[lower] = strings.Join(values, ",")
-			continue
-		}
-		h[name] = values
+	plain, internal := split(q.Header)
+	o := &stored{internal: internal, started: q.started}
+	var err error
+	if o.info.Headers, err = s3.VersionHeaders(plain); err != nil {
+		return nil, err
 	}
-	headers, err := s3.VersionHeaders(h)
-	o.info.Headers = headers
+	o.tags, err = s3.ParseTaggingHeader(q.Header)
 	return o, err
 }
 
+// split takes the metadata of the gateway's own out of the headers: to a
+// backend it is metadata like any other.
+func split(h http.Header) (plain http.Header, internal map[string]string) {
+	plain, internal = http.Header{}, map[string]string{}
+	for name, values := range h {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, object.InternalPrefix) {
+			internal[lower] = strings.Join(values, ",")
+			continue
+		}
+		plain[name] = values
+	}
+	return plain, internal
+}
+
 // fill completes an object with what its body has proved.
-func (o *stored) fill(b *auth.Body, now time.Time) {
-	o.info.Kind = object.Present
-	o.info.ETag = hex.EncodeToString(b.MD5())
+func (s *Server) fill(o *stored, b *auth.Body) {
+	o.info.ETag = s.o.etag(hex.EncodeToString(b.MD5()))
 	o.info.Size = b.Size()
-	o.info.ModTime = now.UTC().Truncate(time.Second) // as headers say it
-	if algorithm, value := b.Checksum(); algorithm != "" {
-		o.info.Headers[object.ChecksumPrefix+algorithm] = value
+	s.date(o)
+	algorithm, value := b.Checksum()
+	s.sum(o, algorithm, value, "")
+}
+
+// date makes an object one that is written now.
+func (s *Server) date(o *stored) {
+	o.info.Kind = object.Present
+	o.info.ModTime = s.o.Now().UTC().Truncate(time.Second) // as headers say it
+}
+
+// sum gives an object the checksum, and no other one.
+func (s *Server) sum(o *stored, algorithm, value string, t s3.ChecksumType) {
+	for name := range o.info.Headers {
+		if strings.HasPrefix(name, object.ChecksumPrefix) {
+			delete(o.info.Headers, name)
+		}
+	}
+	if value == "" || s.o.DropsChecksums {
+		return
+	}
+	o.info.Headers[object.ChecksumPrefix+algorithm] = value
+	if t != "" {
+		o.info.Headers[object.ChecksumPrefix+"type"] = string(t)
 	}
 }
 
@@ -95,13 +126,13 @@ func (s *Server) getObject(q *request) error {
 		s3.ResponseHeaders(q.w.Header(), o.info, s3.ResponseOptions{})
 		return err
 	}
-	part := s3.Range{Length: o.info.Size, Size: o.info.Size}
-	if cond.RangeApplies(o.info) {
-		if part, err = s3.ParseRange(q.Header.Get("Range"), o.info.Size); err != nil {
-			return err
-		}
+	part, number, err := s.readRange(q, o, cond.RangeApplies(o.info))
+	if err != nil {
+		return err
 	}
 	h := q.w.Header()
+	s3.SetPartsCount(h, o.info, number)
+	s3.SetTaggingCount(h, o.tags)
 	s3.ResponseHeaders(h, o.info, s3.ResponseOptions{
 		Overrides: q.op.Overrides,
 		Checksums: s3.WantsChecksums(q.Header) && !part.Partial,
@@ -115,6 +146,13 @@ func (s *Server) getObject(q *request) error {
 		}
 		return o.data.writeTo(w, part.Offset, part.Length)
 	})
+}
+
+func (s *Server) readRange(q *request, o *stored, rangeApplies bool) (s3.Range, int, error) {
+	if s.o.IgnoresPartNumber && q.op.Query.Has("partNumber") {
+		return s3.Range{Length: o.info.Size, Size: o.info.Size}, 0, nil
+	}
+	return q.op.ReadRange(q.Header, o.info, rangeApplies)
 }
 
 func (s *Server) deleteObject(q *request) error {

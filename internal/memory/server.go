@@ -26,6 +26,8 @@ type Options struct {
 
 	Now  func() time.Time // default time.Now
 	Seed uint64           // of the faults' dice
+
+	Personality
 }
 
 // Server is an S3 server. It is an http.Handler that can be mounted anywhere,
@@ -45,6 +47,8 @@ type Server struct {
 func New(o Options) *Server {
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	o.MaxBytes = cmp.Or(o.MaxBytes, 1<<30)
+	o.MinPartBytes = cmp.Or(o.MinPartBytes, s3.MinPartBytes)
+	o.MaxParts = cmp.Or(o.MaxParts, s3.MaxParts)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -66,6 +70,7 @@ func (s *Server) Wipe() { s.store.wipe() }
 // Stats is what a server holds.
 type Stats struct {
 	Buckets, Objects int
+	Uploads          int   // under way
 	Bytes            int64 // stored and on their way in
 }
 
@@ -123,7 +128,7 @@ func (s *Server) serve(q *request) error {
 }
 
 func (s *Server) act(q *request) error {
-	switch q.op.Name {
+	switch q.op.Name { //nolint:exhaustive // actUpload has the rest
 	case s3.PutObject:
 		return s.putObject(q)
 	case s3.GetObject, s3.HeadObject:
@@ -142,6 +147,38 @@ func (s *Server) act(q *request) error {
 		return s.deleteBucket(q)
 	case s3.GetBucketLocation:
 		return s.bucketLocation(q)
+	case s3.CopyObject:
+		return s.copyObject(q)
+	case s3.DeleteObjects:
+		return s.deleteObjects(q)
+	case s3.GetObjectTagging:
+		return s.getTags(q)
+	case s3.PutObjectTagging:
+		return s.putTags(q)
+	case s3.DeleteObjectTagging:
+		return s.deleteTags(q)
+	case s3.GetObjectAttributes:
+		return s.attributes(q)
+	}
+	return s.actUpload(q)
+}
+
+func (s *Server) actUpload(q *request) error {
+	switch q.op.Name {
+	case s3.CreateMultipartUpload:
+		return s.createUpload(q)
+	case s3.UploadPart:
+		return s.uploadPart(q)
+	case s3.UploadPartCopy:
+		return s.copyPart(q)
+	case s3.CompleteMultipartUpload:
+		return s.completeUpload(q)
+	case s3.AbortMultipartUpload:
+		return s.abortUpload(q)
+	case s3.ListParts:
+		return s.listParts(q)
+	case s3.ListMultipartUploads:
+		return s.listUploads(q)
 	default:
 		return q.op.NotImplemented()
 	}

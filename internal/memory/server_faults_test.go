@@ -406,7 +406,7 @@ func TestOffAndOnUnderLoad(t *testing.T) {
 // TestUnsupportedIsSaid: what is no S3 here answers as S3.
 func TestUnsupportedIsSaid(t *testing.T) {
 	_, endpoint := serve(t, memory.Options{})
-	for _, target := range []string{"/bucket/key?retention", "/bucket?versioning", "/bucket/key?uploads"} {
+	for _, target := range []string{"/bucket/key?retention", "/bucket?versioning", "/bucket/key?restore"} {
 		u := endpoint + target
 		r, err := http.NewRequest("POST", u, nil)
 		must(t, err)

@@ -3,6 +3,7 @@ package memory_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -37,6 +38,7 @@ type raw struct {
 	secret  sigv4.Secret
 	key     string
 	at      time.Time
+	target  string // path and query; default /bucket/key
 }
 
 const crcName = "x-amz-checksum-crc32"
@@ -110,7 +112,9 @@ func (p raw) send(t *testing.T, endpoint string) (int, s3.Code) {
 	if p.at.IsZero() {
 		p.at = time.Now()
 	}
-	signer := sigv4.NewSigner(p.key, p.secret, region).Sign(r, "/bucket/key", "", payload, p.at)
+	target := cmp.Or(p.target, "/bucket/key")
+	path, query, _ := strings.Cut(target, "?")
+	signer := sigv4.NewSigner(p.key, p.secret, region).Sign(r, path, query, payload, p.at)
 	for k, v := range p.late {
 		r.Header.Set(k, v)
 	}
@@ -129,7 +133,7 @@ func (p raw) send(t *testing.T, endpoint string) (int, s3.Code) {
 	must(t, err)
 	defer c.Close()
 	var head bytes.Buffer
-	fmt.Fprintf(&head, "PUT /bucket/key HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", u.Host, p.length)
+	fmt.Fprintf(&head, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", target, u.Host, p.length)
 	r.Header.Write(&head)
 	head.WriteString("\r\n")
 	c.Write(append(head.Bytes(), wire...))
@@ -167,22 +171,20 @@ func flip(share float64) func([]byte) []byte {
 
 func cut(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-n] } }
 
-// TestStrictness: nothing but a body that passes every check it came with is
-// stored, whatever the framing and the size.
-func TestStrictness(t *testing.T) {
-	_, endpoint := serve(t, memory.Options{})
-	r := connect(t, endpoint)
+// breach is one way to break a body, and what is said of it.
+type breach struct {
+	name  string
+	modes []sigv4.Mode
+	put   raw
+	code  s3.Code // empty: any
+}
+
+func breaches() []breach {
 	all := []sigv4.Mode{sigv4.Literal, sigv4.Unsigned, sigv4.UnsignedTrailer, sigv4.Signed, sigv4.SignedTrailer}
-	type breach struct {
-		name  string
-		modes []sigv4.Mode
-		put   raw
-		code  s3.Code // empty: any
-	}
 	trailing := []sigv4.Mode{sigv4.UnsignedTrailer, sigv4.SignedTrailer}
 	chunked := append([]sigv4.Mode{sigv4.Signed}, trailing...)
 	wrongMD5 := base64.StdEncoding.EncodeToString(make([]byte, md5.Size))
-	breaches := []breach{
+	return []breach{
 		{"cut at the start", all, raw{spoil: func(b []byte) []byte { return b[:0] }}, "IncompleteBody"},
 		{"cut in the middle", all, raw{spoil: func(b []byte) []byte { return b[:len(b)/2] }}, "IncompleteBody"},
 		{"cut at the last byte", all, raw{spoil: cut(1)}, "IncompleteBody"},
@@ -205,10 +207,18 @@ func TestStrictness(t *testing.T) {
 		{"a session token", all, raw{header: map[string]string{"X-Amz-Security-Token": "x"}}, "InvalidToken"},
 		{"an unknown mode", []sigv4.Mode{sigv4.Literal}, raw{payload: "STREAMING-OTHER"}, "InvalidArgument"},
 		{"encryption", all, raw{header: map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}}, "NotImplemented"},
-		{"a copy source", all, raw{header: map[string]string{"X-Amz-Copy-Source": "/bucket/other"}}, "NotImplemented"},
+		{"a copy source", []sigv4.Mode{sigv4.Literal, sigv4.Unsigned}, raw{header: map[string]string{"X-Amz-Copy-Source": "/bucket/other"}}, "InvalidRequest"},
+		{"a copy source and chunks", chunked, raw{header: map[string]string{"X-Amz-Copy-Source": "/bucket/other"}}, "NotImplemented"},
 	}
+}
+
+// TestStrictness: nothing but a body that passes every check it came with is
+// stored, whatever the framing and the size.
+func TestStrictness(t *testing.T) {
+	_, endpoint := serve(t, memory.Options{})
+	r := connect(t, endpoint)
 	for _, size := range []int{1, 1000, 300_000, 2 << 20} {
-		for _, b := range breaches {
+		for _, b := range breaches() {
 			for _, mode := range b.modes {
 				t.Run(fmt.Sprintf("%s, %v, %d", b.name, mode, size), func(t *testing.T) {
 					must(t, put(r, "key", "old"))

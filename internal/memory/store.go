@@ -27,12 +27,17 @@ type bucket struct {
 	// deleted are the starts of the deletes that a start-ordered server
 	// remembers, by key.
 	deleted map[string]uint64
+
+	uploads   map[string]*upload // by id
+	completed completed
 }
 
 // stored is one object. It never changes.
 type stored struct {
 	info     object.Info
 	internal map[string]string // metadata of the gateway's own; lower-case names
+	tags     object.Tags
+	partSums []string // the checksums of the parts; nil when they have none
 	data     slabs
 	started  uint64
 }
@@ -53,9 +58,7 @@ func (s *store) wipe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.buckets {
-		for _, o := range b.objects {
-			s.bytes -= o.info.Size
-		}
+		s.bytes -= b.size()
 	}
 	s.buckets = map[string]*bucket{}
 }
@@ -66,8 +69,20 @@ func (s *store) stats() Stats {
 	st := Stats{Buckets: len(s.buckets), Bytes: s.bytes}
 	for _, b := range s.buckets {
 		st.Objects += len(b.keys)
+		st.Uploads += len(b.uploads)
 	}
 	return st
+}
+
+// size is the bytes of all that is in the bucket, uploads under way included.
+func (b *bucket) size() (n int64) {
+	for _, o := range b.objects {
+		n += o.info.Size
+	}
+	for _, u := range b.uploads {
+		n += u.size()
+	}
+	return n
 }
 
 // reserve takes n bytes of the budget; InsufficientStorage. What is reserved is
@@ -106,20 +121,29 @@ func (s *store) put(key object.Key, o *stored, cond s3.WriteConditions, startOrd
 	if err == nil {
 		err = cond.Check(b.info(key.Name))
 	}
-	old := b.find(key.Name)
-	if err != nil || startOrdered && b.overtaken(key.Name, o.started) {
+	if err != nil {
 		s.bytes -= o.info.Size
 		return err
 	}
-	if old != nil {
+	s.set(b, key.Name, o, startOrdered)
+	return nil
+}
+
+// set makes o, whose bytes are reserved, the object of the key. It is called
+// with mu held.
+func (s *store) set(b *bucket, key string, o *stored, startOrdered bool) {
+	if startOrdered && b.overtaken(key, o.started) {
+		s.bytes -= o.info.Size
+		return
+	}
+	if old := b.find(key); old != nil {
 		s.bytes -= old.info.Size
 	} else {
-		i, _ := slices.BinarySearch(b.keys, key.Name)
-		b.keys = slices.Insert(b.keys, i, key.Name)
+		i, _ := slices.BinarySearch(b.keys, key)
+		b.keys = slices.Insert(b.keys, i, key)
 	}
-	b.objects[key.Name] = o
-	delete(b.deleted, key.Name)
-	return nil
+	b.objects[key] = o
+	delete(b.deleted, key)
 }
 
 // remove deletes the object if cond holds. Absence is success.
@@ -133,21 +157,26 @@ func (s *store) remove(key object.Key, started uint64, cond s3.WriteConditions, 
 	if err := cond.Check(b.info(key.Name)); err != nil {
 		return err
 	}
+	s.unset(b, key.Name, started, startOrdered)
+	return nil
+}
+
+// unset removes the object of the key. It is called with mu held.
+func (s *store) unset(b *bucket, key string, started uint64, startOrdered bool) {
 	if startOrdered {
-		if b.overtaken(key.Name, started) {
-			return nil
+		if b.overtaken(key, started) {
+			return
 		}
-		b.deleted[key.Name] = started
+		b.deleted[key] = started
 	}
-	old := b.find(key.Name)
+	old := b.find(key)
 	if old == nil {
-		return nil
+		return
 	}
 	s.bytes -= old.info.Size
-	delete(b.objects, key.Name)
-	i, _ := slices.BinarySearch(b.keys, key.Name)
+	delete(b.objects, key)
+	i, _ := slices.BinarySearch(b.keys, key)
 	b.keys = slices.Delete(b.keys, i, i+1)
-	return nil
 }
 
 func (s *store) get(key object.Key) (*stored, error) {
@@ -202,7 +231,7 @@ func (s *store) create(name string, now time.Time) error {
 	if s.buckets[name] != nil {
 		return s3.Err(s3.BucketAlreadyOwnedByYou).With("BucketName", name)
 	}
-	s.buckets[name] = &bucket{created: now, objects: map[string]*stored{}, deleted: map[string]uint64{}}
+	s.buckets[name] = &bucket{created: now, objects: map[string]*stored{}, deleted: map[string]uint64{}, uploads: map[string]*upload{}}
 	return nil
 }
 
@@ -216,6 +245,7 @@ func (s *store) drop(name string) error {
 	if len(b.keys) > 0 {
 		return s3.Err(s3.BucketNotEmpty).With("BucketName", name)
 	}
+	s.bytes -= b.size() // uploads under way go with it
 	delete(s.buckets, name)
 	return nil
 }

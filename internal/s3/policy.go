@@ -12,6 +12,7 @@ type headerRule struct {
 	ops    []OperationName
 	values []string // nil: any; compared without case
 	behind bool     // only behind the gateway: see ParseBackend
+	list   bool     // may be repeated
 }
 
 // anyOperation marks the headers that every operation takes: those of the
@@ -50,7 +51,7 @@ var headerRules = map[string]headerRule{
 	"x-amz-decoded-content-length": {ops: bodies},
 	"x-amz-trailer":                {ops: bodies},
 	"x-amz-sdk-checksum-algorithm": {ops: sumTakers},
-	"x-amz-checksum-algorithm":     {ops: versionMakers},
+	"x-amz-checksum-algorithm":     {ops: append(slices.Clip(versionMakers), UploadPart, CompleteMultipartUpload)}, // minio-go on the last two
 	"x-amz-checksum-type":          {ops: []OperationName{CreateMultipartUpload, CompleteMultipartUpload}},
 	"x-amz-checksum-crc32":         {ops: objectSums},
 	"x-amz-checksum-crc32c":        {ops: objectSums},
@@ -68,7 +69,7 @@ var headerRules = map[string]headerRule{
 	"x-amz-metadata-directive":              {ops: []OperationName{CopyObject}},
 	"x-amz-tagging-directive":               {ops: []OperationName{CopyObject}},
 
-	"x-amz-object-attributes":  {ops: []OperationName{GetObjectAttributes}},
+	"x-amz-object-attributes":  {ops: []OperationName{GetObjectAttributes}, list: true},
 	"x-amz-max-parts":          {ops: []OperationName{GetObjectAttributes}},
 	"x-amz-part-number-marker": {ops: []OperationName{GetObjectAttributes}},
 
@@ -133,7 +134,7 @@ func (op *Operation) checkHeader(name string, values []string) error {
 	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) || rule.behind && !op.backend {
 		return headerNotImplemented(name)
 	}
-	if len(values) > 1 {
+	if len(values) > 1 && !rule.list {
 		return invalidArgument(name, strings.Join(values, ","), "The header %s must not be repeated.", name)
 	}
 	if rule.values != nil && len(values) == 1 && !containsFold(rule.values, values[0]) {

@@ -169,7 +169,7 @@ func TestHeaderPolicyBehindTheGateway(t *testing.T) {
 		{"x-amz-storage-class", "STANDARD", makers},
 		{"x-amz-website-redirect-location", "/x", makers},
 		{"x-amz-acl", "private", makers},
-		{"x-amz-checksum-algorithm", "CRC32", makers},
+		{"x-amz-checksum-algorithm", "CRC32", append(slices.Clip(makers), UploadPart, CompleteMultipartUpload)},
 		{"x-amz-checksum-type", "COMPOSITE", []OperationName{CreateMultipartUpload, CompleteMultipartUpload}},
 		{"x-amz-mp-object-size", "5", []OperationName{CompleteMultipartUpload}},
 		{"x-amz-checksum-crc64nvme", "AAAAAAAAAAA=", []OperationName{PutObject, UploadPart, CompleteMultipartUpload, DeleteObjects, PutObjectTagging}},
@@ -210,5 +210,17 @@ func TestHeaderPolicyBehindTheGateway(t *testing.T) {
 				t.Errorf("%s of %s: %v, want %q", c.name, name, err, want)
 			}
 		}
+	}
+}
+
+// Some SDKs send one header for each attribute.
+func TestRepeatedAttributes(t *testing.T) {
+	h := header("x-amz-object-attributes", "ETag", "x-amz-object-attributes", "Checksum")
+	op := backendOp(t, "GET", "/photos/k?attributes")
+	if err := op.CheckHeaders(h); err != nil {
+		t.Error(err)
+	}
+	if err := op.CheckHeaders(header("x-amz-max-parts", "1", "x-amz-max-parts", "2")); codeOf(err) != InvalidArgument {
+		t.Errorf("%v", err)
 	}
 }
