@@ -44,12 +44,8 @@ func (b *bench) fanout(ctx context.Context, backends []server) (*process, *endpo
 	return p, newEndpoint(addr, backends[0].keys), p.await(ctx, listens(addr))
 }
 
-// serveFanout is the process.
-func serveFanout(addr string, to []string) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
+// serveFanout is the process: it serves until the listener is closed.
+func serveFanout(l net.Listener, to []string) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {

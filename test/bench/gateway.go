@@ -31,7 +31,7 @@ const (
 // config is what differs between gateways.
 type config struct {
 	payload string // payload_mode of every backend; default auto
-	ack     string // default any
+	settle  string // default 5m
 	more    string // YAML at the top level
 }
 
@@ -52,8 +52,8 @@ func (b *bench) gateway(ctx context.Context, backends []server, c config) (*gate
 		return nil, err
 	}
 	var y strings.Builder
-	fmt.Fprintf(&y, "data_dir: %s\ns3: {listen: %s}\nadmin: {listen: %s}\nreplication: {ack: %s}\nbackends:\n",
-		filepath.Join(dir, "data"), g.addr, adminAddr, cmp.Or(c.ack, "any"))
+	fmt.Fprintf(&y, "data_dir: %s\ns3: {listen: %s}\nadmin: {listen: %s}\nreplication: {settle: %s}\nbackends:\n",
+		filepath.Join(dir, "data"), g.addr, adminAddr, cmp.Or(c.settle, "5m"))
 	env := append(os.Environ(), "S3MIRROR_ROOT_ACCESS_KEY="+g.keys.access,
 		"S3MIRROR_ROOT_SECRET_KEY="+string(g.keys.secret), "S3MIRROR_ROOT_PASSWORD=root-password-of-the-bench")
 	for i, s := range backends {

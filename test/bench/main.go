@@ -5,16 +5,22 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
 
 func main() {
 	if len(os.Args) > 3 && os.Args[1] == fanoutVerb {
-		exit(serveFanout(os.Args[2], os.Args[3:]))
+		l, err := net.Listen("tcp", os.Args[2])
+		if err == nil {
+			err = serveFanout(l, os.Args[3:])
+		}
+		exit(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -90,6 +96,9 @@ func start(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer b.stopAll()
+	if b.rcloneProgram == "" {
+		chosen = slices.DeleteFunc(chosen, func(e experiment) bool { return e.name == peers.name })
+	}
 	found := b.measureAll(ctx, chosen)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -24,7 +24,7 @@ const (
 // moment of the stop.
 var tail = experiment{
 	name: "tail", rounds: 3,
-	about: fmt.Sprintf("4 KiB PUT, %d a second whatever they take, timed from when each was due, %d a turn, three versitygw that keep connections, one of them stopped with SIGSTOP", tailRate, tailOps),
+	about: fmt.Sprintf("4 KiB PUT, %d a second whatever they take, timed from when each was due, %d a turn, three versitygw that keep connections, one of them stopped with SIGSTOP; settle is 5 s, so that what was in doubt is over between two turns", tailRate, tailOps),
 	rows:  append(tailRows("any"), tailRows("quorum")...),
 	setup: func(ctx context.Context, b *bench) ([]way, error) {
 		backends, err := b.versitygws(ctx, true)
@@ -32,7 +32,7 @@ var tail = experiment{
 			return nil, err
 		}
 		var ways []way
-		g, err := b.gateway(ctx, backends, config{more: "buckets: {bench-any: {ack: any}, bench-quorum: {ack: quorum}}\n"})
+		g, err := b.gateway(ctx, backends, config{settle: "5s", more: "buckets: {bench-any: {ack: any}, bench-quorum: {ack: quorum}}\n"})
 		if err != nil {
 			return nil, err
 		}
