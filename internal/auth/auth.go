@@ -11,8 +11,8 @@ import (
 // Identity is who sent a request.
 type Identity struct {
 	Login       string
-	AccessKeyID string // the key that signed; empty when a password proved the identity
-	Root        bool   // the built-in user
+	AccessKeyID string // the key that signed; empty when something else proved the identity
+	User        *User  // what he may do; shared, not to be changed
 }
 
 // RootUser is the built-in user as others see him. He has no limits, and
@@ -24,15 +24,17 @@ func RootUser() *User {
 // Keys finds who has an access key. It is safe for concurrent use.
 type Keys interface {
 	// Secret returns the secret of an access key and whose it is. ErrNoKey when
-	// there is no such key, or its owner may not use it any more; any other
-	// error means that the answer is not known now.
+	// there is no such key, or it opens nothing any more; any other error means
+	// that the answer is not known now.
 	Secret(ctx context.Context, accessKeyID string) (sigv4.Secret, Identity, error)
+	// Used notes that the key has proved its owner's identity.
+	Used(accessKeyID string)
 }
 
 // Root knows the one access key of the built-in user. An empty key or secret
 // is nobody's: it does not mean that anyone may come in.
 func Root(accessKeyID string, secret sigv4.Secret) Keys {
-	return &rootKey{accessKeyID, secret}
+	return &rootKey{accessKeyID, secret, RootUser()}
 }
 
 // rootKey is used by pointer, so that it shows no secret inside of a struct
@@ -40,6 +42,7 @@ func Root(accessKeyID string, secret sigv4.Secret) Keys {
 type rootKey struct {
 	accessKeyID string
 	secret      sigv4.Secret
+	user        *User
 }
 
 // Format shows whose key it is, whatever the verb.
@@ -50,5 +53,7 @@ func (k *rootKey) Secret(_ context.Context, accessKeyID string) (sigv4.Secret, I
 	if !same || k.accessKeyID == "" || k.secret == "" {
 		return "", Identity{}, ErrNoKey
 	}
-	return k.secret, Identity{Login: RootLogin, AccessKeyID: accessKeyID, Root: true}, nil
+	return k.secret, Identity{Login: RootLogin, AccessKeyID: accessKeyID, User: k.user}, nil
 }
+
+func (k *rootKey) Used(string) {}

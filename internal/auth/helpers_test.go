@@ -216,6 +216,8 @@ func randomBytes(n int) []byte {
 // keysFunc is a Keys made of a function.
 type keysFunc func(id string) (sigv4.Secret, auth.Identity, error)
 
+func (keysFunc) Used(string) {}
+
 func (f keysFunc) Secret(_ context.Context, id string) (sigv4.Secret, auth.Identity, error) {
 	return f(id)
 }

@@ -53,7 +53,7 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	switch {
 	case errors.Is(err, ErrNoKey):
 		_ = v.ring.Verify(q, standIn) // the same work; the verdict does not matter
-		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", q.AccessKeyID)
+		return nil, s3.Err(s3.InvalidAccessKeyID).With("AWSAccessKeyId", q.AccessKeyID).Because(err)
 	case err != nil:
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
 	}
@@ -63,6 +63,7 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	if err := v.ring.Verify(q, secret); err != nil {
 		return nil, asS3(err)
 	}
+	v.keys.Used(q.AccessKeyID)
 	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil
 }
 

@@ -29,7 +29,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (auth.Identity{Login: "root", AccessKeyID: testKey, Root: true}); v.Identity != want || v.Mode != sigv4.Literal {
+	if v.Login != "root" || v.AccessKeyID != testKey || v.User.Login != "root" || v.Mode != sigv4.Literal {
 		t.Errorf("got %+v, mode %v", v.Identity, v.Mode)
 	}
 }
@@ -116,7 +116,7 @@ func TestKeysAreAskedForTheKey(t *testing.T) {
 		return "s", auth.Identity{Login: "ann", AccessKeyID: id}, nil
 	})
 	v, err := auth.NewVerifier(keys, testNow).Verify(get(t, "team/ann", "s", testTime, nil))
-	if err != nil || v.Login != "ann" || v.Root {
+	if err != nil || v.Login != "ann" || v.AccessKeyID != "team/ann" {
 		t.Errorf("got %+v, %v", v, err)
 	}
 	if _, err := auth.NewVerifier(keys, testNow).Verify(get(t, "team/bob", "s", testTime, nil)); code(t, err) != s3.InvalidAccessKeyID {

@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
@@ -43,6 +46,7 @@ func (h *Handler) account(ctx context.Context, a *answer, r *request, err error)
 	h.metrics.received.Add(float64(r.upload.bytes))
 	h.metrics.sent.Add(float64(a.bytes))
 
+	h.audit(ctx, a, r, err)
 	level := slog.LevelInfo
 	if broken(r.Request, err) {
 		level = slog.LevelError
@@ -93,6 +97,31 @@ func (r *request) attrs() []slog.Attr {
 		attrs = append(attrs, slog.String(attrReplica, r.replica))
 	}
 	return attrs
+}
+
+// audit tells of a refusal: the sender was not proved, or may not do it. What
+// is wrong with a request in itself is none, and neither is what a browser asks
+// unsigned.
+func (h *Handler) audit(ctx context.Context, a *answer, r *request, err error) {
+	switch {
+	case h.Audit == nil, err == nil, a.status/100 != 4, r.sender != nil && a.status != http.StatusForbidden,
+		r.op != nil && r.op.Name == s3.Preflight:
+		return
+	}
+	e := auth.Entry{Act: r.operation(), Client: r.client, Request: r.id, Refused: string(s3.ForClient(err).Code)}
+	var denial *auth.Denial
+	if errors.As(err, &denial) {
+		e.Refused = string(denial.Reason)
+	}
+	if r.sender != nil {
+		e.Actor = r.sender.Login
+	} else {
+		e.Claimed = short(s3.ForClient(err).Field("AWSAccessKeyId"))
+	}
+	if r.op != nil {
+		e.Bucket, e.Key = r.op.Bucket, r.op.Key
+	}
+	h.Audit.Note(ctx, e)
 }
 
 // outcome says what went wrong, with the cause that the client was not told.

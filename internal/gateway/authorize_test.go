@@ -2,27 +2,65 @@ package gateway
 
 import (
 	"errors"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// TestAuthorize: until there are users, root may do everything, and nobody
-// else anything, whatever the operation.
-func TestAuthorize(t *testing.T) {
-	operations := append(s3.ImplementedOperations(),
-		s3.CopyObject, s3.CreateMultipartUpload, s3.UploadPart, s3.CompleteMultipartUpload, s3.AbortMultipartUpload, s3.ListParts,
-		s3.ListMultipartUploads, s3.DeleteObjects, s3.PostObject, s3.PutBucketPolicy, s3.GetObjectAcl, s3.PutObjectTagging, s3.Unsupported)
-	for _, name := range operations {
-		op := &s3.Operation{Name: name, Bucket: "photos", Key: "k"}
-		if err := authorize(auth.Identity{Login: auth.RootLogin, AccessKeyID: "AK", Root: true}, op); err != nil {
-			t.Errorf("root, %s: %v", name, err)
-		}
-		for _, who := range []auth.Identity{{}, {Login: "ann", AccessKeyID: "AK"}, {Login: auth.RootLogin, AccessKeyID: "AK"}} {
-			if err := authorize(who, op); !errors.Is(err, s3.AccessDenied) {
-				t.Errorf("%+v, %s: %v, want AccessDenied", who, name, err)
+// TestRefusalsAreTold: every limit has its words, and the cause stays for the
+// log.
+func TestRefusalsAreTold(t *testing.T) {
+	reasons := map[auth.Reason]bool{}
+	for _, name := range s3.Operations() {
+		for _, u := range []*auth.User{
+			nil, {Login: "a", Active: true}, {Login: "a", Active: true, Scopes: []auth.Scope{auth.ScopeRead, auth.ScopeWrite}},
+			{Login: "a", Active: true, AllowedIPs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
+			{Login: "a", Active: true, Scopes: []auth.Scope{auth.ScopeRead, auth.ScopeWrite}, AllowedBuckets: []auth.Place{{Bucket: "photos"}}},
+			{Login: "a", Active: true, Scopes: []auth.Scope{auth.ScopeRead, auth.ScopeWrite}, AllowedBuckets: []auth.Place{{Bucket: "others"}}},
+			{Login: "a", Active: true, Scopes: []auth.Scope{auth.ScopeRead, auth.ScopeWrite}, AllowedExtensions: []string{"txt"}},
+		} {
+			r := &request{op: &s3.Operation{Name: name, Bucket: "photos", Key: "k"}, sender: &auth.Verified{Identity: auth.Identity{User: u}}}
+			err := r.authorize()
+			if err == nil {
+				continue
 			}
+			var denial *auth.Denial
+			var told *s3.Error
+			if !errors.As(err, &denial) || !errors.As(err, &told) || told.Code != s3.AccessDenied || told.Message == "" {
+				t.Fatalf("%s: %v", name, err)
+			}
+			reasons[denial.Reason] = true
+		}
+	}
+	reasons[auth.ReasonSource] = true // nothing that is done has a source yet; its words are written
+	for reason, text := range refusals {
+		if !reasons[reason] || !strings.HasPrefix(text, "Access Denied: ") {
+			t.Errorf("%s: met %v, %q", reason, reasons[reason], text)
+		}
+	}
+	for reason := range reasons {
+		if refusals[reason] == "" {
+			t.Errorf("%s is told in no words", reason)
+		}
+	}
+}
+
+// TestPermit: the second half of a request whose keys come in the body.
+func TestPermit(t *testing.T) {
+	u := &auth.User{
+		Login: "a", Active: true, Scopes: []auth.Scope{auth.ScopeWrite}, AllowedExtensions: []string{"txt"},
+		AllowedBuckets: []auth.Place{{Bucket: "photos", Prefix: "a/"}},
+	}
+	r := &request{op: &s3.Operation{Name: s3.DeleteObjects, Bucket: "photos"}, sender: &auth.Verified{Identity: auth.Identity{User: u}}}
+	if err := r.authorize(); err != nil {
+		t.Error(err)
+	}
+	for key, ok := range map[string]bool{"a/k.txt": true, "b/k.txt": false, "a/k.exe": false, "": true} {
+		if err := r.permit(key); (err == nil) != ok {
+			t.Errorf("%q: %v", key, err)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 // maxDocument bounds the XML of a request, in bytes.
 const maxDocument = 16 << 10
 
-// listBuckets answers with one page of all the buckets there are.
+// listBuckets answers with one page of all the buckets that the sender may
+// know of.
 func (h *Handler) listBuckets(w http.ResponseWriter, r *request) error {
 	ask, err := s3.ParseListBuckets(r.op, h.Tokens)
 	if err != nil {
@@ -24,6 +25,7 @@ func (h *Handler) listBuckets(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(b replica.Bucket) bool { return !r.sender.User.Sees(b.Name) })
 	s3.WriteXML(w, ask.Document(h.bucketsPage(ask, all), h.Tokens))
 	return nil
 }

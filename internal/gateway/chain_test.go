@@ -11,10 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/s3"
-	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
 // TestNothingIsRevealedBeforeAuthentication: whoever does not prove who he is
@@ -55,29 +53,6 @@ func TestHeadersThatAreNotSigned(t *testing.T) {
 	if got := f.snapshot(); len(got) != 1 {
 		t.Errorf("left %v", got)
 	}
-}
-
-// TestOthersThanRoot prove who they are, and may do nothing yet.
-func TestOthersThanRoot(t *testing.T) {
-	f := newFixture(t, func(o *gateway.Options) { o.Verifier = auth.NewVerifier(ann{}, time.Now) })
-	for _, a := range []ask{get("/photos/k"), upload("/photos/k", "x"), get("/"), query("GET", "/photos/k", "acl")} {
-		if got := f.send(t, a); got.String() != "403 AccessDenied" {
-			t.Errorf("%s %s: %s", a.method, a.path, got.raw)
-		}
-		if line := f.log.last(t); line["login"] != "ann" {
-			t.Errorf("logged %v", line)
-		}
-	}
-	if calls := f.called(); len(calls) > 0 {
-		t.Errorf("called %v", calls)
-	}
-}
-
-// ann has the key that the tests sign with.
-type ann struct{}
-
-func (ann) Secret(_ context.Context, id string) (sigv4.Secret, auth.Identity, error) {
-	return testSecret, auth.Identity{Login: "ann", AccessKeyID: id}, nil
 }
 
 // TestPreflight: browsers ask unsigned.

@@ -68,6 +68,9 @@ type Options struct {
 	// Proxies may say in X-Forwarded-For where a request comes from.
 	Proxies Proxies
 
+	// Audit is told of every refusal; nil: nobody is.
+	Audit auth.Auditor
+
 	// DebugHeaders names the replica that served a read in x-s3mirror-replica.
 	DebugHeaders bool
 
@@ -133,7 +136,7 @@ var acts = map[s3.OperationName]act{
 //  3. account: one log line and the metrics, whatever happens below
 //  4. parse: the request is one Operation; what is wrong with it waits for 5
 //  5. authenticate: nothing is revealed before
-//  6. authorize
+//  6. authorize: one function for every proof of identity
 //  7. refuse what we do not do: operations, headers, bodies; never ignore it
 //  8. act: one function per operation
 func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
@@ -179,7 +182,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *request) error {
 	if malformed != nil {
 		return malformed
 	}
-	if err := authorize(r.sender.Identity, op); err != nil {
+	if err := r.authorize(); err != nil {
 		return err
 	}
 	act, ok := acts[op.Name]
@@ -196,15 +199,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return act(h, w, r)
-}
-
-// authorize tells whether the sender may do it. Until there are other users,
-// root may do everything and nobody else anything.
-func authorize(who auth.Identity, op *s3.Operation) error {
-	if who.Root {
-		return nil
-	}
-	return s3.Err(s3.AccessDenied)
 }
 
 // refuseBody refuses a body where none belongs, and proves that the empty one

@@ -1,0 +1,55 @@
+package gateway
+
+import (
+	"errors"
+
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// access is what the request is about to do, in the words of auth.Authorize.
+//
+// A copy is not done yet and so names no source: until it does, whoever is held
+// to buckets is refused.
+func (r *request) access() auth.Access {
+	return auth.Access{
+		Operation: r.op.Name, Bucket: r.op.Bucket, Key: r.op.Key,
+		Prefix: r.op.Query.Get("prefix"), // as s3.ParseList reads it
+		Client: r.client,
+	}
+}
+
+// authorize tells whether the sender may do what he asks for. Of a request that
+// names its keys in the body this is the first half: permit is asked for each.
+func (r *request) authorize() error { return refusal(auth.Authorize(r.sender.User, r.access())) }
+
+// permit tells whether the sender may do the operation to a key that its body
+// names.
+func (r *request) permit(key string) error {
+	a := r.access()
+	a.Key = key
+	return refusal(auth.Authorize(r.sender.User, a))
+}
+
+// refusals are what the client is told, by the limit. They say which limit,
+// for the sender is proved and has to know whom to ask for what; they never say
+// what it is.
+var refusals = map[auth.Reason]string{
+	auth.ReasonInactive:  "Access Denied: the user is not active.",
+	auth.ReasonAddress:   "Access Denied: the user may not come from this address.",
+	auth.ReasonOperation: "Access Denied: this operation is not open to users.",
+	auth.ReasonScope:     "Access Denied: the user's scopes do not include this operation.",
+	auth.ReasonRole:      "Access Denied: this operation needs the role admin.",
+	auth.ReasonBucket:    "Access Denied: the user's buckets do not include this one, or this part of it.",
+	auth.ReasonSource:    "Access Denied: the user's buckets do not include the source.",
+	auth.ReasonExtension: "Access Denied: the user may not write names with this extension.",
+}
+
+// refusal is a denial as the error of the S3 API.
+func refusal(err error) error {
+	var d *auth.Denial
+	if !errors.As(err, &d) {
+		return err
+	}
+	return s3.Errorf(s3.AccessDenied, "%s", refusals[d.Reason]).Because(d)
+}

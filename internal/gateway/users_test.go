@@ -1,0 +1,241 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/gateway"
+	"github.com/s3mirror/s3mirror/internal/sigv4"
+)
+
+// someone has the key that the tests sign with.
+type someone struct {
+	mu   sync.Mutex // guards user
+	user *auth.User
+}
+
+func (s *someone) Used(string) {}
+
+func (s *someone) Secret(_ context.Context, id string) (sigv4.Secret, auth.Identity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.user == nil {
+		return "", auth.Identity{}, auth.ErrNoKey
+	}
+	return testSecret, auth.Identity{Login: s.user.Login, AccessKeyID: id, User: s.user}, nil
+}
+
+func (s *someone) become(u *auth.User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user = u
+}
+
+// auditor keeps what it is told.
+type auditor struct {
+	mu      sync.Mutex // guards entries
+	entries []auth.Entry
+}
+
+func (a *auditor) Note(_ context.Context, e auth.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.entries = append(a.entries, e)
+}
+
+func (a *auditor) take() []auth.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	taken := a.entries
+	a.entries = nil
+	return taken
+}
+
+// ann may work on photos/a/*.txt and on all of docs, from the loopback.
+func ann() *auth.User {
+	return &auth.User{
+		Login: "ann", Role: auth.RoleUser, Active: true, Scopes: []auth.Scope{auth.ScopeRead, auth.ScopeWrite},
+		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowedExtensions: []string{"txt"},
+		AllowedBuckets: []auth.Place{{Bucket: "photos", Prefix: "a/"}, {Bucket: "docs"}},
+	}
+}
+
+func newUserFixture(t *testing.T) (*fixture, *someone, *auditor) {
+	t.Helper()
+	who, audit := &someone{user: ann()}, &auditor{}
+	f := newHandler(newStore("photos", "docs", "private"), func(o *gateway.Options) {
+		o.Verifier, o.Audit = auth.NewVerifier(who, time.Now), audit
+		o.Proxies = gateway.Proxies{netip.MustParsePrefix("127.0.0.1/32")}
+	})
+	f.serve(t)
+	return f, who, audit
+}
+
+// TestWhatAUserMayDo on the wire, and what not: the store is not even asked, the
+// client learns which limit it was, and the audit everything.
+func TestWhatAUserMayDo(t *testing.T) {
+	f, who, audit := newUserFixture(t)
+	yes := []ask{
+		upload("/photos/a/k.txt", "x"), upload("/docs/k.TXT", "x"), get("/photos/a/k.txt"), get("/docs/k.TXT"),
+		{method: "HEAD", path: "/photos/a/k.txt"}, query("GET", "/photos", "list-type=2&prefix=a/"), query("GET", "/photos", "prefix=a%2F&delimiter=%2F"),
+		query("GET", "/docs", "list-type=2"), {method: "HEAD", path: "/photos"}, query("GET", "/photos", "location"), get("/"),
+		{method: "DELETE", path: "/photos/a/k.txt"}, {method: "DELETE", path: "/docs/none.txt"},
+		{method: "PUT", path: "/docs/sub/%6b.txt", body: "x"}, get("/docs/a.exe"),
+	}
+	for _, a := range yes {
+		if got := f.send(t, a); got.status/100 != 2 && got.code() != "NoSuchKey" {
+			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
+		}
+	}
+	if got := audit.take(); len(got) > 0 {
+		t.Errorf("audited %+v", got)
+	}
+	f.called()
+
+	full := func() *auth.User { return ann() }
+	with := func(change func(u *auth.User)) func() *auth.User {
+		return func() *auth.User { u := ann(); change(u); return u }
+	}
+	for _, tc := range []struct {
+		ask    ask
+		user   func() *auth.User
+		reason string
+	}{
+		{upload("/photos/b/k.txt", "x"), full, "bucket"},
+		{upload("/photos/a/../b/k.txt", "x"), full, "bucket"},
+		{upload("/photos/a%2F..%2Fb%2Fk.txt", "x"), full, "bucket"},
+		{upload("/private/k.txt", "x"), full, "bucket"},
+		{get("/photos/k.txt"), full, "bucket"},
+		{ask{method: "HEAD", path: "/private/k.txt"}, full, "bucket"},
+		{ask{method: "HEAD", path: "/private"}, full, "bucket"},
+		{ask{method: "DELETE", path: "/photos/b/k.txt"}, full, "bucket"},
+		{query("GET", "/photos", "list-type=2"), full, "bucket"},
+		{query("GET", "/photos", "prefix=b/"), full, "bucket"},
+		{query("GET", "/photos", "prefix=b/&prefix=a/"), full, "bucket"},
+		{ask{method: "PUT", path: "/photos"}, full, "bucket"},
+		{ask{method: "DELETE", path: "/photos"}, full, "bucket"},
+		{ask{method: "PUT", path: "/mine"}, full, "bucket"},
+		{upload("/docs/k.exe", "x"), full, "extension"},
+		{upload("/docs/k.EXE", "x"), full, "extension"},
+		{upload("/docs/k.exe.", "x"), full, "extension"},
+		{upload("/docs/k%2eexe", "x"), full, "extension"},
+		{upload("/docs/k.txt%20", "x"), full, "extension"},
+		{upload("/docs/k.txt/", "x"), full, "extension"},
+		{upload("/docs/k.t%D1%85t", "x"), full, "extension"},
+		{ask{method: "DELETE", path: "/docs/k.exe"}, full, "extension"},
+		{ask{method: "POST", path: "/docs/k.exe", query: "uploads"}, full, "extension"},
+		{ask{method: "PUT", path: "/docs/k.exe", query: "partNumber=1&uploadId=u", body: "x"}, full, "extension"},
+		{ask{method: "POST", path: "/docs/k.exe", query: "uploadId=u", body: "x"}, full, "extension"},
+		{ask{method: "PUT", path: "/docs/k.txt", header: header("X-Amz-Copy-Source", "/private/k.txt")}, full, "source"},
+		{upload("/docs/k.txt", "x"), with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead} }), "scope"},
+		{ask{method: "DELETE", path: "/docs/k.txt"}, with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead} }), "scope"},
+		{get("/docs/k.txt"), with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeWrite} }), "scope"},
+		{get("/"), with(func(u *auth.User) { u.Scopes = nil }), "scope"},
+		{get("/docs/k.txt"), with(func(u *auth.User) { u.Active = false }), "inactive"},
+		{get("/docs/k.txt"), with(func(u *auth.User) { u.AllowedIPs[0] = netip.MustParsePrefix("10.0.0.0/8") }), "address"},
+		{ask{method: "GET", path: "/docs/k.txt", after: func(h http.Header) { h.Set("X-Forwarded-For", "192.0.2.9") }}, full, "address"},
+		{ask{method: "GET", path: "/docs/k.txt", after: func(h http.Header) { h.Set("X-Forwarded-For", "127.0.0.2, 192.0.2.9") }}, full, "address"},
+		{ask{method: "PUT", path: "/docs", query: "policy", body: "{}"}, full, "role"},
+		{ask{method: "GET", path: "/docs", query: "session"}, full, "operation"},
+	} {
+		who.become(tc.user())
+		got := f.send(t, tc.ask)
+		name := tc.ask.method + " " + tc.ask.path + "?" + tc.ask.query
+		if got.status != 403 || tc.ask.method != "HEAD" && got.code() != "AccessDenied" {
+			t.Errorf("%s: %s, want 403 for %s", name, got.raw, tc.reason)
+		}
+		entries := audit.take()
+		if len(entries) != 1 {
+			t.Errorf("%s: audited %+v", name, entries)
+			continue
+		}
+		e, line := entries[0], f.log.last(t)
+		if e.Refused != tc.reason || e.Actor != "ann" || e.Request != line["request_id"] || e.Act != line["operation"] || !e.Client.IsValid() {
+			t.Errorf("%s: audited %+v, want %s", name, e, tc.reason)
+		}
+		if bucket, _ := line["bucket"].(string); e.Bucket != bucket || line["login"] != "ann" || !strings.Contains(line["error"].(string), tc.reason) {
+			t.Errorf("%s: logged %v", name, line)
+		}
+	}
+	if calls := f.called(); len(calls) > 0 {
+		t.Errorf("called %v", calls)
+	}
+}
+
+// TestWhoIsNotProved is audited with what he claims.
+func TestWhoIsNotProved(t *testing.T) {
+	f, who, audit := newUserFixture(t)
+	forged := upload("/docs/k.txt", "x")
+	forged.after = func(h http.Header) {
+		signature := h.Get("Authorization")
+		h.Set("Authorization", signature[:len(signature)-4]+"0000")
+	}
+	for _, tc := range []struct {
+		ask              ask
+		gone             bool
+		refused, claimed string
+	}{
+		{ask{method: "GET", path: "/docs/k.txt", anonymous: true}, false, "AccessDenied", ""},
+		{forged, false, "SignatureDoesNotMatch", testKey},
+		{get("/docs/k.txt"), true, "InvalidAccessKeyId", testKey},
+	} {
+		who.become(ann())
+		if tc.gone {
+			who.become(nil)
+		}
+		got := f.send(t, tc.ask)
+		entries := audit.take()
+		if got.String() != "403 "+tc.refused || len(entries) != 1 || entries[0].Refused != tc.refused || entries[0].Claimed != tc.claimed ||
+			entries[0].Actor != "" || entries[0].Bucket != "docs" || entries[0].Key != "k.txt" {
+			t.Errorf("%s: audited %+v", got, entries)
+		}
+	}
+	f.send(t, ask{method: "OPTIONS", path: "/docs/k.txt", anonymous: true})
+	f.send(t, ask{method: "GET", path: "/docs/none.txt"})
+	who.become(ann())
+	f.send(t, ask{method: "GET", path: "/docs/none.txt"})
+	f.send(t, ask{method: "PUT", path: "/docs/k.txt", body: "x", header: header("Content-MD5", "nonsense")})
+	if entries := audit.take(); len(entries) != 1 || entries[0].Refused != "InvalidAccessKeyId" {
+		t.Errorf("audited %+v", entries)
+	}
+	if calls := f.called(); len(calls) != 1 {
+		t.Errorf("called %v", calls)
+	}
+}
+
+// TestUsersSeeTheirBuckets in the list of buckets, page by page.
+func TestUsersSeeTheirBuckets(t *testing.T) {
+	f, who, _ := newUserFixture(t)
+	for _, tc := range []struct {
+		user  *auth.User
+		names []string
+	}{
+		{ann(), []string{"docs", "photos"}},
+		{&auth.User{Login: "bob", Active: true, Scopes: []auth.Scope{auth.ScopeRead}, AllowedBuckets: []auth.Place{{Bucket: "none"}}}, nil},
+		{&auth.User{Login: "bob", Active: true, Scopes: []auth.Scope{auth.ScopeRead}}, []string{"docs", "photos", "private"}},
+		{auth.RootUser(), []string{"docs", "photos", "private"}},
+	} {
+		who.become(tc.user)
+		for _, q := range []string{"", "max-buckets=1"} {
+			got := f.send(t, query("GET", "/", q))
+			want := len(tc.names)
+			if q != "" {
+				want = min(1, want)
+			}
+			if n := strings.Count(got.body, "<Name>"); n != want {
+				t.Errorf("%s, %q: %d buckets: %s", tc.user.Login, q, n, got.body)
+			}
+			for _, name := range []string{"docs", "photos", "private"} {
+				if strings.Contains(got.body, "<Name>"+name+"<") && !strings.Contains(strings.Join(tc.names, " "), name) {
+					t.Errorf("%s sees %s", tc.user.Login, name)
+				}
+			}
+		}
+	}
+}
