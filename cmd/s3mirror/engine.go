@@ -27,6 +27,8 @@ type parts struct {
 	cfg      *Config
 	node     string
 	log      oplog.Log
+	keys     auth.Keys // of root and of users
+	audit    auth.Auditor
 	secrets  *secrets
 	backends *backends
 	metrics  *prometheus.Registry
@@ -56,10 +58,9 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		Interval: time.Duration(p.cfg.Heal.Interval), Retention: time.Duration(p.cfg.Log.Retention),
 		Logger: p.logger, Registerer: p.metrics,
 	})
-	keys := auth.Root(p.secrets.root.AccessKeyID, p.secrets.root.SecretAccessKey)
 	face := gateway.New(gateway.Options{
-		Replicas: set, Verifier: auth.NewVerifier(keys, time.Now), Tokens: s3.NewTokenKey(p.secrets.key),
-		Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
+		Replicas: set, Verifier: auth.NewVerifier(p.keys, time.Now), Tokens: s3.NewTokenKey(p.secrets.key),
+		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Log: p.logger, Metrics: p.metrics,
 	})
 	return &engine{

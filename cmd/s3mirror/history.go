@@ -83,6 +83,14 @@ func readHistory(ctx context.Context, c *admin.Client, f admin.HistoryFilter, li
 	}
 }
 
+// resultOf is the result, and of a refusal why.
+func resultOf(e admin.Event) string {
+	if e.Why == "" {
+		return e.Result
+	}
+	return e.Result + ": " + e.Why
+}
+
 // printHistory shows a line per event.
 func printHistory(p *printer, output string, page admin.HistoryPage) error {
 	if output == "json" {
@@ -96,7 +104,7 @@ func printHistory(p *printer, output string, page admin.HistoryPage) error {
 		}
 		rows[i] = []any{
 			e.Time.UTC().Format("2006-01-02 15:04:05.000"), e.Op, e.Bucket, strconv.QuoteToGraphic(e.Key),
-			size(e.Size), e.Actor, e.Result, strings.Join(outcome, " "),
+			size(e.Size), e.Actor, resultOf(e), strings.Join(outcome, " "),
 		}
 	}
 	p.table([]any{"Time (UTC)", "Op", "Bucket", "Key", "Size", "Who", "Result", "Backends"}, rows)

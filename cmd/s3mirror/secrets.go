@@ -5,7 +5,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -160,9 +159,8 @@ func (s *secrets) resolve(ctx context.Context, env environ, kept keptRoot, passw
 
 // newRootKeys makes keys in the form that S3 tools expect.
 func newRootKeys() rootKeys {
-	id := make([]byte, 10)
-	rand.Read(id)
-	return rootKeys{"S3MR" + base32.StdEncoding.EncodeToString(id), sigv4.Secret(randomText(30))}
+	id, secret := auth.NewAccessKey()
+	return rootKeys{id, secret}
 }
 
 // randomText has 8 bits of chance for each of its bytes, as base64url.

@@ -22,6 +22,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/backend"
+	"github.com/s3mirror/s3mirror/internal/document"
 	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -37,7 +38,7 @@ import (
 //	                           │    │          │  └─ heal       │
 //	operator ─ admin 6,8 ─────▶│    │          │                │
 //	                           └────┼──────────┼────────────────┘
-//	                             secrets 3   log 1 ── node name 2
+//	                        secrets, users 3 ─▶ log 1 ── node name 2
 //
 // It ends in the reverse order, in shutdown: not ready, stop accepting, finish requests,
 // drain the writes that outlive their requests, stop the healer and the other
@@ -95,7 +96,7 @@ func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
 	n := &node{serveOptions: o, cfg: cfg, metrics: newRegistry()}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, open := range []func(context.Context) error{
-		n.openLog, n.openSecrets, n.openBackends, n.openEngine, n.openListeners,
+		n.openLog, n.openSecrets, n.openUsers, n.openBackends, n.openEngine, n.openListeners,
 	} {
 		if err := open(ctx); err != nil {
 			return err
@@ -110,12 +111,14 @@ type node struct {
 	cfg     *Config
 	metrics *prometheus.Registry
 
-	log      oplog.Log
-	name     string
-	secrets  *secrets
-	auth     *auth.Basic
-	backends *backends
-	engine   *engine
+	log       oplog.Log
+	name      string
+	secrets   *secrets
+	auth      *auth.Basic
+	directory *auth.Directory
+	audit     *audit
+	backends  *backends
+	engine    *engine
 
 	s3Listener, adminListener net.Listener
 	s3Server, adminServer     *http.Server
@@ -155,6 +158,16 @@ func (n *node) openSecrets(ctx context.Context) error {
 	return err
 }
 
+// openUsers joins what knows who may do what (3), and what keeps record of it.
+func (n *node) openUsers(context.Context) error {
+	n.directory = auth.NewDirectory(auth.DirectoryOptions{
+		Store: document.NewStore(n.log), Vault: auth.NewVault(n.secrets.key), Now: time.Now, Log: n.logger,
+		Root: auth.Root(n.secrets.root.AccessKeyID, n.secrets.root.SecretAccessKey),
+	})
+	n.audit = newAudit(n.log, n.metrics, n.logger)
+	return nil
+}
+
 // openBackends builds the endpoints and asks each whether it is there (4).
 func (n *node) openBackends(ctx context.Context) (err error) {
 	stamps := object.NewStampKey(n.secrets.key)
@@ -168,7 +181,7 @@ func (n *node) openBackends(ctx context.Context) (err error) {
 // openEngine joins what lies between the listeners and the backends (5).
 func (n *node) openEngine(ctx context.Context) (err error) {
 	n.engine, err = n.build(ctx, parts{
-		cfg: n.cfg, node: n.name, log: n.log, secrets: n.secrets, backends: n.backends,
+		cfg: n.cfg, node: n.name, log: n.log, keys: n.directory, audit: n.audit, secrets: n.secrets, backends: n.backends,
 		metrics: n.metrics, logger: n.logger,
 	})
 	return err
@@ -227,6 +240,8 @@ func (n *node) run(ctx context.Context) error {
 		group.Go(func() error { return stack.Breaker.Run(failed) })
 	}
 	group.Go(func() error { return n.engine.run(failed) })
+	group.Go(func() error { return n.directory.Run(failed) })
+	group.Go(func() error { return n.audit.run(failed) })
 	group.Go(func() error { return expireHistory(failed, n.log, time.Duration(n.cfg.Log.History), n.logger) })
 
 	servers := make(chan error, 2)

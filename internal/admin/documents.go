@@ -140,14 +140,16 @@ type Event struct {
 	Actor      string            `json:"actor,omitempty"`
 	Request    string            `json:"request_id,omitempty"`
 	Result     string            `json:"result"`
-	Backends   map[string]string `json:"backends"` // backend -> outcome
+	Why        string            `json:"why,omitempty"`    // of a refusal
+	Client     string            `json:"client,omitempty"` // the address it came from, of what is audited
+	Backends   map[string]string `json:"backends"`         // backend -> outcome
 }
 
 // newEvent turns the log's event into the document.
 func newEvent(e oplog.Event) Event {
 	out := Event{
 		Time: e.Time.UTC(), Bucket: e.Bucket, Key: e.Key, Op: e.Op, ID: e.ID.String(), Size: e.Size,
-		Actor: e.Actor, Request: e.Request, Result: e.Result, Backends: e.Backends,
+		Actor: e.Actor, Request: e.Request, Result: e.Result, Why: e.Why, Client: e.Client, Backends: e.Backends,
 	}
 	if out.Backends == nil {
 		out.Backends = map[string]string{}

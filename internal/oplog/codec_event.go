@@ -20,6 +20,8 @@ const (
 	eventRequest
 	eventResult
 	eventBackend
+	eventWhy
+	eventClient
 )
 
 // EncodeEvent returns the stored form of a line of history.
@@ -37,6 +39,8 @@ func EncodeEvent(ev *Event) []byte {
 	e.str(eventRequest, ev.Request)
 	e.str(eventResult, ev.Result)
 	encodeMap(&e, eventBackend, ev.Backends)
+	e.str(eventWhy, ev.Why)
+	e.str(eventClient, ev.Client)
 	return e.buf
 }
 
@@ -74,6 +78,10 @@ func DecodeEvent(data []byte) (Event, error) {
 			ev.Result = d.str()
 		case eventBackend:
 			ev.Backends = decodeEntryOf(&d, ev.Backends)
+		case eventWhy:
+			ev.Why = d.str()
+		case eventClient:
+			ev.Client = d.str()
 		}
 	}
 	if d.bad {

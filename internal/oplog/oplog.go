@@ -135,7 +135,7 @@ type Documents interface {
 }
 
 // Event is one line of history: what was done to a key, when, with which
-// outcome on each backend.
+// outcome on each backend; or who was refused, or changed a user.
 type Event struct {
 	Time     time.Time
 	Seq      uint64 // set by Append, rising: breaks ties of Time
@@ -148,6 +148,8 @@ type Event struct {
 	Actor    string            // login, or "healer"
 	Request  string            // request id
 	Result   string            // acked, failed, unknown, healed, ...
+	Why      string            // of a refusal
+	Client   string            // the address it came from, of what is audited
 	Backends map[string]string // backend -> ok | no | ambiguous | late | the server's code
 }
 

@@ -79,6 +79,8 @@ func Events() *rapid.Generator[oplog.Event] {
 			Request:  rawText().Draw(t, "request"),
 			Result:   rapid.SampledFrom([]string{"acked", "failed", "unknown"}).Draw(t, "result"),
 			Backends: drawMap(t, "backends"),
+			Why:      rawText().Draw(t, "why"),
+			Client:   rawText().Draw(t, "client"),
 		}
 	})
 }
