@@ -28,3 +28,19 @@ var Failpoints = []Failpoint{
 	BeforeIntent, AfterIntent, BeforeRelease, BetweenReleases, AfterRelease, BeforeAnswer, BeforeDecide, AfterDecide,
 	BeforeFold, BeforeHelp, BeforeMend, BeforeDrop, AfterDrop,
 }
+
+// FailpointsVariable names the environment variable that says what happens at
+// which failpoint, as in
+//
+//	before-decide=kill@0.01 before-release=stop@7 after-intent=delay:300ms@0.2
+//
+// kill ends the process as kill -9 does. stop is SIGSTOP: whoever watches the
+// process lets it go on. delay holds up the one operation that passes, and
+// nothing else. After @ stands when: a whole number n is the n-th passage since
+// the start and no other, a number with a point is the probability of each. One
+// failpoint may be named several times. Before it acts, a line on stderr says so:
+//
+//	failpoint before-release stop 7
+//
+// with the number of the passage. What can not be understood ends the process.
+const FailpointsVariable = "S3MIRROR_FAILPOINTS"

@@ -3,6 +3,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,22 +16,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
 )
-
-// FailpointsVariable names the environment variable that says what happens at
-// which failpoint, as in
-//
-//	before-decide=kill@0.01 before-release=stop@7 after-intent=delay:300ms@0.2
-//
-// kill ends the process as kill -9 does. stop is SIGSTOP: whoever watches the
-// process lets it go on. delay holds up the one operation that passes, and
-// nothing else. After @ stands when: a whole number n is the n-th passage since
-// the start and no other, a number with a point is the probability of each. One
-// failpoint may be named several times. Before it acts, a line on stderr says so:
-//
-//	failpoint before-release stop 7
-//
-// with the number of the passage. What can not be understood ends the process.
-const FailpointsVariable = "S3MIRROR_FAILPOINTS"
 
 // trace knows where in the protocol a process is. Owned by the process's
 // goroutine.
@@ -118,10 +103,10 @@ func (t *trace) answered() {
 
 // order is one instruction.
 type order struct {
-	action string
-	delay  time.Duration
-	nth    int     // zero: by share
-	share  float64 // of the passages
+	action string        // as it was written
+	delay  time.Duration // of a delay
+	nth    int           // zero: by share
+	share  float64       // of the passages
 }
 
 // orders are those of the environment, and how often each point was passed.
@@ -165,23 +150,22 @@ func parseOrders(text string) (map[Failpoint][]order, error) {
 func parseOrder(action, when string) (o order, err error) {
 	o.action = action
 	if delay, ok := strings.CutPrefix(action, "delay:"); ok {
-		o.action = "delay"
 		if o.delay, err = time.ParseDuration(delay); err != nil {
 			return o, err
 		}
 	}
-	if o.action != "kill" && o.action != "stop" && o.action != "delay" || o.action == "delay" && o.delay <= 0 {
-		return o, fmt.Errorf("want kill, stop or delay:DURATION")
+	if action != "kill" && action != "stop" && o.delay <= 0 {
+		return o, errors.New("want kill, stop or delay:DURATION")
 	}
 	if strings.Contains(when, ".") {
 		o.share, err = strconv.ParseFloat(when, 64)
 		if err == nil && !(o.share > 0 && o.share <= 1) {
-			err = fmt.Errorf("want a probability")
+			err = errors.New("want a probability")
 		}
 		return o, err
 	}
 	if o.nth, err = strconv.Atoi(when); err == nil && o.nth < 1 {
-		err = fmt.Errorf("want a number from 1")
+		err = errors.New("want a number from 1")
 	}
 	return o, err
 }
@@ -208,7 +192,7 @@ func (o order) carryOut(p Failpoint, n int) {
 		select {} // it comes
 	case "stop":
 		signalSelf(syscall.SIGSTOP)
-	case "delay":
+	default:
 		time.Sleep(o.delay)
 	}
 }

@@ -78,7 +78,7 @@ func TestFailpointActs(t *testing.T) {
 	}
 	for _, c := range []struct{ orders, end, said, says string }{
 		{"before-decide=kill@2", "signal: killed", "before-decide kill 2", "one stands"},
-		{"before-decide=delay:1s@2", "exit status 0", "before-decide delay 2", "two stands"},
+		{"before-decide=delay:1s@2", "exit status 0", "before-decide delay:1s 2", "two stands"},
 		{"before-decide=kill@3", "exit status 0", "", "two stands"},
 		{"before-decide=kill", "exit status 2", "", ""},
 	} {

@@ -3,7 +3,8 @@
 package chaos
 
 import (
-	"errors"
+	"context"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"maps"
@@ -11,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 )
 
 var (
-	duration = flag.Duration("chaos.duration", 30*time.Second, "how long the nemeses strike")
-	seed     = flag.Uint64("chaos.seed", 0, "of the nemeses and the clients; 0 draws one")
+	duration  = flag.Duration("chaos.duration", 30*time.Second, "how long each binary is struck")
+	seed      = flag.Uint64("chaos.seed", 0, "of the nemeses and the clients; 0 draws one")
+	timesName = flag.String("chaos.times", "chaos", "of the protocol: chaos, default, or settle-0, which must fail")
 )
 
 func TestMain(m *testing.M) {
@@ -30,131 +32,74 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m))
 }
 
-// The times of RELIABILITY 4.1 for chaos. Every stall ends within half a settle
-// time.
-const (
-	settle    = 20 * time.Second
-	lease     = 8 * time.Second
-	retention = 60 * time.Second
-	stall     = settle / 2
-)
+// times are those of RELIABILITY 4.1, and of the faults that it allows.
+type times struct {
+	settle, lease, retention time.Duration
+	stall                    time.Duration // longest time for which anything stands still or is held back; half a settle at most
+	wrong                    bool          // they are no times to be safe with
+}
 
-// nemesis hurts something, waits, and mends it. It returns how many requests were
-// under way when it struck.
-type nemesis struct {
-	name   string
-	strike func(w *world, rnd *rand.Rand) int
+var timesOf = map[string]times{
+	"chaos":   {settle: 20 * time.Second, lease: 8 * time.Second, retention: time.Minute, stall: 10 * time.Second},
+	"default": {settle: 5 * time.Minute, lease: 10 * time.Second, retention: time.Hour, stall: time.Minute},
+	// The faults of chaos, with a retention that is right for this settle time.
+	"settle-0": {lease: 2 * time.Second, retention: 7 * time.Second, stall: 10 * time.Second, wrong: true},
 }
 
 // world is everything that can be hurt.
 type world struct {
 	t        *testing.T
+	times    times
 	backends []*harness.Backend
 	proxies  []*proxy
 	gateway  *harness.Gateway
 	clients  *clients
+	found    []string // violations of what is promised
 }
 
-// pause is how long a fault lasts.
-func pause(rnd *rand.Rand, most time.Duration) {
-	time.Sleep(500*time.Millisecond + time.Duration(rnd.Int64N(int64(most-500*time.Millisecond))))
+// logf says something with its time.
+func (w *world) logf(format string, args ...any) {
+	w.t.Logf("%6.1fs %s", time.Since(w.clients.hist.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// through is a nemesis that a proxy makes.
-func through(f fault) func(*world, *rand.Rand) int {
-	return func(w *world, rnd *rand.Rand) int {
-		p := w.proxies[rnd.IntN(len(w.proxies))]
-		p.after.Store(int64(rnd.IntN(4000)))
-		n := p.set(f)
-		pause(rnd, 4*time.Second)
-		n = max(n, p.underWay())
-		p.set(none)
-		p.cut()
-		return n
-	}
+// violation notes that data were lost, mixed up or not replicated.
+func (w *world) violation(format string, args ...any) {
+	w.found = append(w.found, fmt.Sprintf(format, args...))
 }
 
-var nemeses = []nemesis{
-	{"gateway killed", func(w *world, _ *rand.Rand) int {
-		n := int(w.clients.flight.Load())
-		w.gateway.Kill()
-		w.gateway.Start(w.t)
-		return n
-	}},
-	{"gateway stopped", func(w *world, rnd *rand.Rand) int {
-		w.gateway.Process().Signal(syscall.SIGSTOP)
-		pause(rnd, stall) // beyond the lease, now and then
-		n := int(w.clients.flight.Load())
-		w.gateway.Process().Signal(syscall.SIGCONT)
-		return n
-	}},
-	{"backend killed", func(w *world, rnd *rand.Rand) int {
-		i := rnd.IntN(len(w.backends))
-		n := w.proxies[i].underWay()
-		w.backends[i].Kill()
-		pause(rnd, 3*time.Second)
-		w.backends[i].Start(w.t)
-		return n
-	}},
-	{"backend stopped", func(w *world, rnd *rand.Rand) int {
-		i := rnd.IntN(len(w.backends))
-		n := w.proxies[i].underWay()
-		w.backends[i].Hang()
-		pause(rnd, stall/2)
-		w.backends[i].Resume()
-		return n
-	}},
-	{"connections cut", func(w *world, rnd *rand.Rand) int {
-		p := w.proxies[rnd.IntN(len(w.proxies))]
-		n := 0
-		for range 10 {
-			n += p.underWay()
-			p.cut()
-			time.Sleep(time.Duration(rnd.IntN(100)) * time.Millisecond)
-		}
-		return n
-	}},
-	{"blackhole", through(blackhole)},
-	{"1 KiB/s", through(slow)},
-	{"answers dropped", through(dropAnswers)},
-	{"cut after n bytes", through(cutAfter)},
-}
-
-// TestChaos plays all nemeses, in rounds of random order, under load.
+// TestChaos plays all nemeses against the shipped binary under load, then all
+// failpoints against one that has them, on the same data. After a calm it judges
+// what the clients saw and compares the backends. With times that are wrong it
+// plays the nemeses alone, and must find a violation.
 func TestChaos(t *testing.T) {
+	times, ok := timesOf[*timesName]
+	if !ok {
+		t.Fatalf("-chaos.times=%s: there are no such times", *timesName)
+	}
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("seed %d: SEED=%d make chaos plays the same faults", *seed, *seed)
-	w := begin(t)
+	t.Logf("seed %d, times %s: make chaos SEED=%d plays the same faults", *seed, *timesName, *seed)
+	w := begin(t, times)
 	rnd := rand.New(rand.NewPCG(*seed, 0))
-	struck, hit := map[string]int{}, map[string]int{}
-	end := time.Now().Add(*duration)
-	for time.Now().Before(end) || len(struck) < len(nemeses) {
-		for _, i := range rnd.Perm(len(nemeses)) {
-			n := nemeses[i]
-			began := time.Now()
-			hit[n.name] += n.strike(w, rnd)
-			struck[n.name]++
-			t.Logf("%6.1fs %s for %v", time.Since(w.clients.hist.began).Seconds(), n.name, time.Since(began).Round(time.Millisecond))
-			time.Sleep(500 * time.Millisecond)
-			if time.Now().After(end) && len(struck) == len(nemeses) {
-				break
-			}
-		}
+	did := w.play(rnd, *duration)
+	if times.wrong {
+		w.calm(func(d time.Duration) { time.Sleep(d) })
+		w.account(did)
+		w.expectViolation()
+		return
 	}
-	for _, n := range nemeses {
-		t.Logf("%-20s %3d times, %4d requests under way", n.name, struck[n.name], hit[n.name])
-		if hit[n.name] == 0 {
-			t.Errorf("%s never hit a request under way", n.name)
-		}
-	}
-	w.finish()
+	f := newFailing(w, rnd)
+	w.fail(f)
+	w.calm(func(d time.Duration) { f.watch(d, true) })
+	w.account(did)
+	f.account()
+	w.expectNone()
 }
 
 // begin starts everything.
-func begin(t *testing.T) *world {
-	w := &world{t: t, backends: harness.StartBackends(t, 3)}
+func begin(t *testing.T, times times) *world {
+	w := &world{t: t, times: times, backends: harness.StartBackends(t, 3)}
 	var behind []*harness.Backend
 	for _, b := range w.backends {
 		p := startProxy(t, b.Addr)
@@ -162,65 +107,205 @@ func begin(t *testing.T) *world {
 		seen.Addr = p.addr
 		w.proxies, behind = append(w.proxies, p), append(behind, &seen)
 	}
-	w.gateway = harness.StartGateway(t, behind, harness.Options{Settle: settle, Lease: lease, Retention: retention})
+	o := harness.Options{Settle: times.settle, Lease: times.lease, Retention: times.retention}
+	if times.wrong {
+		o.NoSettle, o.Program = true, failpointsBinary(t)
+	}
+	w.gateway = harness.StartGateway(t, behind, o)
 	if a, err := w.gateway.Client.Do(t.Context(), "PUT", bucket, "", "", nil); err != nil || a.Status != 200 {
 		t.Fatalf("create bucket: %v, %v", a, err)
 	}
-	w.clients = &clients{
-		t: t, target: w.gateway.Client, hist: newHistory(), stop: make(chan struct{}),
-		bodies: map[string][]byte{}, turn: map[string]int{},
-	}
+	w.clients = newClients(t, w.gateway.Client)
 	w.clients.start(12, *seed)
 	time.Sleep(2 * time.Second) // some load without faults
 	return w
 }
 
-// finish lets calm come, reads every key, and judges.
-func (w *world) finish() {
-	t, c := w.t, w.clients
-	time.Sleep(2 * time.Second) // some load without faults
-	close(c.stop)
-	c.running.Wait()
-	time.Sleep(settle) // the calm: what was late has landed
-	for _, key := range slices.Sorted(maps.Keys(c.hist.ops)) {
-		harness.Eventually(t, "every key can be read", func() error {
-			before := c.hist.tallied("read answered")
-			c.head(t.Context(), 99, key)
-			if c.hist.tallied("read answered") == before {
-				return errors.New(key + " cannot")
+func failpointsBinary(t *testing.T) string {
+	bin, err := harness.FailpointsBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// fail puts the binary with failpoints in the place of the shipped one, and
+// lets it fail at every point while the network is bad.
+func (w *world) fail(f *failing) {
+	w.gateway.Program = failpointsBinary(w.t)
+	w.gateway.Kill()
+	f.start(false)
+	over := make(chan struct{})
+	var striking sync.WaitGroup
+	rnd := rand.New(rand.NewPCG(*seed, 1))
+	striking.Go(func() {
+		for {
+			if n := nemeses[rnd.IntN(len(nemeses))]; n.wire {
+				n.strike(w, rnd)
 			}
-			return nil
-		})
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Duration(rnd.IntN(2000)) * time.Millisecond):
+			}
+		}
+	})
+	began := time.Now()
+	for time.Since(began) < *duration || len(f.left(false)) > 0 && time.Since(began) < *duration+3*time.Minute {
+		f.watch(100*time.Millisecond, false)
 	}
-	acked, doubt := c.hist.tallied("write acknowledged", "condition refused"), c.hist.tallied("write in doubt")
-	reads, failed := c.hist.tallied("read answered"), c.hist.tallied("read failed")
-	share := 100 * float64(acked+reads) / float64(acked+reads+doubt+failed)
-	t.Logf("%d writes answered, %d in doubt, %d reads answered, %d failed, %d hung up: %.1f %% answered",
-		acked, doubt, reads, failed, c.hist.tallied("hung up"), share)
-	if acked+reads < 1000 || share < 80 {
-		t.Errorf("%d operations answered, %.1f %%: want 1000 and 80 %%", acked+reads, share)
+	close(over)
+	striking.Wait()
+	w.gateway.Kill()
+	f.start(true)
+	harness.Eventually(w.t, "the gateway is ready", w.gateway.Ready)
+}
+
+// calm ends the load, and lets everything that was late land and every row be
+// dropped.
+func (w *world) calm(wait func(time.Duration)) {
+	wait(2 * time.Second) // some load without faults
+	close(w.clients.stop)
+	w.clients.running.Wait()
+	w.logf("calm begins")
+	wait(w.calmFor())
+}
+
+// calmFor is when everything that was held back has landed, which takes a settle
+// time at most, and every row has been dropped.
+func (w *world) calmFor() time.Duration {
+	return max(w.times.settle, w.times.stall) + w.times.retention
+}
+
+// expectNone fails for whatever is not as promised.
+func (w *world) expectNone() {
+	t, c := w.t, w.clients
+	w.count()
+	rest := false
+	defer func() {
+		if !rest {
+			w.postMortem()
+		}
+	}()
+	w.gateway.Converge(t)
+	rest = true
+	var held map[string]harness.Object
+	harness.Eventually(t, "the backends are equal", func() (err error) {
+		held, err = w.compare()
+		return err
+	})
+	for _, key := range w.keys() {
+		harness.Eventually(t, "every key can be read", func() error { return w.readBoth(t.Context(), key, held) })
 	}
-	for _, line := range c.wrong[:min(len(c.wrong), 20)] {
+	w.judge()
+	for _, line := range w.found {
 		t.Error(line)
 	}
-	for key, what := range c.hist.verdicts(time.Minute) {
-		t.Errorf("the history of %s %s: %s", key, what, w.draw(key))
+	t.Logf("%d keys, %d objects on each backend", len(c.hist.ops), len(held))
+}
+
+// expectViolation fails when everything is as promised.
+func (w *world) expectViolation() {
+	t := w.t
+	w.count()
+	_, err := w.compare()
+	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); _, err = w.compare() {
+		time.Sleep(time.Second)
 	}
-	w.gateway.Converge(t)
-	harness.Eventually(t, "the backends are equal", func() error {
-		var copies []harness.Snapped
-		for _, b := range w.backends {
-			objects, err := harness.Snapshot(t.Context(), b.Client, bucket)
-			if err != nil {
-				return err
+	if err != nil {
+		w.violation("after the calm: %v", err)
+	}
+	lost := 0
+	for _, key := range w.keys() {
+		err := w.readBoth(t.Context(), key, nil)
+		for range 3 {
+			if err == nil {
+				break
 			}
-			copies = append(copies, harness.Snapped{Backend: b.Name, Objects: objects})
+			time.Sleep(300 * time.Millisecond)
+			err = w.readBoth(t.Context(), key, nil)
 		}
-		if diffs := harness.Differences(copies, w.gateway.StampKey(), bucket); len(diffs) > 0 {
-			return fmt.Errorf("%d differences, the first: %s", len(diffs), diffs[0])
+		if err != nil {
+			lost++
+			w.violation("nobody can read it any more: %v", err)
 		}
-		return nil
-	})
+	}
+	w.judge()
+	for _, line := range w.found[:min(len(w.found), 30)] {
+		t.Log(line)
+	}
+	t.Logf("%d violations, of %d keys that nobody can read any more", len(w.found), lost)
+	if len(w.found) == 0 {
+		t.Error("no violation was found: this test can not tell right from wrong")
+	}
+}
+
+func (w *world) keys() []string { return slices.Sorted(maps.Keys(w.clients.hist.ops)) }
+
+// count holds the operations against the floors.
+func (w *world) count() {
+	h := w.clients.hist
+	acked, refused, reads := h.tallied("write acknowledged"), h.tallied("condition refused"), h.tallied("read answered")
+	doubt, unsent, failed := h.tallied("write in doubt"), h.tallied("not sent"), h.tallied("read failed")
+	answered := acked + refused + reads
+	share := 100 * float64(answered) / float64(answered+doubt+unsent+failed)
+	w.t.Logf("%d writes acknowledged, %d refused by their condition, %d reads answered; %d writes in doubt, %d not sent, %d reads failed; %d hung up: %.1f %% answered",
+		acked, refused, reads, doubt, unsent, failed, h.tallied("hung up"), share)
+	if !w.times.wrong && (answered < 1000 || share < 80) {
+		w.t.Errorf("%d operations answered, %.1f %%: want 1000 and 80 %%", answered, share)
+	}
+}
+
+// compare reads the backends, past the gateway, and returns what all of them
+// hold, or how they differ.
+func (w *world) compare() (map[string]harness.Object, error) {
+	var copies []harness.Snapped
+	for _, b := range w.backends {
+		objects, err := harness.Snapshot(w.t.Context(), b.Client, bucket)
+		if err != nil {
+			return nil, err
+		}
+		copies = append(copies, harness.Snapped{Backend: b.Name, Objects: objects})
+	}
+	if diffs := harness.Differences(copies, w.gateway.StampKey(), bucket); len(diffs) > 0 {
+		return nil, fmt.Errorf("the backends differ in %d places: %s", len(diffs), harness.Abridged(diffs, 3))
+	}
+	return copies[0].Objects, nil
+}
+
+// reader is the client of the reads after the calm.
+const reader = 99
+
+// readBoth reads a key in both ways, for its history, and compares it with what
+// the backends hold, unless held is nil.
+func (w *world) readBoth(ctx context.Context, key string, held map[string]harness.Object) error {
+	c := w.clients
+	failed := c.hist.tallied("read failed")
+	c.head(ctx, reader, key)
+	began := c.hist.now()
+	a, err := c.target.Get(ctx, bucket, key)
+	c.read(reader, key, a, err, began)
+	if c.hist.tallied("read failed") != failed {
+		return fmt.Errorf("%s: %v, %w", key, a, err)
+	}
+	if o, there := held[key]; held != nil && (there != (a.Status == 200) || there && o.Sum != sha256.Sum256(a.Body)) {
+		w.violation("%s is answered %v, and the backends hold %d bytes (%v)", key, a, o.Size, there)
+	}
+	return nil
+}
+
+// judge looks at every history.
+func (w *world) judge() {
+	for _, line := range w.clients.wrong {
+		w.violation("%s", line)
+	}
+	for key, what := range w.clients.hist.verdicts(time.Minute) {
+		if what == undetermined {
+			w.t.Errorf("the history of %s %s: %s", key, what, w.draw(key))
+			continue
+		}
+		w.violation("the history of %s %s: %s", key, what, w.draw(key))
+	}
 }
 
 // draw keeps a picture of a key's history in a folder that git ignores.
@@ -229,8 +314,7 @@ func (w *world) draw(key string) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // for whoever runs the tests
 		return err.Error()
 	}
-	ops := w.clients.hist.ops[key]
-	_, info := porcupine.CheckOperationsVerbose(register, ops, time.Minute)
+	_, info := porcupine.CheckOperationsVerbose(register, seen(w.clients.hist.ops[key]), time.Minute)
 	path := filepath.Join(dir, fmt.Sprintf("%d-%s.html", *seed, filepath.Base(filepath.Dir(key))))
 	if err := porcupine.VisualizePath(register, info, path); err != nil {
 		return err.Error()

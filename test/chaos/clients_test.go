@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // S3's ETag
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,9 +43,24 @@ type clients struct {
 	failures [100]atomic.Int64 // by client: requests without an answer that says something
 
 	mu     sync.Mutex // guards the rest
-	bodies map[string][]byte
+	bodies map[string]body
 	turn   map[string]int // how often a place in the key space was replaced
 	wrong  []string       // answers that no order of operations explains
+}
+
+// body is how to make the bytes of a write again: a run has too many to keep.
+type body struct {
+	line string
+	size int
+}
+
+func (b body) bytes() []byte { return bytes.Repeat([]byte(b.line), b.size/len(b.line)+1) }
+
+func newClients(t *testing.T, target *harness.Client) *clients {
+	return &clients{
+		t: t, target: target, hist: newHistory(), stop: make(chan struct{}),
+		bodies: map[string]body{}, turn: map[string]int{},
+	}
 }
 
 // names of the key space: one hot key, some warm, many cold.
@@ -71,20 +88,22 @@ func (c *clients) body(client int, rnd *rand.Rand) (data []byte, etag string) {
 	if rnd.IntN(8) == 0 {
 		size = 300<<10 + rnd.IntN(900<<10) // a stream, with a held tail
 	}
-	line := fmt.Sprintf("client %d write %d;", client, c.serial.Add(1))
-	data = bytes.Repeat([]byte(line), size/len(line)+1)
+	b := body{fmt.Sprintf("client %d write %d;", client, c.serial.Add(1)), size}
+	data = b.bytes()
 	sum := md5.Sum(data) //nolint:gosec // S3's ETag
 	etag = hex.EncodeToString(sum[:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bodies[etag] = data
+	c.bodies[etag] = b
 	return data, etag
 }
 
-func (c *clients) written(etag string) []byte {
+// written is the body of an ETag; ok is false when nobody wrote it.
+func (c *clients) written(etag string) (b body, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.bodies[etag]
+	b, ok = c.bodies[etag]
+	return b, ok
 }
 
 func (c *clients) blame(format string, args ...any) {
@@ -137,9 +156,7 @@ func (c *clients) step(client int, rnd *rand.Rand, last map[string]string) bool 
 	case d < 50: // hangs up half-way
 		early, hangUp := context.WithTimeout(ctx, time.Duration(rnd.IntN(30))*time.Millisecond)
 		defer hangUp()
-		c.hist.tally("hung up")
-		c.put(early, client, rnd, key, call{verb: verbWrite})
-		return true // it did not want an answer
+		c.put(early, client, rnd, key, call{verb: verbWrite, hasty: true})
 	case d < 62:
 		c.remove(ctx, client, key)
 	case d < 80:
@@ -152,11 +169,28 @@ func (c *clients) step(client int, rnd *rand.Rand, last map[string]string) bool 
 	return c.failures[client].Load() == failed
 }
 
+// ask sends a request, again while nobody listens: then nothing was sent. It
+// returns when the attempt that counts began.
+func (c *clients) ask(ctx context.Context, send func() (wire.Answer, error)) (a wire.Answer, began int64, err error) {
+	for {
+		began = c.hist.now()
+		a, err = send()
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return a, began, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, began, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 func (c *clients) put(ctx context.Context, client int, rnd *rand.Rand, key string, in call, header ...wire.Field) {
 	data, etag := c.body(client, rnd)
 	in.value = etag
-	began := c.hist.now()
-	a, err := c.target.Put(ctx, bucket, key, wire.Modes[rnd.IntN(len(wire.Modes))], data, header...)
+	mode := wire.Modes[rnd.IntN(len(wire.Modes))]
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Put(ctx, bucket, key, mode, data, header...) })
 	if err == nil && a.Status == 200 && strings.Trim(a.Header.Get("ETag"), `"`) != etag {
 		c.blame("PUT %s: its ETag is %s, not %s", key, a.Header.Get("ETag"), etag)
 	}
@@ -164,17 +198,22 @@ func (c *clients) put(ctx context.Context, client int, rnd *rand.Rand, key strin
 }
 
 func (c *clients) remove(ctx context.Context, client int, key string) {
-	began := c.hist.now()
-	a, err := c.target.Delete(ctx, bucket, key)
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Delete(ctx, bucket, key) })
 	c.wrote(client, key, call{verb: verbWrite}, a, err, began)
 }
 
 // wrote records a mutation by its answer. Whatever is not a success or a
-// condition's refusal may have taken effect, or will.
+// condition's refusal may have taken effect, or will, unless nobody listened.
 func (c *clients) wrote(client int, key string, in call, a wire.Answer, err error, began int64) {
 	out := result{}
 	switch {
-	case err != nil || a.Status/100 == 5 || a.Status == 0:
+	case errors.Is(err, syscall.ECONNREFUSED):
+		c.failures[client].Add(1)
+		c.hist.tally("not sent")
+		return
+	case err != nil && in.hasty:
+		c.hist.tally("hung up")
+	case err != nil || a.Status/100 == 5:
 		c.failures[client].Add(1)
 		c.hist.tally("write in doubt")
 	case a.Status/100 == 2:
@@ -197,8 +236,7 @@ func (c *clients) get(ctx context.Context, client int, rnd *rand.Rand, key strin
 		to = from + rnd.IntN(3000)
 		header = append(header, wire.Field{Name: "Range", Value: fmt.Sprintf("bytes=%d-%d", from, to)})
 	}
-	began := c.hist.now()
-	a, err := c.target.Get(ctx, bucket, key, header...)
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Get(ctx, bucket, key, header...) })
 	if err == nil && a.Status == 416 {
 		return "" // it says nothing of which version
 	}
@@ -206,7 +244,8 @@ func (c *clients) get(ctx context.Context, client int, rnd *rand.Rand, key strin
 	if etag == "" {
 		return ""
 	}
-	want := c.written(etag)
+	b, _ := c.written(etag)
+	want := b.bytes()
 	if to >= 0 && a.Status == 206 {
 		want = want[min(from, len(want)):min(to+1, len(want))]
 	}
@@ -217,8 +256,7 @@ func (c *clients) get(ctx context.Context, client int, rnd *rand.Rand, key strin
 }
 
 func (c *clients) head(ctx context.Context, client int, key string) string {
-	began := c.hist.now()
-	a, err := c.target.Do(ctx, "HEAD", bucket, key, "", nil)
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Do(ctx, "HEAD", bucket, key, "", nil) })
 	return c.read(client, key, a, err, began)
 }
 
@@ -226,13 +264,13 @@ func (c *clients) head(ctx context.Context, client int, key string) string {
 func (c *clients) read(client int, key string, a wire.Answer, err error, began int64) string {
 	out := result{}
 	switch {
-	case err != nil || a.Status/100 == 5 || a.Status == 0:
+	case err != nil || a.Status/100 == 5:
 		c.failures[client].Add(1)
 		c.hist.tally("read failed")
 		return ""
 	case a.Status/100 == 2:
 		out.value = strings.Trim(a.Header.Get("ETag"), `"`)
-		if c.written(out.value) == nil {
+		if _, ok := c.written(out.value); !ok {
 			c.blame("%s shows an ETag that nobody wrote: %s", key, out.value)
 			return ""
 		}
@@ -246,9 +284,10 @@ func (c *clients) read(client int, key string, a wire.Answer, err error, began i
 }
 
 func (c *clients) list(ctx context.Context, client int, key string) {
-	began := c.hist.now()
-	a, err := c.target.Do(ctx, "GET", bucket, "", wire.Query("list-type", "2", "prefix", key), nil)
-	if err != nil || a.Status/100 == 5 || a.Status == 0 {
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) {
+		return c.target.Do(ctx, "GET", bucket, "", wire.Query("list-type", "2", "prefix", key), nil)
+	})
+	if err != nil || a.Status/100 == 5 {
 		c.failures[client].Add(1)
 		c.hist.tally("read failed")
 		return

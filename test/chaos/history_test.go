@@ -5,6 +5,8 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ const (
 type call struct {
 	verb       verb
 	value, old string
+	hasty      bool // its client hangs up early
 }
 
 // result is its output.
@@ -128,21 +131,76 @@ func (h *history) size(key string) (all, doubt int) {
 	return len(h.ops[key]), h.doubt[key]
 }
 
-// verdicts are the keys whose history is wrong, or could not be judged.
+// A verdict on the history of one key.
+const (
+	notLinearizable = "is not linearizable"
+	undetermined    = "is undetermined"
+)
+
+// verdicts are the keys whose history is wrong, or could not be judged in the
+// given time.
 func (h *history) verdicts(limit time.Duration) map[string]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	bad := map[string]string{}
 	for key, ops := range h.ops {
-		switch porcupine.CheckOperationsTimeout(register, ops, limit) {
+		switch judge(ops, limit) {
 		case porcupine.Illegal:
-			bad[key] = "is not linearizable"
+			bad[key] = notLinearizable
 		case porcupine.Unknown:
-			bad[key] = "is undetermined"
+			bad[key] = undetermined
 		case porcupine.Ok:
 		}
 	}
 	return bad
+}
+
+// judge checks one key. Writes of unknown outcome are what makes that slow, so
+// those are left out first of which nobody saw anything: if the history is in
+// order without them it is in order with them, for each may have come last.
+func judge(ops []porcupine.Operation, limit time.Duration) porcupine.CheckResult {
+	ops = seen(ops)
+	without := func(drop func(call) bool) []porcupine.Operation {
+		return slices.DeleteFunc(slices.Clone(ops), func(o porcupine.Operation) bool {
+			return o.Return == math.MaxInt64 && drop(o.Input.(call))
+		})
+	}
+	for _, part := range [][]porcupine.Operation{
+		without(func(call) bool { return true }),
+		without(func(in call) bool { return in.value != "" }), // deletes stay: nothing tells whose absence it was
+	} {
+		if porcupine.CheckOperationsTimeout(register, part, limit) == porcupine.Ok {
+			return porcupine.Ok
+		}
+	}
+	return porcupine.CheckOperationsTimeout(register, ops, limit)
+}
+
+// seen is the history with what is certain of its writes of unknown outcome:
+// values are unique, so one that an operation saw was written by then.
+func seen(ops []porcupine.Operation) []porcupine.Operation {
+	first := map[string]int64{} // by value: when the first operation that saw it was over
+	for _, o := range ops {
+		in, out := o.Input.(call), o.Output.(result)
+		value := ""
+		switch {
+		case in.verb == verbRead:
+			value = out.value
+		case in.verb == verbReplace && out.known && !out.refused:
+			value = in.old
+		}
+		if at, ok := first[value]; value != "" && (!ok || o.Return < at) {
+			first[value] = o.Return
+		}
+	}
+	ops = slices.Clone(ops)
+	for i, o := range ops {
+		in := o.Input.(call)
+		if at, ok := first[in.value]; ok && o.Return == math.MaxInt64 && at >= o.Call {
+			ops[i].Return, ops[i].Output = at, result{known: true}
+		}
+	}
+	return ops
 }
 
 // TestTheJudge: histories that are wrong are found wrong.
@@ -150,22 +208,23 @@ func TestTheJudge(t *testing.T) {
 	put := func(v string, known bool) (call, result) {
 		return call{verb: verbWrite, value: v}, result{known: known}
 	}
+	read := func(v string) (call, result) { return call{verb: verbRead}, result{value: v} }
 	for name, c := range map[string]struct {
 		play func(add func(call, result))
 		ok   bool
 	}{
 		"in order": {func(add func(call, result)) {
 			add(put("a", true))
-			add(call{verb: verbRead}, result{value: "a"})
+			add(read("a"))
 		}, true},
 		"a stale read": {func(add func(call, result)) {
 			add(put("a", true))
 			add(put("b", true))
-			add(call{verb: verbRead}, result{value: "a"})
+			add(read("a"))
 		}, false},
 		"a lost write": {func(add func(call, result)) {
 			add(put("a", true))
-			add(call{verb: verbRead}, result{value: ""})
+			add(read(""))
 		}, false},
 		"a delete that came back": {func(add func(call, result)) {
 			add(put("a", true))
@@ -175,15 +234,60 @@ func TestTheJudge(t *testing.T) {
 		"an unknown write may come late": {func(add func(call, result)) {
 			add(put("a", true))
 			add(put("b", false))
-			add(call{verb: verbRead}, result{value: "a"})
-			add(call{verb: verbRead}, result{value: "b"})
+			add(read("a"))
+			add(read("b"))
+		}, true},
+		"or never, though others like it did": {func(add func(call, result)) {
+			add(put("a", true))
+			add(put("b", false))
+			add(put("c", false))
+			add(read("b"))
+			add(read("b"))
 		}, true},
 		"and does not go again": {func(add func(call, result)) {
 			add(put("a", true))
 			add(put("b", false))
-			add(call{verb: verbRead}, result{value: "b"})
-			add(call{verb: verbRead}, result{value: "a"})
+			add(read("b"))
+			add(read("a"))
 		}, false},
+		"an unknown write that nobody saw may still be listed": {func(add func(call, result)) {
+			add(put("", true))
+			add(put("b", false))
+			add(call{verb: verbPresence}, result{present: true})
+		}, true},
+		"but not before it was sent": {func(add func(call, result)) {
+			add(put("", true))
+			add(call{verb: verbPresence}, result{present: true})
+			add(put("b", false))
+		}, false},
+		"nor be read before": {func(add func(call, result)) {
+			add(read("b"))
+			add(put("b", false))
+		}, false},
+		"an unknown delete": {func(add func(call, result)) {
+			add(put("a", true))
+			add(put("", false))
+			add(read("a"))
+			add(read(""))
+		}, true},
+		"is no two deletes": {func(add func(call, result)) {
+			add(put("a", true))
+			add(put("", false))
+			add(read(""))
+			add(put("b", true))
+			add(read(""))
+		}, false},
+		"an unknown creator that was seen did create": {func(add func(call, result)) {
+			add(put("a", true))
+			add(call{verb: verbCreate, value: "b"}, result{})
+			add(read("b"))
+		}, false},
+		"an unknown replacement that was replaced": {func(add func(call, result)) {
+			add(put("a", true))
+			add(call{verb: verbReplace, value: "b", old: "a"}, result{})
+			add(call{verb: verbReplace, value: "c", old: "b"}, result{known: true})
+			add(read("c"))
+		}, true},
 		"two creators": {func(add func(call, result)) {
 			add(call{verb: verbCreate, value: "a"}, result{known: true})
 			add(call{verb: verbCreate, value: "b"}, result{known: true})
@@ -199,8 +303,54 @@ func TestTheJudge(t *testing.T) {
 			time.Sleep(time.Microsecond)
 			h.add(1, "k", in, out, began)
 		})
-		if bad := h.verdicts(time.Second); (len(bad) == 0) != c.ok {
+		bad := h.verdicts(time.Second)
+		if (len(bad) == 0) != c.ok || bad["k"] == undetermined {
 			t.Errorf("%s: %v", name, bad)
 		}
+		if plain := porcupine.CheckOperations(register, h.ops["k"]); plain != c.ok {
+			t.Errorf("%s: all at once it is %v", name, plain)
+		}
+	}
+}
+
+// TestTheJudgeIsAlwaysTheSame: for random histories, right and wrong ones, the
+// short way finds what the long one finds.
+func TestTheJudgeIsAlwaysTheSame(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	verdict := map[bool]int{}
+	for range 3000 {
+		h, now, written := newHistory(), int64(0), []string{""}
+		for i := range 8 {
+			call, value := call{verb: verb(rnd.IntN(5))}, fmt.Sprint("v", i)
+			out := result{known: rnd.IntN(2) == 0}
+			some := written[rnd.IntN(len(written))]
+			switch call.verb {
+			case verbRead:
+				out = result{value: some}
+			case verbPresence:
+				out = result{present: rnd.IntN(3) > 0}
+			default:
+				if call.value = value; call.verb == verbWrite && rnd.IntN(3) == 0 {
+					call.value = ""
+				}
+				call.old = some
+				out.refused = out.known && call.verb != verbWrite && rnd.IntN(2) == 0
+				written = append(written, call.value)
+			}
+			now += 10
+			end := now + rnd.Int64N(25)
+			if call.verb <= verbReplace && !out.known {
+				end = math.MaxInt64
+			}
+			h.ops["k"] = append(h.ops["k"], porcupine.Operation{ClientId: i, Input: call, Output: out, Call: now, Return: end})
+		}
+		short, long := judge(h.ops["k"], time.Minute), porcupine.CheckOperations(register, h.ops["k"])
+		if (short == porcupine.Ok) != long || short == porcupine.Unknown {
+			t.Fatalf("%v, all at once %v: %v", short, long, h.ops["k"])
+		}
+		verdict[long]++
+	}
+	if verdict[true] < 100 || verdict[false] < 100 {
+		t.Errorf("%d were right and %d wrong: too few of a kind", verdict[true], verdict[false])
 	}
 }

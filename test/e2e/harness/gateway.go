@@ -38,6 +38,9 @@ type Gateway struct {
 	DataDir           string
 	Password          string // of root on the admin API
 
+	Program string   // the next start's; empty: the binary under test
+	Env     []string // more of the next start's environment
+
 	env    []string
 	secret []byte // the deployment's 32 bytes
 	prep   func(*exec.Cmd)
@@ -52,9 +55,11 @@ type Options struct {
 	S3      string                // more of the s3 section, as in "tls: {...}"
 	DataDir string                // empty: a fresh folder
 	Sibling *Gateway              // share the data folder and the secrets of this one
+	Program string                // instead of the binary under test
 	Prep    func(*exec.Cmd)       // last changes to the command before it starts
 
 	Settle, Lease, Retention time.Duration // zero: the constants above
+	NoSettle                 bool          // a settle time of zero, which only the failpoints build accepts
 }
 
 // NewGateway writes the configuration of a gateway over the backends without
@@ -66,6 +71,7 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 		S3Addr: Addr(t), AdminAddr: Addr(t), Config: filepath.Join(dir, "s3mirror.yaml"),
 		Keys:     wire.Keys{Access: "root-access-key", Secret: "root-secret-key-of-the-test", Region: "us-east-1"},
 		Password: "root-password-of-the-test", DataDir: filepath.Join(dir, "data"), secret: make([]byte, 32), prep: o.Prep,
+		Program: o.Program,
 	}
 	rand.Read(g.secret) // never fails since Go 1.24
 	if o.DataDir != "" {
@@ -83,6 +89,9 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 		"S3MIRROR_ROOT_PASSWORD="+g.Password, "S3MIRROR_SECRET_KEY_FILE="+secretFile,
 		"S3MIRROR_ADDR=http://"+g.AdminAddr, "S3MIRROR_USER=root", "S3MIRROR_PASSWORD="+g.Password)
 	o.Settle, o.Lease, o.Retention = cmp.Or(o.Settle, Settle), cmp.Or(o.Lease, Lease), cmp.Or(o.Retention, Retention)
+	if o.NoSettle {
+		o.Settle = 0
+	}
 	if o.Ack == "" {
 		o.Ack = "any"
 	}
@@ -144,7 +153,7 @@ func (g *Gateway) Start(t testing.TB) {
 func (g *Gateway) Launch(t testing.TB) *Process {
 	t.Helper()
 	cmd := exec.Command(g.binary(t), "serve", "--config", g.Config)
-	cmd.Env = g.env
+	cmd.Env = append(g.env[:len(g.env):len(g.env)], g.Env...)
 	if g.prep != nil {
 		g.prep(cmd)
 	}
@@ -154,6 +163,9 @@ func (g *Gateway) Launch(t testing.TB) *Process {
 
 func (g *Gateway) binary(t testing.TB) string {
 	t.Helper()
+	if g.Program != "" {
+		return g.Program
+	}
 	bin, err := Binary()
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,6 +111,17 @@ func (p *Process) Wait(limit time.Duration) (int, error) {
 func (p *Process) Output() string {
 	b, _ := os.ReadFile(p.log) // a missing file is an empty output
 	return string(b)
+}
+
+// Since is what it has said after the first n bytes.
+func (p *Process) Since(n int64) (string, error) {
+	f, err := os.Open(p.log)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.NewSectionReader(f, n, 1<<62))
+	return string(b), err
 }
 
 func (p *Process) tail(n int) string {

@@ -65,8 +65,10 @@ func Tool(t testing.TB, path, wants string) string {
 // exit code.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if dir := builtDir.Load(); dir != nil {
-		os.RemoveAll(*dir)
+	built.Lock()
+	defer built.Unlock()
+	for _, dir := range built.dirs {
+		os.RemoveAll(dir)
 	}
 	skipped.Lock()
 	defer skipped.Unlock()
@@ -76,22 +78,37 @@ func Main(m *testing.M) int {
 	return code
 }
 
-var builtDir atomic.Pointer[string]
+// built are the folders of the programs that this run made.
+var built struct {
+	sync.Mutex
+	dirs []string // guarded by the mutex
+}
 
 // Binary is the path of the s3mirror program under test. It is built once per
 // test run; S3MIRROR_BIN names one that is there already, and
 // S3MIRROR_E2E_RACE=1 builds with the race detector.
-var Binary = sync.OnceValues(func() (string, error) {
-	if bin := os.Getenv("S3MIRROR_BIN"); bin != "" {
+var Binary = sync.OnceValues(func() (string, error) { return build("S3MIRROR_BIN", "s3mirror") })
+
+// FailpointsBinary is Binary with the build tag failpoints;
+// S3MIRROR_FAILPOINTS_BIN names one that is there already.
+var FailpointsBinary = sync.OnceValues(func() (string, error) {
+	return build("S3MIRROR_FAILPOINTS_BIN", "s3mirror-failpoints", "-tags", "failpoints")
+})
+
+// build returns the program that a variable names, or makes one.
+func build(variable, name string, flags ...string) (string, error) {
+	if bin := os.Getenv(variable); bin != "" {
 		return filepath.Abs(bin)
 	}
 	dir, err := os.MkdirTemp("", "s3mirror-e2e-")
 	if err != nil {
 		return "", err
 	}
-	builtDir.Store(&dir)
-	bin := filepath.Join(dir, "s3mirror")
-	args := []string{"build", "-o", bin}
+	built.Lock()
+	built.dirs = append(built.dirs, dir)
+	built.Unlock()
+	bin := filepath.Join(dir, name)
+	args := append([]string{"build", "-o", bin}, flags...)
 	if os.Getenv("S3MIRROR_E2E_RACE") == "1" {
 		args = append(args, "-race")
 	}
@@ -101,7 +118,7 @@ var Binary = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("build s3mirror: %w\n%s", err, out)
 	}
 	return bin, nil
-})
+}
 
 // The first port tried. The range lies below the ones that operating systems
 // hand out for outgoing connections, so that a server that is down does not

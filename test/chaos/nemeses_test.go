@@ -1,0 +1,153 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"math/rand/v2"
+	"syscall"
+	"time"
+)
+
+// nemesis hurts something, waits, and mends it. It returns how many requests it
+// hit, unless struck tells that at the end.
+type nemesis struct {
+	name   string
+	strike func(w *world, rnd *rand.Rand) int
+	struck fault // whose count tells; none: what strike returns
+	wire   bool  // it touches proxies alone
+}
+
+var nemeses = []nemesis{
+	{name: "gateway killed", strike: func(w *world, _ *rand.Rand) int {
+		n := int(w.clients.flight.Load())
+		w.gateway.Kill()
+		w.gateway.Start(w.t)
+		return n
+	}},
+	{name: "gateway stopped", strike: func(w *world, rnd *rand.Rand) int {
+		w.gateway.Process().Signal(syscall.SIGSTOP)
+		pause(rnd, w.times.stall) // beyond the lease, now and then
+		n := int(w.clients.flight.Load())
+		w.gateway.Process().Signal(syscall.SIGCONT)
+		return n
+	}},
+	{name: "backend killed", strike: func(w *world, rnd *rand.Rand) int {
+		i := rnd.IntN(len(w.backends))
+		n := w.proxies[i].busy()
+		w.backends[i].Kill()
+		pause(rnd, 3*time.Second)
+		w.backends[i].Start(w.t)
+		return n
+	}},
+	{name: "backend stopped", strike: func(w *world, rnd *rand.Rand) int {
+		i := rnd.IntN(len(w.backends))
+		n := w.proxies[i].busy()
+		w.backends[i].Hang()
+		pause(rnd, w.times.stall/2)
+		n = max(n, w.proxies[i].underWay())
+		w.backends[i].Resume()
+		return n
+	}},
+	{name: "connections cut", wire: true, strike: func(w *world, rnd *rand.Rand) int {
+		p := w.proxies[rnd.IntN(len(w.proxies))]
+		n := 0
+		for range 10 {
+			n += p.underWay()
+			p.cut()
+			time.Sleep(time.Duration(rnd.IntN(100)) * time.Millisecond)
+		}
+		return n
+	}},
+	{name: "blackhole", wire: true, struck: blackhole, strike: through(blackhole)},
+	{name: "1 KiB/s", wire: true, struck: slow, strike: through(slow)},
+	{name: "answers dropped", wire: true, struck: dropAnswers, strike: through(dropAnswers)},
+	{name: "cut after n bytes", wire: true, struck: cutAfter, strike: through(cutAfter)},
+	{name: "applied late", wire: true, struck: late, strike: func(w *world, rnd *rand.Rand) int {
+		hit := w.proxies
+		if rnd.IntN(4) > 0 { // else all at once, as when the gateway itself was held up
+			i := rnd.IntN(len(w.proxies))
+			hit = w.proxies[i : i+1]
+		}
+		for _, p := range hit {
+			p.hold.Store(int64(w.times.stall - 2*letGo))
+			p.set(late)
+		}
+		pause(rnd, 3*time.Second)
+		for _, p := range hit {
+			p.set(none)
+		}
+		return 0
+	}},
+}
+
+// pause is how long a fault lasts.
+func pause(rnd *rand.Rand, most time.Duration) {
+	time.Sleep(500*time.Millisecond + time.Duration(rnd.Int64N(int64(most-500*time.Millisecond))))
+}
+
+// through is a nemesis that a proxy makes.
+func through(f fault) func(*world, *rand.Rand) int {
+	return func(w *world, rnd *rand.Rand) int {
+		p := w.proxies[rnd.IntN(len(w.proxies))]
+		p.after.Store(int64(rnd.IntN(4000)))
+		p.busy()
+		p.set(f)
+		pause(rnd, 4*time.Second)
+		p.set(none)
+		p.cut()
+		return 0
+	}
+}
+
+// busy waits a little for requests under way, and counts them.
+func (p *proxy) busy() int {
+	for range 400 {
+		if n := p.underWay(); n > 0 {
+			return n
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return 0
+}
+
+// struck is what the nemeses did.
+type struck struct {
+	times, hit map[string]int
+}
+
+// play lets all nemeses strike, in rounds of random order, until the time is
+// over and each had its turn.
+func (w *world) play(rnd *rand.Rand, d time.Duration) struck {
+	did := struck{map[string]int{}, map[string]int{}}
+	for end := time.Now().Add(d); time.Now().Before(end) || len(did.times) < len(nemeses); {
+		for _, i := range rnd.Perm(len(nemeses)) {
+			n := nemeses[i]
+			began := time.Now()
+			did.hit[n.name] += n.strike(w, rnd)
+			did.times[n.name]++
+			w.logf("%s for %v", n.name, time.Since(began).Round(time.Millisecond))
+			time.Sleep(500 * time.Millisecond)
+			if time.Now().After(end) && len(did.times) == len(nemeses) {
+				break
+			}
+		}
+	}
+	return did
+}
+
+// account prints what the nemeses hit, once all that was held back is over.
+func (w *world) account(did struck) {
+	for _, n := range nemeses {
+		hit := did.hit[n.name]
+		if n.struck != none {
+			hit = 0
+			for _, p := range w.proxies {
+				hit += int(p.struck[n.struck].Load())
+			}
+		}
+		w.t.Logf("%-20s %3d times, %4d requests hit", n.name, did.times[n.name], hit)
+		if hit == 0 {
+			w.t.Errorf("%s never hit a request under way", n.name)
+		}
+	}
+}
