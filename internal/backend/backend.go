@@ -65,6 +65,11 @@ type Bucketer interface {
 type Endpoint interface {
 	Backend
 	Bucketer
+	Multiparter
+	Copier
+	Batcher
+	Tagger
+	Describer
 }
 
 // PutRequest is one upload.
@@ -76,6 +81,10 @@ type PutRequest struct {
 	// most one checksum may be among them; with a trailer of the same
 	// algorithm the trailer carries it.
 	Headers object.Headers
+
+	// Tags of the version. They are not compared, and no read gives them back:
+	// see Tagger.
+	Tags object.Tags
 
 	// Stamp says which write this is. It is sealed here over Bucket and Key, as
 	// Get and Head open it. The zero ID sends none.

@@ -35,8 +35,12 @@ func absent(op Op, s *s3.Error) bool {
 		return false
 	}
 	switch op {
-	case OpGet, OpHead, OpDelete:
+	case OpGet, OpHead, OpDelete, OpTags, OpPutTags, OpDeleteTags, OpDescribe, OpParts, OpCopy:
 		return s.Code == s3.NoSuchKey
+	case OpPutPart, OpCompleteUpload, OpAbortUpload, OpListParts:
+		return s.Code == s3.NoSuchUpload
+	case OpCopyPart:
+		return s.Code == s3.NoSuchUpload || s.Code == s3.NoSuchKey
 	case OpHeadBucket, OpDeleteBucket:
 		return s.Code == s3.NoSuchBucket
 	default:
@@ -86,4 +90,30 @@ func misconfiguredStatus(method string, s *s3.Error) bool {
 	}
 	// A 4xx without S3's error document comes from something in between.
 	return s.Err != nil
+}
+
+// inside is the error of an answer whose status says success and whose document
+// is an Error: what the endpoint then knows it says by the code. A code that is
+// not one of S3's refusals proves nothing.
+func (r *Remote) inside(x *exchange, s *s3.Error) *Error {
+	return r.within(x.op, x.method, x.resp.StatusCode, s)
+}
+
+func (r *Remote) within(op Op, method string, status int, s *s3.Error) *Error {
+	said := *s
+	said.Status = s.Code.Status() // 500 for a code that we do not know
+	return &Error{
+		Backend:       r.o.Name,
+		Op:            op,
+		Outcome:       r.outcome(op, &said, true),
+		Misconfigured: misconfigured(op, method, &said),
+		Released:      true,
+		Status:        status,
+		S3:            s,
+	}
+}
+
+// unsent is the error of a request that was not sent.
+func (r *Remote) unsent(op Op, err error) *Error {
+	return &Error{Backend: r.o.Name, Op: op, Outcome: NotSent, Err: err}
 }

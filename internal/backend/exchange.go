@@ -36,6 +36,7 @@ type call struct {
 	body        []byte // a small one, instead of upload
 	upload      *upload
 	length      int64 // of the framed upload, in bytes
+	slow        bool  // the answer may take minutes: the caller's context alone bounds it
 }
 
 // exchange is one attempt at a call. It ends in one of three ways: the caller's
@@ -70,7 +71,7 @@ func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchan
 	if err := context.Cause(ctx); err != nil {
 		return x, err
 	}
-	req := r.request(x.flight.trace(x.ctx), c) //nolint:contextcheck // see above
+	req := r.request(x.flight.trace(patience(x.ctx, c)), c) //nolint:contextcheck // see above
 	signer := r.sign(req, c)
 	if c.upload != nil {
 		c.upload.signer, c.upload.cut = signer, x.flight.cut

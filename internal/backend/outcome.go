@@ -25,13 +25,35 @@ const (
 	OpListBuckets  Op = "list_buckets"
 )
 
+// Those of Multiparter, Copier, Batcher, Tagger and Describer.
+const (
+	OpCreateUpload   Op = "create_upload"
+	OpPutPart        Op = "put_part"
+	OpCopyPart       Op = "copy_part"
+	OpCompleteUpload Op = "complete_upload"
+	OpAbortUpload    Op = "abort_upload"
+	OpListParts      Op = "list_parts"
+	OpListUploads    Op = "list_uploads"
+	OpCopy           Op = "copy"
+	OpDeleteMany     Op = "delete_many"
+	OpTags           Op = "tags"
+	OpPutTags        Op = "put_tags"
+	OpDeleteTags     Op = "delete_tags"
+	OpDescribe       Op = "describe"
+	OpParts          Op = "parts"
+)
+
 // Ops are all operations.
-var Ops = []Op{OpPut, OpGet, OpHead, OpDelete, OpList, OpCreateBucket, OpHeadBucket, OpDeleteBucket, OpListBuckets}
+var Ops = []Op{
+	OpPut, OpGet, OpHead, OpDelete, OpList, OpCreateBucket, OpHeadBucket, OpDeleteBucket, OpListBuckets,
+	OpCreateUpload, OpPutPart, OpCopyPart, OpCompleteUpload, OpAbortUpload, OpListParts, OpListUploads,
+	OpCopy, OpDeleteMany, OpTags, OpPutTags, OpDeleteTags, OpDescribe, OpParts,
+}
 
 // Reads tells whether the operation changes nothing, and so may be repeated.
 func (o Op) Reads() bool {
 	switch o {
-	case OpGet, OpHead, OpList, OpHeadBucket, OpListBuckets:
+	case OpGet, OpHead, OpList, OpHeadBucket, OpListBuckets, OpListParts, OpListUploads, OpTags, OpDescribe, OpParts:
 		return true
 	default:
 		return false
@@ -44,7 +66,8 @@ type Outcome uint8
 const (
 	// OK is done, and answered.
 	OK Outcome = iota
-	// Absent is the endpoint's NoSuchKey (of a Bucketer: NoSuchBucket).
+	// Absent is the endpoint's NoSuchKey (of a Bucketer: NoSuchBucket; of what
+	// names an upload: NoSuchUpload).
 	Absent
 	// Refused is a 4xx (or 3xx) answer. The request was not applied.
 	Refused

@@ -19,8 +19,13 @@ const expectAbove = 1 << 20
 func (r *Remote) Put(ctx context.Context, p PutRequest) (PutResult, error) {
 	c, err := r.putCall(p)
 	if err != nil {
-		return PutResult{}, &Error{Backend: r.o.Name, Op: OpPut, Outcome: NotSent, Err: err}
+		return PutResult{}, r.unsent(OpPut, err)
 	}
+	return r.put(ctx, c, p)
+}
+
+// put sends an upload.
+func (r *Remote) put(ctx context.Context, c call, p PutRequest) (PutResult, error) {
 	res, x, err := r.putOnce(ctx, c, p)
 	if err != nil && x.upload != nil && x.resp == nil && x.flight.kept() && x.upload.fresh() && ctx.Err() == nil {
 		// The kept connection was dead: the body is untouched and the endpoint
@@ -60,20 +65,9 @@ func (r *Remote) putCall(p PutRequest) (call, error) {
 	if err := p.check(); err != nil {
 		return call{}, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	h := http.Header{}
-	for name, value := range p.Headers {
-		if object.Stored(name) && !strings.HasPrefix(name, object.ChecksumPrefix) {
-			h.Set(name, value)
-		}
-	}
-	if h.Get("Content-Type") == "" {
-		h.Set("Content-Type", s3.DefaultContentType)
-	}
+	h := r.versionHeaders(object.Key{Bucket: p.Bucket, Name: p.Key}, p.Headers, p.Tags, p.Stamp)
 	if p.ContentMD5 != "" {
 		h.Set("Content-MD5", p.ContentMD5)
-	}
-	if !p.Stamp.ID.IsZero() {
-		h.Set(object.StampHeader, r.o.StampKey.Seal(object.Key{Bucket: p.Bucket, Name: p.Key}, p.Stamp))
 	}
 	framing := p.Framing
 	if p.Size == 0 {
@@ -87,6 +81,26 @@ func (r *Remote) putCall(p PutRequest) (call, error) {
 		op: OpPut, method: http.MethodPut, bucket: p.Bucket, key: p.Key,
 		header: h, payload: framing.payload(p.Size), length: framing.wireLength(p.Size),
 	}, nil
+}
+
+// versionHeaders are those that make a version what it is, but for its checksum.
+func (r *Remote) versionHeaders(key object.Key, headers object.Headers, tags object.Tags, stamp object.Stamp) http.Header {
+	h := http.Header{}
+	for name, value := range headers {
+		if object.Stored(name) && !strings.HasPrefix(name, object.ChecksumPrefix) {
+			h.Set(name, value)
+		}
+	}
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", s3.DefaultContentType)
+	}
+	if len(tags) > 0 {
+		h.Set("X-Amz-Tagging", s3.TaggingHeader(tags))
+	}
+	if !stamp.ID.IsZero() {
+		h.Set(object.StampHeader, r.o.StampKey.Seal(key, stamp))
+	}
+	return h
 }
 
 // framingHeaders announce how the body travels.
@@ -117,10 +131,8 @@ func (p PutRequest) check() error {
 	case p.Size > 0 && p.Body == nil:
 		return fmt.Errorf("%d bytes and no body", p.Size)
 	}
-	for name, value := range p.Headers {
-		if !sendable(value) {
-			return fmt.Errorf("header %s has a control character", name)
-		}
+	if err := checkHeaders(p.Headers); err != nil {
+		return err
 	}
 	if _, _, err := p.checksum(); err != nil {
 		return err
@@ -129,6 +141,15 @@ func (p PutRequest) check() error {
 		return nil
 	}
 	return p.Framing.check(p.Size)
+}
+
+func checkHeaders(headers object.Headers) error {
+	for name, value := range headers {
+		if !sendable(value) {
+			return fmt.Errorf("header %s has a control character", name)
+		}
+	}
+	return nil
 }
 
 // sendable tells whether a header can carry the value.

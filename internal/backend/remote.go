@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -67,7 +68,7 @@ type Options struct {
 type Remote struct {
 	o         Options
 	signer    *sigv4.Signer
-	transport *http.Transport
+	transport transports
 	wire      http.RoundTripper
 }
 
@@ -85,7 +86,7 @@ func NewRemote(o Options) (*Remote, error) {
 	r := &Remote{
 		o:         o,
 		signer:    sigv4.NewSigner(o.AccessKeyID, o.SecretAccessKey, o.Region),
-		transport: newTransport(o),
+		transport: newTransports(o),
 	}
 	r.wire = r.transport
 	if o.Wire != nil {
@@ -104,6 +105,34 @@ func checkEndpoint(u *url.URL) error {
 		return fmt.Errorf("endpoint %s is more than scheme and host", u.Redacted())
 	}
 	return nil
+}
+
+// transports are two, because net/http bounds the time to an answer for a whole
+// Transport: the slow one leaves it to the context.
+type transports struct{ fast, slow *http.Transport }
+
+func newTransports(o Options) transports {
+	t := transports{newTransport(o), newTransport(o)}
+	t.slow.ResponseHeaderTimeout = 0
+	return t
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t transports) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Context().Value(slow{}) != nil {
+		return t.slow.RoundTrip(r)
+	}
+	return t.fast.RoundTrip(r)
+}
+
+// slow marks the context of a request to be patient with.
+type slow struct{}
+
+func patience(ctx context.Context, c call) context.Context {
+	if !c.slow {
+		return ctx
+	}
+	return context.WithValue(ctx, slow{}, true)
 }
 
 // newTransport has one pool for one endpoint. Its buffers are small: bodies are
@@ -141,6 +170,7 @@ func (r *Remote) Name() string { return r.o.Name }
 
 // Close closes idle connections. Operations that run go on.
 func (r *Remote) Close() error {
-	r.transport.CloseIdleConnections()
+	r.transport.fast.CloseIdleConnections()
+	r.transport.slow.CloseIdleConnections()
 	return nil
 }

@@ -28,10 +28,13 @@ const (
 	secretKey = "secret+of/the=test"
 )
 
+// minPart is what the servers of these tests ask of a part, in bytes.
+const minPart = 600
+
 // newServer starts a server of memory.
 func newServer(t testing.TB) (*memory.Server, *url.URL) {
 	t.Helper()
-	srv := memory.New(memory.Options{AccessKeyID: accessKey, SecretAccessKey: secretKey})
+	srv := memory.New(memory.Options{AccessKeyID: accessKey, SecretAccessKey: secretKey, Personality: memory.Personality{MinPartBytes: minPart}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +74,7 @@ func newRemote(t testing.TB, endpoint *url.URL, change ...func(*backend.Options)
 func TestRemote(t *testing.T) {
 	_, u := newServer(t)
 	backendtest.Run(t, func(t *testing.T) backendtest.Target {
-		return backendtest.Target{Endpoint: newRemote(t, u), Bucket: "suite-http"}
+		return backendtest.Target{Endpoint: newRemote(t, u), Bucket: "suite-http", MinPart: minPart}
 	})
 }
 
@@ -84,10 +87,10 @@ func trust(srv *httptest.Server) func(*backend.Options) {
 }
 
 func TestRemoteTLS(t *testing.T) {
-	srv := httptest.NewTLSServer(memory.New(memory.Options{AccessKeyID: accessKey, SecretAccessKey: secretKey}))
+	srv := httptest.NewTLSServer(memory.New(memory.Options{AccessKeyID: accessKey, SecretAccessKey: secretKey, Personality: memory.Personality{MinPartBytes: minPart}}))
 	t.Cleanup(srv.Close)
 	u, _ := url.Parse(srv.URL)
 	backendtest.Run(t, func(t *testing.T) backendtest.Target {
-		return backendtest.Target{Endpoint: newRemote(t, u, trust(srv)), Bucket: "suite-https"}
+		return backendtest.Target{Endpoint: newRemote(t, u, trust(srv)), Bucket: "suite-https", MinPart: minPart}
 	})
 }

@@ -23,7 +23,7 @@ func TestStack(t *testing.T) {
 				t.Errorf("after the suite: %+v", h)
 			}
 		})
-		return backendtest.Target{Endpoint: s, Bucket: "suite-stack"}
+		return backendtest.Target{Endpoint: s, Bucket: "suite-stack", MinPart: minPart}
 	})
 }
 
@@ -31,7 +31,7 @@ func TestStackPaced(t *testing.T) {
 	_, u := newServer(t)
 	backendtest.Run(t, func(t *testing.T) backendtest.Target {
 		s := backend.Wrap(newRemote(t, u), backend.WrapOptions{Limits: backend.NewLimits(1<<40, 1e6)})
-		return backendtest.Target{Endpoint: s.Paced, Bucket: "suite-paced"}
+		return backendtest.Target{Endpoint: s.Paced, Bucket: "suite-paced", MinPart: minPart}
 	})
 }
 

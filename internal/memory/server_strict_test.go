@@ -242,10 +242,18 @@ func TestStrictness(t *testing.T) {
 
 // TestServerKeepsTheContract: it is a backend like any other.
 func TestServerKeepsTheContract(t *testing.T) {
-	_, endpoint := serve(t, memory.Options{})
-	backendtest.Run(t, func(t *testing.T) backendtest.Target {
-		return backendtest.Target{Endpoint: connect(t, endpoint), Bucket: "suite"}
-	})
+	for name, p := range map[string]memory.Personality{
+		"AWS":    {MinPartBytes: 600},
+		"blanks": {MinPartBytes: 600, Blanks: 5},
+		"opaque": {MinPartBytes: 600, OpaqueETags: true, ForgetsCompleted: true, AbortsAnything: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, endpoint := serve(t, memory.Options{Personality: p})
+			backendtest.Run(t, func(t *testing.T) backendtest.Target {
+				return backendtest.Target{Endpoint: connect(t, endpoint), Bucket: "suite", MinPart: 600, OpaqueETags: p.OpaqueETags}
+			})
+		})
+	}
 }
 
 // TestUnspoiled: what TestStrictness breaks is good before.

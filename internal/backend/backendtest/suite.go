@@ -34,6 +34,15 @@ type Target struct {
 	FoldsKeys bool
 	// NoFileAndFolder: "a" and "a/b" can not both stand.
 	NoFileAndFolder bool
+
+	// MinPart is the least size in bytes of a part that is not the last. Zero:
+	// S3's 5 MiB.
+	MinPart int
+	// OpaqueETags: ETags are no MD5s.
+	OpaqueETags bool
+	// SkipsUploads: a page of uploads that ends within one key is not continued
+	// there.
+	SkipsUploads bool
 }
 
 // framings are what a body of some size may travel in.
@@ -86,6 +95,18 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		"requests never sent": testNeverSent,
 		"cancelled":           testCancelled,
 		"atomic":              testAtomic,
+		"uploads":             testUploads,
+		"uploads refused":     testUploadsRefused,
+		"uploads absent":      testUploadsAbsent,
+		"uploads never sent":  testUploadsNeverSent,
+		"uploads listed":      testListUploads,
+		"uploads replace":     testCompleteReplaces,
+		"cut parts":           testCutParts,
+		"copy":                testCopy,
+		"copy part":           testCopyPart,
+		"delete many":         testDeleteMany,
+		"tags":                testTags,
+		"describe":            testDescribe,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, g) })
 	}
