@@ -82,10 +82,7 @@ func (w *Write) answer(now Now, r string, a Answer) []Effect {
 		a.Class = No
 	}
 	if a.Class == Yes && w.confirm && holds(R13Confirm) {
-		if w.tally.etags == nil {
-			w.tally.etags = map[string]string{}
-		}
-		w.tally.etags[r] = a.ETag
+		w.tally.etags = with(w.tally.etags, r, a.ETag)
 		w.heads = w.heads.With(r)
 		return []Effect{Head{r}}
 	}

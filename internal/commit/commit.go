@@ -132,6 +132,34 @@ func (Head) effect()    {}
 func (Sleep) effect()   {}
 func (Alarm) effect()   {}
 
+// with returns a copy of the map in which name is value.
+func with[V any](m map[string]V, name string, value V) map[string]V {
+	next := without(m, name)
+	next[name] = value
+	return next
+}
+
+// without returns a copy of the map that lacks name.
+func without[V any](m map[string]V, name string) map[string]V {
+	next := make(map[string]V, len(m)+1)
+	for k, v := range m {
+		if k != name {
+			next[k] = v
+		}
+	}
+	return next
+}
+
+// atEpoch returns the row as it stands after a compare-and-set, under its new epoch.
+func atEpoch(row *oplog.Row, epoch oplog.Epoch) *oplog.Row {
+	if row == nil {
+		return nil
+	}
+	next := *row
+	next.Epoch = epoch
+	return &next
+}
+
 // clean tells whether no released request with an unknown outcome is on r.
 func clean(row *oplog.Row, r string) bool {
 	for _, e := range row.Unsettled {

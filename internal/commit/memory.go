@@ -31,16 +31,13 @@ func (m *Memory) watch(r string, answered bool, now time.Duration, gap time.Dura
 	s, ok := m.Series[r]
 	switch {
 	case !answered:
-		delete(m.Series, r)
+		m.Series = without(m.Series, r)
 		return
 	case !ok || now-s.Last > gap:
 		s.Begun = now
 	}
 	s.Last = now
-	if m.Series == nil {
-		m.Series = map[string]Series{}
-	}
-	m.Series[r] = s
+	m.Series = with(m.Series, r, s)
 }
 
 // note remembers when each entry was first seen and forgets those that are gone.

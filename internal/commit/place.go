@@ -19,6 +19,7 @@ func (w *Write) bodyDone(now Now, info object.Info) []Effect {
 
 // loop reads the row and tries to place the intent.
 func (w *Write) loop(now Now) []Effect {
+	w.forget()
 	w.state, w.readAt = wLoop, now.Boot
 	return []Effect{ReadRow{}}
 }
@@ -60,8 +61,18 @@ func (w *Write) again(now Now) []Effect {
 	if now.Boot >= w.waitUntil {
 		return w.finish(Result{Kind: Failed, Code: codeSlowDown})
 	}
+	w.forget()
 	w.state = wWait
 	return []Effect{Sleep{TimerWait, w.cfg.Times.HelpWait / 2}}
+}
+
+// forget drops what an earlier round saw of the row, so that no later one builds
+// on it; an intent that may stand for all we know is not forgotten.
+func (w *Write) forget() {
+	w.row, w.tried = nil, nil
+	if !w.doubt {
+		w.intent, w.clean, w.created, w.confirm, w.casAt = nil, nil, false, false, 0
+	}
 }
 
 func (w *Write) examine(now Now) []Effect {
@@ -183,8 +194,7 @@ func (w *Write) intentSwapped(now Now, ev Swapped) []Effect {
 	switch ev.Outcome {
 	case Applied:
 		w.doubt = false
-		w.row = w.tried
-		w.row.Epoch = ev.Epoch
+		w.row = atEpoch(w.tried, ev.Epoch)
 		return w.placed(now)
 	case Unknown:
 		w.doubt = true

@@ -190,10 +190,7 @@ func (w *Write) pursued(now Now, ev Swapped) []Effect {
 	switch ev.Outcome {
 	case Applied:
 		had := w.row
-		w.row = w.tried
-		if w.row != nil {
-			w.row.Epoch = ev.Epoch
-		}
+		w.row = atEpoch(w.tried, ev.Epoch)
 		w.state = wAnswers
 		if w.ended(had) {
 			return w.finish(w.outcome())

@@ -109,6 +109,9 @@ func (r *Read) Step(now Now, ev Event) []Effect {
 
 func (r *Read) readRow(s readState) []Effect {
 	r.state = s
+	if s == rRow { // what an earlier round saw counts no more
+		r.row, r.tried, r.queue, r.asked, r.seen, r.by = nil, nil, nil, "", object.Seen{}, ""
+	}
 	return []Effect{ReadRow{}}
 }
 
@@ -362,8 +365,7 @@ func (r *Read) swapped(now Now, ev Swapped) []Effect {
 		if ev.Outcome != Applied {
 			return r.restart(now)
 		}
-		r.row = r.tried
-		r.row.Epoch = ev.Epoch
+		r.row = atEpoch(r.tried, ev.Epoch)
 		return r.serve(r.row.Cur)
 	case rDispute:
 		return r.readRow(rRow)

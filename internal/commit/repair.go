@@ -107,7 +107,7 @@ func (p *Repair) look() []Effect {
 	if p.rounds > repairRounds {
 		return p.end(Report{Row: p.row, Failed: true, Next: p.pause()})
 	}
-	p.state = pRow
+	p.state, p.shown, p.tried = pRow, nil, nil
 	return []Effect{ReadRow{}}
 }
 
@@ -155,7 +155,7 @@ func (p *Repair) showed(now Now, ev Showed) []Effect {
 	p.asked = p.asked.Without(ev.Replica)
 	p.mem.watch(ev.Replica, !ev.Failed, now.Boot, p.cfg.Times.Gap)
 	if !ev.Failed {
-		p.shown[ev.Replica] = ev.Seen
+		p.shown = with(p.shown, ev.Replica, ev.Seen)
 	}
 	if len(p.asked) > 0 {
 		return nil

@@ -201,17 +201,11 @@ func (t *tally) add(r string, a Answer) {
 	switch a.Class {
 	case Yes:
 		t.yes = t.yes.With(r)
-		if t.etags == nil {
-			t.etags = map[string]string{}
-		}
-		t.etags[r] = a.ETag
+		t.etags = with(t.etags, r, a.ETag)
 	case No:
 		t.no = t.no.With(r)
 		if a.Code != "" {
-			if t.refused == nil {
-				t.refused = map[string]string{}
-			}
-			t.refused[r] = a.Code
+			t.refused = with(t.refused, r, a.Code)
 		}
 	default:
 		t.maybe = t.maybe.With(r)
