@@ -5,6 +5,7 @@
 #   make test     everything: units, simulator, real S3 servers and real clients
 #   make check    format, vet, linters, go.mod, import table, race detector
 #   make sim      the simulator alone: make sim SCHEDULES=1000000 SEED=1
+#   make explore  every scenario of the small world, in every order: hours
 #   make mutation each rule of the protocol is switched off, and something must break
 #   make chaos    kills, stops, cuts under load, judged by Porcupine: make chaos DURATION=60s SEED=1
 #   make chaos-nightly  the same with the default times, which takes DURATION and 70 minutes,
@@ -29,7 +30,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -52,6 +53,10 @@ units:
 # The seed of a failure is printed: go test ./internal/sim -run TestSeed -sim.seed=N
 sim:
 	$(GO) test -count=1 -timeout 0 -v -run 'TestSchedules' ./internal/sim -sim.schedules=$(SCHEDULES) -sim.first=$(SEED)
+
+# One of them: go test ./internal/explore -run TestScenario -v -explore.scenario='put, put / cut'
+explore:
+	$(GO) test -count=1 -timeout 0 -v -run 'TestWholeWorld' ./internal/explore -explore.all
 
 # The tests of the tests: docs/mutations.md is the table. After a change of the
 # simulator's generator the schedules are searched anew with mutation-update.
@@ -115,7 +120,7 @@ check: $(LINT)/linters.stamp
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,cassandra,chaos ./test/...
 	$(GO) vet -tags failpoints ./internal/replica ./cmd/...
-	$(GO) vet -tags mutation ./internal/commit ./internal/sim
+	$(GO) vet -tags mutation ./internal/commit ./internal/sim ./internal/explore
 	$(GO) mod tidy -diff
 	$(LINT)/staticcheck ./...
 	$(LINT)/staticcheck -tags e2e,cassandra,chaos ./test/...

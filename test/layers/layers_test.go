@@ -49,11 +49,12 @@ var table = map[string][]string{
 	"oplog/oplogtest":     {anything},
 	"auth/authtest":       {anything},
 	"sim":                 {anything},
+	"explore":             {"object", "oplog", "commit"},
 }
 
 // forTests are the packages that exist for tests: they may import testing,
 // and nothing that ships may import them.
-var forTests = []string{"backend/backendtest", "oplog/oplogtest", "auth/authtest", "sim"}
+var forTests = []string{"backend/backendtest", "oplog/oplogtest", "auth/authtest", "sim", "explore"}
 
 // pure are packages without clock, goroutine, socket or randomness, and the
 // standard packages that would bring those.
