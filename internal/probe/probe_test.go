@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,10 +87,11 @@ func TestNothingIsLeft(t *testing.T) {
 // TestLeftoversOfOthers: what a run that was cut off left long ago goes, what
 // another one writes now stays.
 func TestLeftoversOfOthers(t *testing.T) {
-	age := 2 * leftover
-	server := memory.New(memory.Options{AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret", Now: func() time.Time { return time.Now().Add(-age) }})
+	var age atomic.Int64 // the servers read it, too
+	age.Store(int64(2 * leftover))
+	server := memory.New(memory.Options{AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret", Now: func() time.Time { return time.Now().Add(-time.Duration(age.Load())) }})
 	o := options(t, server)
-	o.Now = func() time.Time { return time.Now().Add(-age) }
+	o.Now = func() time.Time { return time.Now().Add(-time.Duration(age.Load())) }
 	remote, err := backend.NewRemote(o)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +107,7 @@ func TestLeftoversOfOthers(t *testing.T) {
 		}
 	}
 	put("old/etag")
-	age = 0
+	age.Store(0)
 	put("new/etag")
 	run(t, o)
 	page, err := remote.List(t.Context(), "photos", backend.ListRequest{})

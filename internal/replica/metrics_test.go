@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,7 @@ func TestPhasesOfAWriteAreTimed(t *testing.T) {
 		}
 		r.mustPut("k", content(1000, 1))
 		r.mustDelete("k")
+		synctest.Wait() // a write is recorded after it was answered
 		n, sum := counted(t, reg, "s3mirror_write_phase_seconds")
 		for _, phase := range []string{"body", "intent", "replica"} {
 			if n[phase] != 2 {
