@@ -235,15 +235,20 @@ func TestBuckets(t *testing.T) {
 			}
 		}
 	})
+	sent := func(i int) string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return bodies[i]
+	}
 	r := newRemote(t, s.endpoint, func(o *backend.Options) { o.Region = "eu-1" })
 	if err := r.CreateBucket(bg, "bucket"); err != nil {
 		t.Error(err)
 	}
-	if want := `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-1</LocationConstraint></CreateBucketConfiguration>`; bodies[0] != want {
-		t.Errorf("sent %s", bodies[0])
+	if want := `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-1</LocationConstraint></CreateBucketConfiguration>`; sent(0) != want {
+		t.Errorf("sent %s", sent(0))
 	}
-	if err := newRemote(t, s.endpoint).CreateBucket(bg, "bucket"); err != nil || bodies[1] != "" {
-		t.Errorf("%v, sent %q", err, bodies[1])
+	if err := newRemote(t, s.endpoint).CreateBucket(bg, "bucket"); err != nil || sent(1) != "" {
+		t.Errorf("%v, sent %q", err, sent(1))
 	}
 	list, err := r.ListBuckets(bg)
 	if err != nil || len(list) != 2 || list[0].Name != "ape" || list[1].Name != "zoo" || list[0].Created.Year() != 2026 {

@@ -19,7 +19,7 @@ import (
 type Body interface {
 	// Next returns the bytes that follow those it returned before: at least
 	// one, at most limit. The slice is valid, and not changed, until the next
-	// call of any method or until Put returns. Next blocks while there is
+	// call of Next or Sum or until Put returns. Next blocks while there is
 	// nothing to give; when ctx is done it returns context.Cause(ctx) soon. Any
 	// error cuts the upload. It is not called again after PutRequest.Size bytes.
 	Next(ctx context.Context, limit int) ([]byte, error)
@@ -33,6 +33,19 @@ type Body interface {
 	// framing's algorithm has it (base64). It is called once, after the last
 	// byte, and only when the framing has a trailer.
 	Trailer() (string, error)
+}
+
+// Gatherer is a Body whose bytes lie in memory, so that many can be sent in one
+// call, and those that are there without waiting for others.
+type Gatherer interface {
+	Body
+
+	// Gather is Next for several pieces: it appends to dst, in one piece or
+	// more, what follows; a call of Gather ends what pieces of before are valid
+	// for. Unless wait is set it appends only what is there,
+	// perhaps nothing, and does not block. Otherwise all that is said of Next
+	// holds.
+	Gather(ctx context.Context, limit int, wait bool, dst [][]byte) ([][]byte, error)
 }
 
 // Mode is a kind of framing; the names here are those that are ever sent.

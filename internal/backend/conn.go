@@ -2,11 +2,10 @@ package backend
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
-	"net/http/httptrace"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,175 +14,126 @@ import (
 // it a killed process's bytes would be retried for a quarter of an hour.
 const userTimeout = 10 * time.Second
 
-// copyBuffers serve the copies of framed bodies to connections. io.Copy would
-// allocate one for each upload.
-var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+// Bounds of opening a connection.
+const (
+	dialTimeout      = 5 * time.Second
+	handshakeTimeout = 5 * time.Second
+)
 
 // DialFunc opens a connection, as net.Dialer.DialContext does.
 type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialer returns the dial function of a transport. Its connections end in a
-// reset, never in an orderly close: what the kernel has not sent yet is
-// dropped, and a server that is in the middle of a body can not mistake the end
-// of the connection for the end of the body. That holds for kill -9 too.
-func dialer(dial DialFunc) DialFunc {
-	if dial == nil {
-		d := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second, Control: setUserTimeout}
-		dial = d.DialContext
-	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		if t, ok := c.(*net.TCPConn); ok {
-			_ = t.SetLinger(0) // fails only on a connection that is dead already
-		}
-		return &conn{Conn: c}, nil
-	}
-}
-
-// conn is a connection to an endpoint. It counts what it sent, and tells the
-// request that uses it when it is closed: a transport that has lost a
-// connection waits for the request body's Read to return, and that Read may be
-// waiting for the release of a held tail.
+// conn is a connection to an endpoint. One exchange has it at a time; of that
+// one a goroutine may read while another writes. It always ends in a reset,
+// never in an orderly close: what the kernel has not sent yet is dropped, and a
+// server that is in the middle of a body can not mistake the end of the
+// connection for the end of the body. That holds for kill -9 too.
 type conn struct {
-	net.Conn
-	sent atomic.Int64
-
-	mu     sync.Mutex // guards the following
-	closed bool
-	rider  *flight // the last request that used it
+	net.Conn              // what is spoken on: TLS, or the connection itself
+	raw      net.Conn     // below TLS
+	tcp      *net.TCPConn // the same, where nothing lies above it: it takes many pieces in one call, and can be spliced
+	probe    func() bool  // whether the peer has neither closed nor said anything; nil: nobody knows
+	place    string       // network address, for the pool
+	since    time.Time    // when it was put into the pool; guarded by the pool
 }
 
-func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.sent.Add(int64(n))
-	return n, err
-}
-
-// ReadFrom implements io.ReaderFrom, which net/http uses for request bodies.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	buf := copyBuffers.Get().(*[64 << 10]byte)
-	defer copyBuffers.Put(buf)
-	return io.CopyBuffer(writerOnly{c}, readerOnly{r}, buf[:])
-}
-
-// Only the methods that io.Copy must see.
-type (
-	writerOnly struct{ io.Writer }
-	readerOnly struct{ io.Reader }
-)
-
-// Close ends the connection at once and tells the request that uses it.
-func (c *conn) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	rider := c.rider
-	c.mu.Unlock()
-	if rider != nil {
-		rider.lost()
+// dial opens a connection to addr, with TLS when config is not nil.
+func dial(ctx context.Context, f DialFunc, addr string, config *tls.Config) (*conn, error) {
+	if f == nil {
+		d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second, Control: setUserTimeout}
+		f = d.DialContext
 	}
-	return c.Conn.Close()
-}
-
-// board makes f the request that uses the connection.
-func (c *conn) board(f *flight) {
-	c.mu.Lock()
-	c.rider = f
-	closed := c.closed
-	c.mu.Unlock()
-	if closed {
-		f.lost()
+	raw, err := f(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// leave takes f off, unless another request has the connection by now.
-func (c *conn) leave(f *flight) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.rider == f {
-		c.rider = nil
+	c := &conn{Conn: raw, raw: raw, place: addr}
+	if t, ok := raw.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // fails only on a connection that is dead already
+		c.probe = prober(t)
+		c.tcp = t
 	}
-}
-
-// closeFor closes the connection if f still has it.
-func (c *conn) closeFor(f *flight) {
-	c.mu.Lock()
-	mine := c.rider == f
-	c.closed = c.closed || mine
-	c.mu.Unlock()
-	if mine {
-		_ = c.Close()
+	if config == nil {
+		return c, nil
 	}
-}
-
-// flight is one request's hold on the connection it travels on.
-type flight struct {
-	lost func() // called when the connection is closed under the request
-
-	mu     sync.Mutex // guards the following
-	conn   *conn
-	reused bool
-	before int64 // bytes that conn had sent before this request
-}
-
-// trace makes the transport report the connection. It may report several: it
-// sends a request again when a kept connection turns out dead before a byte of
-// it was written.
-func (f *flight) trace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: f.got})
-}
-
-func (f *flight) got(info httptrace.GotConnInfo) {
-	c := info.Conn
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn() // below TLS
+	c.tcp = nil
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		c.cut()
+		return nil, err
 	}
-	own, ok := c.(*conn)
-	if !ok {
-		return
-	}
-	f.leave()
-	f.mu.Lock()
-	f.conn, f.reused, f.before = own, info.Reused, own.sent.Load()
-	f.mu.Unlock()
-	own.board(f)
-}
-
-// leave lets go of the connection, which may then serve another request.
-func (f *flight) leave() {
-	if c := f.current(); c != nil {
-		c.leave(f)
-	}
+	c.Conn = secure
+	return c, nil
 }
 
 // cut resets the connection. It goes below TLS, whose own way to close sends a
-// notice that looks like an orderly end.
-func (f *flight) cut() {
-	if c := f.current(); c != nil {
-		c.closeFor(f)
+// notice that looks like an orderly end. It may be called from anywhere, often.
+func (c *conn) cut() { _ = c.raw.Close() }
+
+// alive tells whether an idle connection can be used: one that the peer has
+// closed, or on which it said something that nobody asked for, can not. It costs
+// one system call and sends nothing.
+func (c *conn) alive() bool { return c.probe == nil || c.probe() }
+
+// gathered is how much of small pieces is put together before it is sent, where
+// the kernel can not take many pieces at once.
+const gathered = 16 << 10
+
+var gatherBuffers = sync.Pool{New: func() any { return new([gathered]byte) }}
+
+// writeAll sends the pieces, and tells how many of their bytes left: those that
+// the kernel took, or that stand in TLS records which it took whole. It consumes
+// what it sent of pieces.
+func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
+	if c.tcp != nil {
+		return pieces.WriteTo(c.tcp)
 	}
+	buf := gatherBuffers.Get().(*[gathered]byte)
+	defer gatherBuffers.Put(buf)
+	w := gatherer{w: c.Conn, buf: buf[:0]}
+	for len(*pieces) > 0 {
+		if err := w.add((*pieces)[0]); err != nil {
+			return w.sent, err
+		}
+		*pieces = (*pieces)[1:]
+	}
+	err := w.flush()
+	return w.sent, err
 }
 
-func (f *flight) current() *conn {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.conn
+// gatherer puts small pieces together.
+type gatherer struct {
+	w    io.Writer
+	buf  []byte
+	sent int64
 }
 
-// kept tells whether the request travelled on a connection that had served
-// others before.
-func (f *flight) kept() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.reused
+func (g *gatherer) add(p []byte) error {
+	if len(p) > cap(g.buf)-len(g.buf) {
+		if err := g.flush(); err != nil {
+			return err
+		}
+	}
+	if len(p) > cap(g.buf) {
+		return g.write(p)
+	}
+	g.buf = append(g.buf, p...)
+	return nil
 }
 
-// sent tells whether any byte of the request may have left. It is exact after
-// cut: nothing is written to a closed connection.
-func (f *flight) sent() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.conn != nil && f.conn.sent.Load() > f.before
+func (g *gatherer) flush() error {
+	if len(g.buf) == 0 {
+		return nil
+	}
+	p := g.buf
+	g.buf = g.buf[:0]
+	return g.write(p)
+}
+
+func (g *gatherer) write(p []byte) error {
+	n, err := g.w.Write(p)
+	g.sent += int64(n)
+	return err
 }

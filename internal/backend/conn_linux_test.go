@@ -14,12 +14,12 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := dialer(nil)(t.Context(), "tcp", l.Addr().String())
+	c, err := dial(t.Context(), nil, l.Addr().String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	raw, err := c.(*conn).Conn.(*net.TCPConn).SyscallConn()
+	defer c.cut()
+	raw, err := c.tcp.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

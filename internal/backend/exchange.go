@@ -1,14 +1,15 @@
 package backend
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,10 +21,7 @@ import (
 // connection can be kept.
 const maxDrain = 64 << 10
 
-var (
-	errLost  = errors.New("connection was closed by the endpoint")
-	errEnded = errors.New("operation has ended")
-)
+var errEnded = errors.New("operation has ended")
 
 // call is one request to the endpoint.
 type call struct {
@@ -41,90 +39,142 @@ type call struct {
 
 // exchange is one attempt at a call. It ends in one of three ways: the caller's
 // context is done, a timer fires, or end is called. The first two give the
-// upload up and reset the connection before the transport hears of it, so that
-// nothing of the request can follow and no TLS notice makes the cut look like
-// an orderly end.
+// upload up and reset the connection, so that nothing of the request can follow
+// and no TLS notice makes the cut look like an orderly end.
+//
+// It is owned by the goroutine that called begin, save for abort, which anybody
+// may call.
 type exchange struct {
 	call
-	flight flight
-	ctx    context.Context // of the transport
-	cancel context.CancelCauseFunc
-	stop   func() bool // stops listening to the caller's context
-	timer  *time.Timer
-	resp   *http.Response
-	why    atomic.Pointer[error] // what aborted it, set before anybody can feel it
+	pool    *pool
+	answers time.Duration   // how long the answer may take once a mutation is sent; 0: the timer runs
+	ctx     context.Context // of waiting for a connection
+	cancel  context.CancelCauseFunc
+	stop    func() bool // stops listening to the caller's context
+	timer   *time.Timer
+	resp    *http.Response
+	answer  answer
+	why     atomic.Pointer[error] // what aborted it, set before anybody can feel it
+
+	pieces, out net.Buffers // what is sent next, and what of it is still to be sent
+
+	kept  bool        // the connection had served others before
+	sent  int64       // bytes of the request that left
+	whole bool        // all of them did
+	heard atomic.Bool // a byte of an answer came
+
+	mu      sync.Mutex // guards the following
+	conn    *conn      // nil: not yet, or not any more
+	aborted bool
 }
 
 // begin sends the request and waits for the head of the answer. wait bounds the
-// time from here until the timer is reset or the exchange ends; zero leaves it
-// to the transport. The caller must end the exchange, failed or not.
+// time from here until the timer is reset or the exchange ends; zero: it may take
+// as long as it needs to be sent, and then the time for answers. The caller must
+// end the exchange, failed or not.
 func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchange, error) {
-	x := &exchange{call: c}
-	// The transport hears of the end of ctx last, from abort.
-	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	x := &exchange{call: c, pool: r.pool}
 	if wait <= 0 {
 		wait = math.MaxInt64
+		if !c.slow {
+			x.answers = r.o.AnswerTimeout
+		}
 	}
+	// Waiting for a connection ends by abort, last of all.
+	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	x.timer = time.AfterFunc(wait, x.late)
-	x.flight.lost = func() { x.abandon(errLost) }
 	x.stop = context.AfterFunc(ctx, func() { x.abort(context.Cause(ctx)) })
 	if err := context.Cause(ctx); err != nil {
 		return x, err
 	}
-	req := r.request(x.flight.trace(patience(x.ctx, c)), c) //nolint:contextcheck // see above
+	req := r.request(x.ctx, c) //nolint:contextcheck // see above
 	signer := r.sign(req, c)
 	if c.upload != nil {
-		c.upload.signer, c.upload.cut = signer, x.flight.cut
+		c.upload.signer = signer
+	}
+	var wire http.RoundTripper = x
+	if r.o.Wire != nil {
+		wire = r.o.Wire(x)
 	}
 	var err error
-	x.resp, err = r.wire.RoundTrip(req) //nolint:bodyclose // end closes it
+	x.resp, err = wire.RoundTrip(req) //nolint:bodyclose // end does what is needed
 	return x, err
 }
 
 // late is called by the timer.
 func (x *exchange) late() { x.abort(fmt.Errorf("%w: no answer in time", ErrStalled)) }
 
-// abandon tells an upload that its connection is gone.
-func (x *exchange) abandon(cause error) {
-	if x.upload != nil {
-		x.upload.quit(cause)
-	}
-}
-
 // abort ends the exchange from outside.
 func (x *exchange) abort(cause error) {
 	x.why.CompareAndSwap(nil, &cause)
-	x.abandon(cause)
-	x.flight.cut()
+	if x.upload != nil {
+		x.upload.quit(cause)
+	}
+	x.mu.Lock()
+	x.aborted = true
+	x.mu.Unlock()
+	x.cut()
 	x.cancel(cause)
 }
 
+// cut resets the connection.
+func (x *exchange) cut() {
+	x.mu.Lock()
+	c := x.conn
+	x.mu.Unlock()
+	if c != nil {
+		c.cut()
+	}
+}
+
+// board makes c the connection that abort will cut; false: it came too late.
+func (x *exchange) board(c *conn) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.aborted {
+		x.conn = c
+	}
+	return !x.aborted
+}
+
+// leave lets go of the connection, and tells whether nobody aborted it before.
+func (x *exchange) leave() (c *conn, intact bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c, x.conn = x.conn, nil
+	return c, !x.aborted
+}
+
 // end releases what the exchange holds. The connection is kept for others when
-// the answer was read to its end.
+// all was sent and the answer was read to its end.
 func (x *exchange) end() {
 	x.stop()
 	x.timer.Stop()
-	x.flight.leave()
-	if x.resp != nil {
-		x.resp.Body.Close()
+	if c, intact := x.leave(); c != nil {
+		if intact && x.resp != nil && x.whole && x.answer.whole.Load() && !x.answer.last {
+			x.pool.give(c)
+		} else {
+			x.pool.drop(c)
+		}
 	}
 	x.cancel(errEnded)
 }
 
-// settle ends the sending and tells whether the request was whole: the last
-// data byte handed over, or, of a request without data, a byte sent. What was
-// not whole, or got no answer, is cut, so that the verdict stands.
+// settle tells whether the request left: of an upload the last data byte, of a
+// request without data any byte. What did not leave, or got no answer, is cut, so
+// that the verdict stands.
 func (x *exchange) settle() (released bool) {
 	if x.upload == nil {
 		if x.resp != nil {
 			return true
 		}
-		x.flight.cut()
-		return x.flight.sent()
+		x.cut()
+		return x.sent > 0
 	}
-	released = x.upload.giveUp(errEnded)
+	x.upload.quit(errEnded)
+	released = x.upload.released()
 	if !released || x.resp == nil {
-		x.flight.cut()
+		x.cut()
 	}
 	return released
 }
@@ -219,7 +269,7 @@ func (r *Remote) refused(x *exchange) *Error {
 	}
 }
 
-// request builds the HTTP request, unsigned.
+// request builds the HTTP request, unsigned. Its body is the exchange's business.
 func (r *Remote) request(ctx context.Context, c call) *http.Request {
 	u := r.url(c)
 	h := c.header
@@ -231,15 +281,13 @@ func (r *Remote) request(ctx context.Context, c call) *http.Request {
 		URL:    u,
 		Host:   u.Host,
 		Header: h,
-		Body:   http.NoBody,
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	switch {
-	case c.upload != nil && c.length > 0:
-		req.Body, req.ContentLength = c.upload, c.length
+	case c.upload != nil:
+		req.ContentLength = c.length
 	case c.body != nil:
-		// Without GetBody the transport never repeats it.
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
+		req.ContentLength = int64(len(c.body))
 	}
 	return req
 }
@@ -260,8 +308,7 @@ func (r *Remote) sign(req *http.Request, c call) *sigv4.ChunkSigner {
 	return signer
 }
 
-// url names the resource. Path and RawPath agree, so net/http sends RawPath
-// byte for byte.
+// url names the resource. RawPath is sent byte for byte.
 func (r *Remote) url(c call) *url.URL {
 	u := &url.URL{Scheme: r.o.Endpoint.Scheme, Host: r.o.Endpoint.Host, RawQuery: c.query}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -29,8 +30,66 @@ func (s stepBody) Next(ctx context.Context, limit int) ([]byte, error) {
 	return s.Body.Next(ctx, min(limit, s.step))
 }
 
-// TestFramesDecode: whatever the sizes of body, chunks, runs and reads, what
-// leaves has the length announced and decodes to the body.
+// gathering gives several runs at once, and only what ready says without
+// waiting.
+type gathering struct {
+	stepBody
+	ready func() bool
+	given *[][]byte // by the last call
+}
+
+// poison spoils what was given before: it is valid no more.
+func (g gathering) poison() {
+	for _, p := range *g.given {
+		for i := range p {
+			p[i] = 0xee
+		}
+	}
+	*g.given = nil
+}
+
+func (g gathering) Sum(ctx context.Context, n int) ([32]byte, error) {
+	g.poison()
+	return g.stepBody.Sum(ctx, n)
+}
+
+func (g gathering) Gather(ctx context.Context, limit int, wait bool, dst [][]byte) ([][]byte, error) {
+	g.poison()
+	for range 3 {
+		if limit == 0 || !wait && !g.ready() {
+			break
+		}
+		data, err := g.Next(ctx, limit)
+		if err != nil {
+			return dst, err
+		}
+		data = bytes.Clone(data)
+		*g.given = append(*g.given, data)
+		dst, limit, wait = append(dst, data), limit-len(data), false
+	}
+	return dst, nil
+}
+
+// send is what an exchange does with an upload, into memory.
+func send(u *upload, wait func() bool) (wire []byte, err error) {
+	var pieces net.Buffers
+	for !u.given() {
+		if pieces, err = u.batch(pieces[:0], wait()); err != nil {
+			return wire, err
+		}
+		for _, p := range pieces {
+			wire = append(wire, p...)
+			u.took(int64(len(p)))
+		}
+	}
+	return wire, nil
+}
+
+func always() bool { return true }
+
+// TestFramesDecode: whatever the sizes of body, chunks, runs and batches, what
+// leaves has the length announced and decodes to the body, and the upload is
+// released with its last data byte, not with the one before.
 func TestFramesDecode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data := rapid.SliceOfN(rapid.Byte(), 1, 40_000).Draw(t, "data")
@@ -47,13 +106,17 @@ func TestFramesDecode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := newUpload(context.Background(), PutRequest{Size: int64(len(data)), Framing: f,
-			Body: stepBody{body, rapid.IntRange(1, 10_000).Draw(t, "step")}})
+		steps := stepBody{body, rapid.IntRange(1, 10_000).Draw(t, "step")}
+		body = steps
+		if rapid.Bool().Draw(t, "gather") {
+			body = gathering{steps, func() bool { return rapid.Bool().Draw(t, "ready") }, new([][]byte)}
+		}
+		u := newUpload(context.Background(), PutRequest{Size: int64(len(data)), Framing: f, Body: body})
 		now := time.Now()
 		req, verify := signed(f, int64(len(data)), now)
 		u.signer = req
-		read := rapid.IntRange(1, 70_000).Draw(t, "read")
-		wire, err := io.ReadAll(io.MultiReader(&smallReads{u, read}))
+		waits := 0
+		wire, err := send(u, func() bool { waits++; return waits%4 == 0 || rapid.Bool().Draw(t, "wait") })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,18 +126,18 @@ func TestFramesDecode(t *testing.T) {
 		if got := verify(t, wire); !bytes.Equal(got, data) {
 			t.Fatalf("decoded %d bytes of %d", len(got), len(data))
 		}
-		if !u.giveUp(errEnded) {
+		if !u.released() {
 			t.Fatal("not released")
+		}
+		u.sent = u.edge - 1
+		if u.released() {
+			t.Fatal("released without its last data byte")
+		}
+		if tail := wire[u.edge-1]; tail != data[len(data)-1] {
+			t.Fatalf("the edge is behind %q", tail)
 		}
 	})
 }
-
-type smallReads struct {
-	r io.Reader
-	n int
-}
-
-func (s *smallReads) Read(p []byte) (int, error) { return s.r.Read(p[:min(len(p), s.n)]) }
 
 // signed signs a PUT of the framing, and returns what decodes and verifies it.
 func signed(f Framing, size int64, now time.Time) (*sigv4.ChunkSigner, func(t *rapid.T, wire []byte) []byte) {
@@ -115,38 +178,44 @@ func signed(f Framing, size int64, now time.Time) (*sigv4.ChunkSigner, func(t *r
 	}
 }
 
-// TestReleasedOrGivenUp: a Read of the last byte races with giveUp. Exactly one
-// of them wins, and both know which.
+// TestReleasedOrGivenUp: the batch of the last byte races with quit. Exactly one
+// of them wins, and what was given up is never released.
 func TestReleasedOrGivenUp(t *testing.T) {
 	won := map[bool]int{}
 	for i := 0; i < 1000 || len(won) < 2; i++ {
 		body, f := FromBytes([]byte("x"))
 		u := newUpload(context.Background(), PutRequest{Size: 1, Framing: f, Body: body})
-		var got int
+		var got net.Buffers
+		var err error
 		var wg sync.WaitGroup
-		wg.Go(func() { got, _ = u.Read(make([]byte, 10)) })
+		wg.Go(func() {
+			if got, err = u.batch(nil, true); err == nil {
+				u.took(1)
+			}
+		})
 		for range i % 3 {
 			runtime.Gosched()
 		}
-		released := u.giveUp(errEnded)
+		u.quit(errEnded)
 		wg.Wait()
-		if released != (got == 1) {
-			t.Fatalf("released %v, but Read gave %d bytes", released, got)
+		if released := u.released(); released != (err == nil) || released && len(got) != 1 {
+			t.Fatalf("released %v, but the batch is %q, %v", released, got, err)
 		}
-		won[released]++
+		won[u.released()]++
 	}
 	t.Logf("released %d times, given up %d times", won[true], won[false])
 }
 
-// TestGivenUpForGood: after giveUp neither the body is asked nor a byte given.
+// TestGivenUpForGood: after quit neither the body is asked nor a byte given.
 func TestGivenUpForGood(t *testing.T) {
 	u := newUpload(context.Background(), PutRequest{Size: 10, Body: untouchable{t}, Framing: Framing{Mode: sigv4.Literal}})
-	if u.giveUp(errEnded) || !u.fresh() {
+	u.quit(errEnded)
+	if u.released() || !u.fresh() {
 		t.Error("released, or touched")
 	}
 	for range 3 {
-		if n, err := u.Read(make([]byte, 10)); n != 0 || !errors.Is(err, errGivenUp) {
-			t.Errorf("read %d bytes, %v", n, err)
+		if pieces, err := u.batch(nil, true); len(pieces) != 0 || !errors.Is(err, errGivenUp) {
+			t.Errorf("batch %q, %v", pieces, err)
 		}
 	}
 }
@@ -166,31 +235,22 @@ func (u untouchable) Trailer() (string, error) {
 	return "", nil
 }
 
-// TestGiveUpWaitsForRead: Put must not return while the body is in use.
-func TestGiveUpWaitsForRead(t *testing.T) {
-	inside, left := make(chan struct{}), false
+// TestQuitEndsAWait: a body that has nothing to give is told the reason.
+func TestQuitEndsAWait(t *testing.T) {
+	inside := make(chan struct{})
 	u := newUpload(context.Background(), PutRequest{Size: 2, Framing: Framing{Mode: sigv4.Literal}, Body: nextFunc(
 		func(ctx context.Context, _ int) ([]byte, error) {
 			close(inside)
 			<-ctx.Done()
-			left = true
 			return nil, context.Cause(ctx)
 		})})
-	done := make(chan error)
-	go func() {
-		_, err := u.Read(make([]byte, 10))
-		done <- err
-	}()
-	<-inside
 	why := errors.New("why")
-	if u.giveUp(why) {
-		t.Error("released")
+	go func() { <-inside; u.quit(why) }()
+	if _, err := u.batch(nil, true); !errors.Is(err, why) || errors.Is(err, ErrBody) {
+		t.Errorf("batch: %v", err)
 	}
-	if !left {
-		t.Error("giveUp returned with the body in use")
-	}
-	if err := <-done; !errors.Is(err, why) || errors.Is(err, ErrBody) {
-		t.Errorf("read: %v", err)
+	if u.released() || u.fault() != nil {
+		t.Error("released, or the body's fault")
 	}
 }
 
@@ -218,11 +278,11 @@ func TestBrokenBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newUpload(context.Background(), PutRequest{Size: 3, Body: test.body, Framing: test.f})
 			u.signer, _ = signed(test.f, 3, time.Now())
-			_, err := io.ReadAll(u)
-			if !errors.Is(err, ErrBody) {
+			_, err := send(u, always)
+			if !errors.Is(err, ErrBody) || u.fault() == nil || u.released() {
 				t.Errorf("%v", err)
 			}
-			if _, again := u.Read(make([]byte, 1)); again == nil || errors.Is(again, io.EOF) != errors.Is(err, io.EOF) {
+			if _, again := u.batch(nil, true); !errors.Is(again, err) {
 				t.Errorf("then %v", again)
 			}
 		})

@@ -3,6 +3,7 @@ package backend_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 )
@@ -20,3 +21,6 @@ func timeOf(t *testing.T, r *http.Request) time.Time {
 	}
 	return at
 }
+
+// endpointOf is a plain endpoint.
+func endpointOf(host string) *url.URL { return &url.URL{Scheme: "http", Host: host} }

@@ -88,8 +88,12 @@ type limited struct {
 }
 
 func (l limited) Put(ctx context.Context, r PutRequest) (PutResult, error) {
-	if r.Body != nil {
-		r.Body = limitedBody{r.Body, l.limits}
+	switch b := r.Body.(type) {
+	case nil:
+	case Gatherer:
+		r.Body = gatherBody{limitedBody{b, l.limits}, b}
+	default:
+		r.Body = limitedBody{b, l.limits}
 	}
 	return l.layer.Put(ctx, r)
 }
@@ -113,6 +117,28 @@ func (b limitedBody) Next(ctx context.Context, limit int) ([]byte, error) {
 		err = b.limits.spend(ctx, len(data))
 	}
 	return data, err
+}
+
+// gatherBody is limitedBody where the body is a Gatherer.
+type gatherBody struct {
+	limitedBody
+	many Gatherer
+}
+
+func (b gatherBody) Gather(ctx context.Context, limit int, wait bool, dst [][]byte) ([][]byte, error) {
+	if !wait {
+		return dst, nil // it might have to wait for the limit
+	}
+	at := len(dst)
+	dst, err := b.many.Gather(ctx, limit, wait, dst)
+	n := 0
+	for _, p := range dst[at:] {
+		n += len(p)
+	}
+	if err == nil {
+		err = b.limits.spend(ctx, n)
+	}
+	return dst, err
 }
 
 type limitedReader struct {

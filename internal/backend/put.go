@@ -27,7 +27,7 @@ func (r *Remote) Put(ctx context.Context, p PutRequest) (PutResult, error) {
 // put sends an upload.
 func (r *Remote) put(ctx context.Context, c call, p PutRequest) (PutResult, error) {
 	res, x, err := r.putOnce(ctx, c, p)
-	if err != nil && x.upload != nil && x.resp == nil && x.flight.kept() && x.upload.fresh() && ctx.Err() == nil {
+	if err != nil && x.upload != nil && x.resp == nil && x.kept && x.upload.fresh() && ctx.Err() == nil {
 		// The kept connection was dead: the body is untouched and the endpoint
 		// has at most a head without a body, which is nothing. A second one may
 		// be dead too, but that is rare: dead ones are noticed while idle.

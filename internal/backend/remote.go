@@ -1,14 +1,14 @@
 package backend
 
 import (
-	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
@@ -51,25 +51,23 @@ type Options struct {
 	DeclareChunked bool
 
 	Dial DialFunc                                  // nil: TCP
-	Wire func(http.RoundTripper) http.RoundTripper // nil: nothing around the transport
+	Wire func(http.RoundTripper) http.RoundTripper // nil: nothing around an exchange; what it gives and gets has no request body
 	Now  func() time.Time                          // nil: time.Now
 }
 
 // Remote is an S3 endpoint reached over HTTP/1.1: the one S3 client of this
 // program. It implements Endpoint. Each method makes one attempt.
 //
-// On net/http's own retries: a Transport repeats a request when the kept
-// connection that it took turns out dead. For what has no body it does so
-// after a failed read of the answer too, but only for GET and HEAD; anything
-// else only when not a byte of it was written. So a DELETE, and a PUT without a
-// body, reach an endpoint at most once. A PUT with a body is never repeated by
-// the Transport, because it has no GetBody; Put itself takes a fresh connection
-// once, when a kept one died before the body was touched.
+// Its HTTP is its own (docs/decisions/0017): requests are written past any
+// buffer, and it is known exactly which byte left. What repeats a request: a kept
+// connection that turns out dead is replaced by a fresh one, once, if not a byte
+// of the request left; of a GET or HEAD, if not a byte of an answer came. So a
+// mutation reaches an endpoint at most once. Put does the same when no byte of a
+// body was asked for.
 type Remote struct {
-	o         Options
-	signer    *sigv4.Signer
-	transport transports
-	wire      http.RoundTripper
+	o      Options
+	signer *sigv4.Signer
+	pool   *pool
 }
 
 // NewRemote returns a Remote. It opens no connection.
@@ -83,16 +81,7 @@ func NewRemote(o Options) (*Remote, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Remote{
-		o:         o,
-		signer:    sigv4.NewSigner(o.AccessKeyID, o.SecretAccessKey, o.Region),
-		transport: newTransports(o),
-	}
-	r.wire = r.transport
-	if o.Wire != nil {
-		r.wire = o.Wire(r.transport)
-	}
-	return r, nil
+	return &Remote{o: o, signer: sigv4.NewSigner(o.AccessKeyID, o.SecretAccessKey, o.Region), pool: newPool(o)}, nil
 }
 
 func checkEndpoint(u *url.URL) error {
@@ -103,66 +92,10 @@ func checkEndpoint(u *url.URL) error {
 		return fmt.Errorf("endpoint %s is neither http nor https", u.Redacted())
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
 		return fmt.Errorf("endpoint %s is more than scheme and host", u.Redacted())
+	case !bare(u.Host) || strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return fmt.Errorf("endpoint %s: write its host in ASCII, as in xn--", u.Redacted())
 	}
 	return nil
-}
-
-// transports are two, because net/http bounds the time to an answer for a whole
-// Transport: the slow one leaves it to the context.
-type transports struct{ fast, slow *http.Transport }
-
-func newTransports(o Options) transports {
-	t := transports{newTransport(o), newTransport(o)}
-	t.slow.ResponseHeaderTimeout = 0
-	return t
-}
-
-// RoundTrip implements http.RoundTripper.
-func (t transports) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Context().Value(slow{}) != nil {
-		return t.slow.RoundTrip(r)
-	}
-	return t.fast.RoundTrip(r)
-}
-
-// slow marks the context of a request to be patient with.
-type slow struct{}
-
-func patience(ctx context.Context, c call) context.Context {
-	if !c.slow {
-		return ctx
-	}
-	return context.WithValue(ctx, slow{}, true)
-}
-
-// newTransport has one pool for one endpoint. Its buffers are small: bodies are
-// read and written past them, and there may be hundreds of connections.
-func newTransport(o Options) *http.Transport {
-	return &http.Transport{
-		DialContext:         dialer(o.Dial),
-		MaxConnsPerHost:     o.MaxConns,
-		MaxIdleConnsPerHost: 256, // net/http's 2 would open a connection for nearly every request
-		IdleConnTimeout:     55 * time.Second,
-
-		ResponseHeaderTimeout: o.AnswerTimeout,
-		ExpectContinueTimeout: time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		TLSClientConfig: &tls.Config{
-			RootCAs:            o.RootCAs,
-			MinVersion:         tls.VersionTLS12,
-			ClientSessionCache: tls.NewLRUClientSessionCache(64),
-		},
-
-		// A stored gzip object must come back as it is.
-		DisableCompression: true,
-		// One HTTP/2 connection would make all uploads wait for one another.
-		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
-		// No Proxy: what the environment says is about other traffic.
-		WriteBufferSize: 16 << 10,
-		ReadBufferSize:  16 << 10,
-
-		MaxResponseHeaderBytes: 64 << 10, // S3 allows 8 KiB
-	}
 }
 
 // Name implements Backend.
@@ -170,7 +103,6 @@ func (r *Remote) Name() string { return r.o.Name }
 
 // Close closes idle connections. Operations that run go on.
 func (r *Remote) Close() error {
-	r.transport.fast.CloseIdleConnections()
-	r.transport.slow.CloseIdleConnections()
+	r.pool.close()
 	return nil
 }

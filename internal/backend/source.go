@@ -1,10 +1,10 @@
 package backend
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -47,7 +47,31 @@ func NewBody(r io.Reader, f Framing) (Body, error) {
 // FromBytes returns the Body and the framing of a small object that is all
 // there.
 func FromBytes(data []byte) (Body, Framing) {
-	return &readerBody{r: bytes.NewReader(data)}, Framing{Mode: Literal, SHA256: sha256.Sum256(data)}
+	return &bytesBody{data: data}, Framing{Mode: Literal, SHA256: sha256.Sum256(data)}
+}
+
+// bytesBody is a Gatherer of literal framing.
+type bytesBody struct{ data []byte }
+
+func (b *bytesBody) Next(_ context.Context, limit int) ([]byte, error) {
+	n := min(limit, len(b.data))
+	data := b.data[:n]
+	b.data = b.data[n:]
+	return data, nil
+}
+
+func (b *bytesBody) Gather(ctx context.Context, limit int, _ bool, dst [][]byte) ([][]byte, error) {
+	data, err := b.Next(ctx, limit)
+	return append(dst, data), err
+}
+
+func (b *bytesBody) Sum(_ context.Context, n int) ([sha256.Size]byte, error) {
+	return sha256.Sum256(b.data[:n]), nil
+}
+
+// Trailer is never asked.
+func (b *bytesBody) Trailer() (string, error) {
+	return "", errors.New("literal bodies have no trailer")
 }
 
 type readerBody struct {

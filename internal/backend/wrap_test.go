@@ -40,7 +40,7 @@ func TestStackPaced(t *testing.T) {
 func TestFaultyNetwork(t *testing.T) {
 	_, u := newServer(t)
 	faults := &backendtest.Faults{}
-	s := backend.Wrap(newRemote(t, u, func(o *backend.Options) { o.Wire = faults.Wire }), backend.WrapOptions{})
+	s := backend.Wrap(newRemote(t, u, func(o *backend.Options) { o.Wire, o.Dial = faults.Wire, faults.Dial }), backend.WrapOptions{})
 	if err := s.CreateBucket(bg, "bucket"); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestFaultyNetwork(t *testing.T) {
 func TestCutAnswer(t *testing.T) {
 	_, u := newServer(t)
 	faults := &backendtest.Faults{}
-	s := backend.Wrap(newRemote(t, u, func(o *backend.Options) { o.Wire = faults.Wire }), backend.WrapOptions{})
+	s := backend.Wrap(newRemote(t, u, func(o *backend.Options) { o.Wire, o.Dial = faults.Wire, faults.Dial }), backend.WrapOptions{})
 	if err := s.CreateBucket(bg, "bucket"); err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (f *fanout) free() {
 	f.memory.free(int64(len(f.slabs)))
 }
 
-// cursor is one replica's place in the body: a backend.Body.
+// cursor is one replica's place in the body: a backend.Gatherer.
 type cursor struct {
 	f       *fanout
 	replica string
@@ -307,6 +307,28 @@ func (c *cursor) Next(ctx context.Context, max int) ([]byte, error) {
 	c.given += int64(len(data))
 	c.f.mu.Unlock()
 	return data, nil
+}
+
+// Gather implements backend.Gatherer: all slabs that are there go out together.
+func (c *cursor) Gather(ctx context.Context, max int, wait bool, dst [][]byte) ([][]byte, error) {
+	least := int64(1)
+	if !wait {
+		least = 0
+	}
+	limit, err := c.wait(ctx, least, true)
+	if err != nil {
+		return dst, err
+	}
+	at := c.given
+	for end := min(limit, at+int64(max)); at < end; {
+		data := c.f.at(at, end-at)
+		dst = append(dst, data)
+		at += int64(len(data))
+	}
+	c.f.mu.Lock()
+	c.given = at
+	c.f.mu.Unlock()
+	return dst, nil
 }
 
 // wait takes for good what was handed out and waits until n more bytes are

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,7 +18,7 @@ type Kind string
 const (
 	None       Kind = ""
 	Refuse     Kind = "refuse"      // before any effect: no connection
-	CutUpload  Kind = "cut upload"  // the body breaks off after After bytes on the wire
+	CutUpload  Kind = "cut upload"  // the connection breaks off After bytes behind the head of the request
 	DropAnswer Kind = "drop answer" // after the effect: the answer is lost
 	CutAnswer  Kind = "cut answer"  // the answer's body breaks off after After bytes
 	Delay      Kind = "delay"       // the request is sent For later
@@ -37,20 +38,68 @@ type Fault struct {
 // ErrLost is what a client sees of an exchange that a Fault broke off.
 var ErrLost = errors.New("connection lost (injected)")
 
-// Faults breaks exchanges. It is the Wire of a backend.Remote. Safe for
-// concurrent use.
+// Faults breaks exchanges. Its Wire and its Dial are those of a backend.Remote.
+// Safe for concurrent use, but that a CutUpload befalls whichever request is
+// written next.
 type Faults struct {
-	next http.RoundTripper
-
 	mu   sync.Mutex // guards what follows
 	plan func(*http.Request) Fault
 	hits map[Kind]int
+	cut  *Fault // armed, for the next request that is written
 }
 
-// Wire puts the faults around a transport.
-func (f *Faults) Wire(next http.RoundTripper) http.RoundTripper {
-	f.next = next
-	return f
+// Wire puts the faults around an exchange.
+func (f *Faults) Wire(next http.RoundTripper) http.RoundTripper { return faulty{f, next} }
+
+type faulty struct {
+	*Faults
+	next http.RoundTripper
+}
+
+// Dial opens connections that CutUpload can break.
+func (f *Faults) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &cutConn{Conn: c, faults: f}, nil
+}
+
+// cutConn breaks off in the middle of a request.
+type cutConn struct {
+	net.Conn
+	faults *Faults
+	broken bool  // it is about to
+	left   int64 // bytes until then, once the head of the request is out
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	head := 0
+	if fault := c.faults.take(); fault != nil {
+		c.broken, c.left = true, fault.After
+		head = bytes.Index(p, []byte("\r\n\r\n")) + 4
+	}
+	if !c.broken {
+		return c.Conn.Write(p)
+	}
+	n, err := c.Conn.Write(p[:min(int64(len(p)), int64(head)+c.left)])
+	if c.left -= int64(n - head); c.left > 0 {
+		return n, err
+	}
+	c.Close()
+	if err == nil && n < len(p) {
+		err = ErrLost
+	}
+	return n, err
+}
+
+// take disarms a CutUpload.
+func (f *Faults) take() *Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fault := f.cut
+	f.cut = nil
+	return fault
 }
 
 // Plan decides what happens to each exchange from now on; nil: nothing.
@@ -96,27 +145,24 @@ func (f *Faults) draw(r *http.Request) Fault {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 	fault := f.draw(r)
 	switch fault.Kind {
 	case Refuse:
-		closeBody(r)
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	case Hang:
 		<-r.Context().Done()
-		closeBody(r)
 		return nil, context.Cause(r.Context())
 	case Delay:
 		select {
 		case <-time.After(fault.For):
 		case <-r.Context().Done():
-			closeBody(r)
 			return nil, context.Cause(r.Context())
 		}
 	case CutUpload:
-		cut := *r
-		cut.Body = &cutBody{r.Body, fault.After}
-		r = &cut
+		f.mu.Lock()
+		f.cut = &fault
+		f.mu.Unlock()
 	default:
 	}
 	resp, err := f.next.RoundTrip(r)
@@ -131,12 +177,6 @@ func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body = &cutBody{resp.Body, fault.After}
 	}
 	return resp, nil
-}
-
-func closeBody(r *http.Request) {
-	if r.Body != nil {
-		r.Body.Close()
-	}
 }
 
 // cutBody fails after left bytes.
