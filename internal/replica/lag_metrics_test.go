@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,7 @@ func TestLagIsAMetric(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		r.open(func(o *replica.Options) { o.Registerer = reg })
 		r.mustPut("before", content(10, 1)) // every backend is in use
+		synctest.Wait()                     // and has answered, which the write need not wait for
 		r.wires["b"].plug(true)
 		r.mustPut("k", content(1000, 1))
 		r.mustPut("l", content(500, 2))
