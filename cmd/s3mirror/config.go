@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/commit"
@@ -13,7 +14,8 @@ import (
 type Config struct {
 	// The folder of the embedded log and of the secrets that are generated at the first
 	// start. One process at a time may use it. Losing it is losing the log: keep it on a
-	// disk that honours fsync.
+	// disk that honours fsync. With engine `cassandra` it holds the node's name and, unless
+	// the environment names another file, the secret key.
 	DataDir string `yaml:"data_dir"`
 	// The S3 face.
 	S3 S3Config `yaml:"s3"`
@@ -83,7 +85,9 @@ type AdminConfig struct {
 
 // LogConfig is the operation log and how long it remembers.
 type LogConfig struct {
-	// `pebble`: embedded, one node. `cassandra` (many nodes) is not built yet: refused.
+	// `pebble`: embedded in this process. `cassandra`: in a cluster of Apache Cassandra, whose
+	// schema `s3mirror migrate` makes. Several nodes on one cluster are not built yet: a
+	// second one refuses to serve.
 	Engine string `yaml:"engine"`
 	// How long the row of a key stays after nothing is left to do for it. A late request
 	// is recognised, and never served, as long as the row stands. More than 2 x (settle +
@@ -91,8 +95,32 @@ type LogConfig struct {
 	Retention Duration `yaml:"retention"`
 	// How long the history of operations is kept.
 	History Duration `yaml:"history"`
-	// The Cassandra cluster of engine `cassandra`. Not built yet: refused.
-	Cassandra unbuilt `yaml:"cassandra"`
+	// The cluster of engine `cassandra`.
+	Cassandra *CassandraConfig `yaml:"cassandra"`
+}
+
+// CassandraConfig is a cluster of Apache Cassandra, 4.1.6 or later, and the log's
+// place in it.
+type CassandraConfig struct {
+	// Host names or addresses of some nodes; the others are found through them. Required.
+	Hosts []string `yaml:"hosts"`
+	// The port of every node.
+	Port int `yaml:"port"`
+	// The datacenter whose nodes are asked, and hold the log.
+	Datacenter string `yaml:"datacenter"`
+	// The keyspace, which `s3mirror migrate` makes: lower case letters, digits and `_`. One
+	// deployment owns it.
+	Keyspace string `yaml:"keyspace"`
+	// The user, if the cluster asks for one. To migrate it must be allowed to make keyspaces
+	// and tables; to serve, to read and change these.
+	Username string `yaml:"username"`
+	// The password. Better in the environment (`${NAME}`) or in a file.
+	Password sigv4.Secret `yaml:"password"`
+	// A file that holds the password; a newline at its end is dropped.
+	PasswordFile string `yaml:"password_file"`
+	// How many nodes of the datacenter hold each row. With fewer than 3 the log stands still
+	// while one of them is away.
+	ReplicationFactor int `yaml:"replication_factor"`
 }
 
 // BackendConfig is one S3 endpoint with its credentials.
@@ -171,6 +199,12 @@ type HealConfig struct {
 	Interval Duration `yaml:"interval"`
 }
 
+// The engines of the log.
+const (
+	enginePebble    = "pebble"
+	engineCassandra = "cassandra"
+)
+
 // defaultConfig is the configuration before the file is laid over it.
 func defaultConfig() Config {
 	return Config{
@@ -183,7 +217,7 @@ func defaultConfig() Config {
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:9001"},
 		Log: LogConfig{
-			Engine:    "pebble",
+			Engine:    enginePebble,
 			Retention: Duration(time.Hour),
 			History:   Duration(30 * 24 * time.Hour),
 		},
@@ -215,6 +249,12 @@ func (c *Config) setDefaults() {
 			settle := c.Replication.Settle
 			b.Settle = &settle
 		}
+	}
+	if k := c.Log.Cassandra; k != nil {
+		k.Port = cmp.Or(k.Port, 9042)
+		k.Datacenter = cmp.Or(k.Datacenter, "datacenter1")
+		k.Keyspace = cmp.Or(k.Keyspace, "s3mirror")
+		k.ReplicationFactor = cmp.Or(k.ReplicationFactor, 3)
 	}
 	if len(c.Replication.ReplicaSet) == 0 {
 		c.Replication.ReplicaSet = c.backendNames()

@@ -89,7 +89,7 @@ func proxies(list []Network) gateway.Proxies {
 func replicaOptions(p parts) replica.Options {
 	cfg := p.cfg
 	o := replica.Options{
-		Node: p.node, Exclusive: true, // an embedded log has one process
+		Node: p.node, Exclusive: cfg.Log.Engine == enginePebble, // an embedded log has one process
 		Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
 		Payload:  map[string]replica.Payload{},
 		Defaults: policy(cfg.bucket("")),

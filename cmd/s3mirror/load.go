@@ -292,21 +292,29 @@ func plain(message string) string {
 func (l *loader) readSecrets(cfg *Config) {
 	for i := range cfg.Backends {
 		b := &cfg.Backends[i]
-		path := fmt.Sprintf("backends[%d].secret_access_key", i)
-		if b.SecretAccessKeyFile == "" {
-			continue
-		}
-		if b.SecretAccessKey != "" {
-			l.fault(path+"_file", "give secret_access_key or secret_access_key_file, not both")
-			continue
-		}
-		text, err := readBounded(b.SecretAccessKeyFile, 64<<10)
-		if err != nil {
-			l.fault(path+"_file", "%v", err)
-			continue
-		}
-		b.SecretAccessKey = sigv4.Secret(strings.TrimRight(string(text), "\r\n"))
+		l.readSecret(fmt.Sprintf("backends[%d]", i), "secret_access_key", &b.SecretAccessKey, b.SecretAccessKeyFile)
 	}
+	if k := cfg.Log.Cassandra; k != nil {
+		l.readSecret("log.cassandra", "password", &k.Password, k.PasswordFile)
+	}
+}
+
+// readSecret takes one secret from its file, unless none is named.
+func (l *loader) readSecret(at, key string, secret *sigv4.Secret, file string) {
+	path := at + "." + key + "_file"
+	if file == "" {
+		return
+	}
+	if *secret != "" {
+		l.fault(path, "give %s or %s_file, not both", key, key)
+		return
+	}
+	text, err := readBounded(file, 64<<10)
+	if err != nil {
+		l.fault(path, "%v", err)
+		return
+	}
+	*secret = sigv4.Secret(strings.TrimRight(string(text), "\r\n"))
 }
 
 // readBounded reads a file of at most limit bytes.

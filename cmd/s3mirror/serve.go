@@ -26,7 +26,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
-	"github.com/s3mirror/s3mirror/internal/pebble"
 )
 
 // The server, in the order in which it is put together (1 to 8). What stands
@@ -49,6 +48,7 @@ type serveOptions struct {
 	env     environ
 	logger  *slog.Logger
 	demo    admin.Demo                           // nil for serve
+	migrate bool                                 // bring the schema of the log to this version's first
 	say     announcer                            // is told what was made up at the first start
 	finish  time.Duration                        // how long requests under way may take at the end, and the drain again
 	after   func(time.Duration) <-chan time.Time // nil: time.After
@@ -69,6 +69,7 @@ func newServe(std streams, env environ) *cobra.Command {
 	}
 	file := configFlag(cmd)
 	logging := loggingFlags(cmd)
+	migrate := cmd.Flags().Bool("migrate", false, "first make or upgrade the log's schema in Cassandra, as `s3mirror migrate` does")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := logging.open(std.err)
 		if err != nil {
@@ -79,7 +80,7 @@ func newServe(std streams, env environ) *cobra.Command {
 			return err
 		}
 		return serve(cmd.Context(), cfg, serveOptions{
-			env: env, logger: logger, say: announceTo(std.err), finish: 30 * time.Second,
+			env: env, logger: logger, migrate: *migrate, say: announceTo(std.err), finish: 30 * time.Second,
 			started: func(a addresses) { logger.Info("serving", "s3", a.S3, "admin", a.Admin, "version", version()) },
 			build:   openEngine,
 		})
@@ -111,7 +112,10 @@ type node struct {
 	cfg     *Config
 	metrics *prometheus.Registry
 
+	folder    io.Closer // lock of the data folder, where the log has none of its own
 	log       oplog.Log
+	release   func(context.Context)             // gives this node's lease up; nil: it has none
+	loops     []func(ctx context.Context) error // of the log
 	name      string
 	secrets   *secrets
 	auth      *auth.Basic
@@ -133,18 +137,6 @@ func newRegistry() *prometheus.Registry {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return reg
-}
-
-// openLog takes the data folder (1) and learns the node's name (2).
-func (n *node) openLog(ctx context.Context) error {
-	log, err := pebble.Open(n.cfg.DataDir, pebble.Options{Logger: n.logger})
-	if err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	n.log = log
-	n.metrics.MustRegister(log.Collector())
-	n.name, err = nodeName(ctx, log)
-	return err
 }
 
 // openSecrets loads what makes the deployment itself (3).
@@ -242,6 +234,9 @@ func (n *node) run(ctx context.Context) error {
 	group.Go(func() error { return n.engine.run(failed) })
 	group.Go(func() error { return n.directory.Run(failed) })
 	group.Go(func() error { return n.audit.run(failed) })
+	for _, loop := range n.loops {
+		group.Go(func() error { return loop(failed) })
+	}
 	group.Go(func() error { return expireHistory(failed, n.log, time.Duration(n.cfg.Log.History), n.logger) })
 
 	servers := make(chan error, 2)
@@ -319,8 +314,14 @@ func (n *node) close() error {
 			}
 		}
 	}
+	if n.release != nil {
+		n.release(context.Background())
+	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())
+	}
+	if n.folder != nil {
+		errs = append(errs, n.folder.Close())
 	}
 	if n.backends != nil {
 		errs = append(errs, n.backends.close())
@@ -340,22 +341,6 @@ func (r readiness) Ready(ctx context.Context) error {
 		return errors.New("the server is stopping")
 	}
 	return r.Source.Ready(ctx)
-}
-
-// nodeName is the name of this node: made at the first start, kept in the log.
-func nodeName(ctx context.Context, log oplog.Documents) (string, error) {
-	known, err := log.Docs(ctx, oplog.DocNode, "", 1)
-	if err != nil {
-		return "", fmt.Errorf("read the node's name: %w", err)
-	}
-	if len(known) > 0 {
-		return known[0].Name, nil
-	}
-	doc := oplog.Doc{Kind: oplog.DocNode, Name: "node-" + object.NewID().String()[:8], Epoch: oplog.NewEpoch(), Body: []byte("{}")}
-	if err := log.SwapDoc(ctx, oplog.Epoch{}, doc); err != nil {
-		return "", fmt.Errorf("keep the node's name: %w", err)
-	}
-	return doc.Name, nil
 }
 
 // expireEvery is the pause between two looks at the age of the history.

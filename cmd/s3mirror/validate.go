@@ -104,14 +104,14 @@ func validateAddress(path, address string, bad report) {
 
 func validateLog(c *Config, bad report) {
 	switch c.Log.Engine {
-	case "pebble":
-	case "cassandra":
-		bad("log.engine", "cassandra is not built yet: it comes with many gateways; use pebble")
+	case enginePebble:
+		if c.Log.Cassandra != nil {
+			bad("log.cassandra", "stands there, and log.engine is pebble: remove it, or set engine: cassandra")
+		}
+	case engineCassandra:
+		validateCassandra(c.Log.Cassandra, bad)
 	default:
-		bad("log.engine", "%q is not an engine: want pebble", c.Log.Engine)
-	}
-	if c.Log.Cassandra.given {
-		bad("log.cassandra", notBuiltMessage)
+		bad("log.engine", "%q is not an engine: want pebble or cassandra", c.Log.Engine)
 	}
 	if least := c.minRetention(); time.Duration(c.Log.Retention) <= least {
 		bad("log.retention", "%s must be more than 2 x (settle %s + lease %s + clock skew %s) = %s, or a late request could land where no row remembers it",
@@ -119,6 +119,38 @@ func validateLog(c *Config, bad report) {
 	}
 	if c.Log.History < Duration(time.Hour) {
 		bad("log.history", "must be 1h or more")
+	}
+}
+
+var keyspaceName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
+
+// maxCopies bounds the replication factor: more is a slip of the finger.
+const maxCopies = 9
+
+func validateCassandra(k *CassandraConfig, bad report) {
+	if k == nil {
+		bad("log.cassandra", "is missing: engine cassandra wants at least {hosts: [...]}")
+		return
+	}
+	if len(k.Hosts) == 0 {
+		bad("log.cassandra.hosts", "name at least one node")
+	}
+	for i, h := range k.Hosts {
+		if net.ParseIP(h) == nil && !hostName.MatchString(h) {
+			bad(fmt.Sprintf("log.cassandra.hosts[%d]", i), "%q is not a host name or an address, without a port", h)
+		}
+	}
+	if k.Port < 1 || k.Port > 65535 {
+		bad("log.cassandra.port", "%d is not a port", k.Port)
+	}
+	if !keyspaceName.MatchString(k.Keyspace) {
+		bad("log.cassandra.keyspace", "%q is not a keyspace: 1 to 48 of a-z, 0-9, _, beginning with a letter", k.Keyspace)
+	}
+	if (k.Username == "") != (k.Password == "") {
+		bad("log.cassandra.username", "give both username and password (or password_file), or neither")
+	}
+	if k.ReplicationFactor < 1 || k.ReplicationFactor > maxCopies {
+		bad("log.cassandra.replication_factor", "must be between 1 and %d", maxCopies)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
@@ -25,7 +27,8 @@ type Log struct {
 	now    func() time.Time
 	turns  *queue
 
-	seq    atomic.Uint64 // of the last event
+	swaps  *prometheus.CounterVec // by outcome
+	seq    atomic.Uint64          // of the last event
 	places places
 	hours  hours
 
@@ -40,7 +43,7 @@ func newLog(s store, logger *slog.Logger, now func() time.Time) *Log {
 	if now == nil {
 		now = time.Now
 	}
-	l := &Log{store: s, logger: logger, now: now, turns: newQueue(turnWait)}
+	l := &Log{store: s, logger: logger, now: now, turns: newQueue(turnWait), swaps: newSwaps()}
 	l.seq.Store(uint64(now().UnixNano())) // later than before the restart
 	return l
 }
@@ -125,11 +128,18 @@ type change struct {
 	body  []byte // nil: drop
 }
 
-// swap is the one path of every compare-and-set. It outlives a caller that gives
+// swap is the one path of every compare-and-set.
+func (l *Log) swap(ctx context.Context, c change) error {
+	err := l.trySwap(ctx, c)
+	l.swaps.WithLabelValues(outcomeOf(err)).Inc()
+	return err
+}
+
+// trySwap outlives a caller that gives
 // up, so that its turn is not given away while it may still be applied: it then
 // ends by itself, bounded by the time-outs of its statements, and keeps Close
 // waiting.
-func (l *Log) swap(ctx context.Context, c change) error {
+func (l *Log) trySwap(ctx context.Context, c change) error {
 	if err := l.beginChange(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/s3mirror/s3mirror/internal/cassandra"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/pebble"
+)
+
+// openLog opens the log of the engine that is configured (1) and learns the
+// node's name (2).
+func (n *node) openLog(ctx context.Context) error {
+	if n.cfg.Log.Engine == engineCassandra {
+		return n.openCassandra(ctx)
+	}
+	log, err := pebble.Open(n.cfg.DataDir, pebble.Options{Logger: n.logger})
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	n.log = log
+	n.metrics.MustRegister(log.Collector())
+	n.name, err = nodeName(ctx, log)
+	return err
+}
+
+// openCassandra takes the data folder, which holds what is this node's own, joins
+// the cluster, and makes sure that nobody else serves on this log.
+func (n *node) openCassandra(ctx context.Context) (err error) {
+	if n.folder, err = ownFolder(n.cfg.DataDir); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if n.name, err = nodeFile(n.cfg.DataDir); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	options := cassandraOptions(n.cfg.Log.Cassandra, n.logger)
+	if n.migrate {
+		say := func(step string) { n.logger.InfoContext(ctx, "migrating the log", "step", step) }
+		if err := cassandra.Migrate(ctx, options, say); err != nil {
+			return fmt.Errorf("log.cassandra: %w", err)
+		}
+	}
+	log, err := cassandra.Open(ctx, options)
+	if err != nil {
+		return fmt.Errorf("log.cassandra: %w", err)
+	}
+	n.log = log
+	n.metrics.MustRegister(log.Collector())
+	lease := newLease(log, n.name, time.Duration(n.cfg.Replication.Lease), n.logger)
+	n.release = lease.release
+	if err := lease.take(ctx); err != nil {
+		return fmt.Errorf("log.cassandra: %w", err)
+	}
+	n.loops = append(n.loops, log.Run, lease.run)
+	return nil
+}
+
+// cassandraOptions says in the log's words what the configuration says.
+func cassandraOptions(k *CassandraConfig, logger *slog.Logger) cassandra.Options {
+	return cassandra.Options{
+		Hosts: k.Hosts, Port: k.Port, Datacenter: k.Datacenter, Keyspace: k.Keyspace,
+		Username: k.Username, Password: string(k.Password), ReplicationFactor: k.ReplicationFactor, Logger: logger,
+	}
+}
+
+// ownFolder makes the data folder, if it is not there, and takes it until the
+// lock is closed: one process at a time, whatever its engine.
+func ownFolder(dir string) (lock io.Closer, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", pebble.ErrLocked, err)
+	}
+	return lock, nil
+}
+
+// nodeFile is the name of this node where the log is not its own: made at the
+// first start, kept in the data folder.
+func nodeFile(dir string) (string, error) {
+	file := filepath.Join(dir, "node")
+	text, err := readBounded(file, 1<<10)
+	if errors.Is(err, os.ErrNotExist) {
+		name := newNodeName()
+		return name, writePrivate(file, []byte(name+"\n"))
+	}
+	if err != nil {
+		return "", err
+	}
+	if name := strings.TrimSpace(string(text)); name != "" {
+		return name, nil
+	}
+	return "", fmt.Errorf("%s is empty: remove it, and the node gets a new name", file)
+}
+
+func newNodeName() string { return "node-" + object.NewID().String()[:8] }
+
+// nodeName is the name of this node where the log is its own: made at the first
+// start, kept in the log.
+func nodeName(ctx context.Context, log oplog.Documents) (string, error) {
+	known, err := log.Docs(ctx, oplog.DocNode, "", 1)
+	if err != nil {
+		return "", fmt.Errorf("read the node's name: %w", err)
+	}
+	if len(known) > 0 {
+		return known[0].Name, nil
+	}
+	doc := oplog.Doc{Kind: oplog.DocNode, Name: newNodeName(), Epoch: oplog.NewEpoch(), Body: []byte("{}")}
+	if err := log.SwapDoc(ctx, oplog.Epoch{}, doc); err != nil {
+		return "", fmt.Errorf("keep the node's name: %w", err)
+	}
+	return doc.Name, nil
+}
