@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // node is a Cassandra of one node on ports of its own.
 type node struct {
+	t                 *testing.T // whose end is the process's
 	port, storagePort int
 	dir               string
 	process           *harness.Process
@@ -33,8 +34,8 @@ func startNode(t *testing.T) *node {
 	if _, err := os.Stat(filepath.Join(harness.Root(), ".tools/cassandra/.stamp")); err != nil {
 		harness.Lacking(t, "a real Cassandra", "test/cassandra/cassandra.sh install, which wants a JDK 17 and Maven")
 	}
-	n := &node{port: freePort(t), storagePort: freePort(t), dir: t.TempDir()}
-	n.start(t)
+	n := &node{t: t, port: freePort(t), storagePort: freePort(t), dir: t.TempDir()}
+	n.start()
 	n.await(t)
 	return n
 }
@@ -53,11 +54,11 @@ func freePort(t *testing.T) int {
 }
 
 // start runs the process, again after it was killed, and waits for nothing.
-func (n *node) start(t *testing.T) {
-	t.Helper()
+func (n *node) start() {
+	n.t.Helper()
 	cmd := exec.Command(filepath.Join(harness.Root(), "test/cassandra/cassandra.sh"), "run", n.dir, "1", "1")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("CASS_PORT=%d", n.port), fmt.Sprintf("CASS_STORAGE_PORT=%d", n.storagePort))
-	n.process = harness.Start(t, "Cassandra", cmd)
+	n.process = harness.Start(n.t, "Cassandra", cmd)
 }
 
 // await waits until the node takes us in.
@@ -86,6 +87,17 @@ func (n *node) connect() (*gocql.Session, error) {
 	cluster.Port, cluster.ProtoVersion = n.port, 5
 	cluster.Authenticator = gocql.PasswordAuthenticator{Username: "cassandra", Password: "cassandra"}
 	return cluster.CreateSession()
+}
+
+// session is a session that ends with the test.
+func (n *node) session(t *testing.T) *gocql.Session {
+	t.Helper()
+	session, err := n.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(session.Close)
+	return session
 }
 
 // options are those of a log in a keyspace of its own.

@@ -52,8 +52,9 @@ type Options struct {
 	Ack     string                // ack rule, "any" when empty
 	Extra   string                // more configuration, YAML at the top level
 	Secret  func(*Backend) string // the secret key to configure for a backend; nil: the right one
+	Log     string                // engine of the log and its section, "engine: pebble" when empty
 	S3      string                // more of the s3 section, as in "tls: {...}"
-	DataDir string                // empty: a fresh folder
+	DataDir string                // empty: a fresh folder, or the sibling's
 	Sibling *Gateway              // share the data folder and the secrets of this one
 	Program string                // instead of the binary under test
 	Prep    func(*exec.Cmd)       // last changes to the command before it starts
@@ -74,11 +75,11 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 		Program: o.Program,
 	}
 	rand.Read(g.secret) // never fails since Go 1.24
-	if o.DataDir != "" {
-		g.DataDir = o.DataDir
-	}
 	if o.Sibling != nil {
 		g.DataDir, g.secret = o.Sibling.DataDir, o.Sibling.secret
+	}
+	if o.DataDir != "" {
+		g.DataDir = o.DataDir
 	}
 	secretFile := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secretFile, []byte(hex.EncodeToString(g.secret)), 0o600); err != nil {
@@ -92,15 +93,13 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 	if o.NoSettle {
 		o.Settle = 0
 	}
-	if o.Ack == "" {
-		o.Ack = "any"
-	}
+	o.Ack, o.Log = cmp.Or(o.Ack, "any"), cmp.Or(o.Log, "engine: pebble")
 	var y strings.Builder
 	if o.S3 != "" {
 		o.S3 = ", " + o.S3
 	}
 	fmt.Fprintf(&y, "data_dir: %s\ns3: {listen: %s%s}\nadmin: {listen: %s}\n", g.DataDir, g.S3Addr, o.S3, g.AdminAddr)
-	fmt.Fprintf(&y, "log: {engine: pebble, retention: %v}\nheal: {interval: 1s}\n", o.Retention)
+	fmt.Fprintf(&y, "log: {%s, retention: %v}\nheal: {interval: 1s}\n", o.Log, o.Retention)
 	fmt.Fprintf(&y, "replication: {ack: %s, settle: %v, lease: %v}\nbackends:\n", o.Ack, o.Settle, o.Lease)
 	for i, b := range backends {
 		secret := b.Keys.Secret
