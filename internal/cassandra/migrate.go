@@ -165,7 +165,7 @@ const schemaTimeout = 30 * time.Second
 // say is told each step. ErrUnreachable, ErrUnsuitable, ErrSchema.
 func Migrate(ctx context.Context, o Options, say func(string)) error {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	session, err := connect(o)
+	session, err := connect(o, schemaTimeout)
 	if err != nil {
 		return err
 	}

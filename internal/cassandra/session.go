@@ -47,7 +47,7 @@ const (
 // ErrSchema.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
-	session, err := connect(o)
+	session, err := connect(o, statementTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +74,13 @@ func (c *cql) check(ctx context.Context, o Options) error {
 	return c.checkSchema(ctx, seen)
 }
 
-// connect opens a session. It is bounded by connectTimeout for each host.
-func connect(o Options) (*gocql.Session, error) {
+// connect opens a session whose statements may take as long as limit. It is bounded
+// by connectTimeout for each host.
+func connect(o Options, limit time.Duration) (*gocql.Session, error) {
 	cluster := gocql.NewCluster(o.Hosts...)
 	cluster.Port = cmp.Or(o.Port, 9042)
 	cluster.ProtoVersion = 5
-	cluster.Timeout, cluster.ConnectTimeout = statementTimeout, connectTimeout
+	cluster.Timeout, cluster.ConnectTimeout = limit, connectTimeout
 	cluster.Consistency, cluster.SerialConsistency = quorum, serial
 	cluster.RetryPolicy, cluster.DefaultIdempotence = nil, false // see conditional and plain
 	cluster.NumConns = 2
