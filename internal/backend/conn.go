@@ -77,8 +77,9 @@ func (c *conn) cut() { _ = c.raw.Close() }
 // one system call and sends nothing.
 func (c *conn) alive() bool { return c.probe == nil || c.probe() }
 
-// gathered is how much of small pieces is put together before it is sent, where
-// the kernel can not take many pieces at once.
+// gathered is how much of small pieces is put together before it is sent, in
+// bytes: where the kernel can not take many at once, and where all of it is so
+// little that a copy is cheaper.
 const gathered = 16 << 10
 
 var gatherBuffers = sync.Pool{New: func() any { return new([gathered]byte) }}
@@ -87,7 +88,7 @@ var gatherBuffers = sync.Pool{New: func() any { return new([gathered]byte) }}
 // the kernel took, or that stand in TLS records which it took whole. It consumes
 // what it sent of pieces.
 func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
-	if c.tcp != nil {
+	if c.tcp != nil && !small(*pieces) {
 		return pieces.WriteTo(c.tcp)
 	}
 	buf := gatherBuffers.Get().(*[gathered]byte)
@@ -101,6 +102,15 @@ func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
 	}
 	err := w.flush()
 	return w.sent, err
+}
+
+// small tells whether all pieces fit into one buffer.
+func small(pieces net.Buffers) bool {
+	n := 0
+	for _, p := range pieces {
+		n += len(p)
+	}
+	return n <= gathered
 }
 
 // gatherer puts small pieces together.
