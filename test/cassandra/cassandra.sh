@@ -38,6 +38,11 @@ java17() {
 lacking() { java17 >/dev/null && command -v mvn >/dev/null && return 1 || return 0; }
 
 install() {
+  mkdir -p "$tools"
+  if command -v flock >/dev/null; then
+    exec 9>"$tools/cassandra.lock"
+    flock 9 # two makes at once must not install over each other
+  fi
   if [ -e "$lib/.stamp" ] && cmp -s "$lib/.stamp" "$here/jars.sha256" && java17 >/dev/null; then return; fi
   if lacking && [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "apt-get install openjdk-17-jre-headless maven"
@@ -49,7 +54,6 @@ install() {
     exit 3
   fi
   say "fetching the jars"
-  mkdir -p "$tools"
   rm -rf "$lib" "$lib.new"
   JAVA_HOME=$(java17) mvn -B -q -ntp -Dstyle.color=never -f "$here/pom.xml" "$plugin:copy-dependencies" \
     -DincludeScope=runtime -DoutputDirectory="$lib.new" >&2
