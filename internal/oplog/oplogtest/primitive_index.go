@@ -92,16 +92,18 @@ func (p *Primitive) Due(ctx context.Context, shard int, after oplog.Cursor, limi
 	if err := oplog.CheckShard(shard); err != nil {
 		return nil, "", err
 	}
-	partitions, err := p.partitions(ctx, shard, "")
-	if err != nil {
-		return nil, "", fmt.Errorf("walk shard %d: %w", shard, err)
-	}
 	entry, from := parseCursor(after)
 	var page []oplog.KeyRow
 	budget := 4*limit + 16 // marks to look at: a page full of stale ones ends too
-	for _, part := range partitions {
-		if part.entry() < entry {
-			continue
+	for {
+		// Asked for one after the other: a mark that a sweep moves goes to a later
+		// partition, which may be new.
+		part, ok, err := p.nextPartition(ctx, shard, entry)
+		if err != nil {
+			return nil, "", fmt.Errorf("walk shard %d: %w", shard, err)
+		}
+		if !ok {
+			return page, "", nil
 		}
 		if part.entry() > entry {
 			from = ""
@@ -122,8 +124,17 @@ func (p *Primitive) Due(ctx context.Context, shard int, after oplog.Cursor, limi
 				return page, newCursor(part.entry(), mark.Name+"\x00"), nil
 			}
 		}
+		entry = part.entry() + "\x00"
 	}
-	return page, "", nil
+}
+
+// nextPartition is the first of a shard whose entry is not before the given one.
+func (p *Primitive) nextPartition(ctx context.Context, shard int, entry string) (part partition, ok bool, err error) {
+	records, err := p.store.Scan(ctx, directory(shard), entry, 1)
+	if err != nil || len(records) == 0 {
+		return part, false, err
+	}
+	return parseEntry(shard, records[0].Name), true, nil
 }
 
 // marked reads the row that a mark names; false: the mark is stale.
@@ -165,21 +176,31 @@ func (p *Primitive) Range(ctx context.Context, bucket, prefix, after string, lim
 	return page, nil
 }
 
+// markedNames goes through the partitions from the oldest on, and then through
+// those that are new: a sweep moves marks to a newer one before it drops theirs.
 func (p *Primitive) markedNames(ctx context.Context, bucket, prefix, after string) ([]string, error) {
 	var names []string
 	for shard := range oplog.Shards {
-		partitions, err := p.partitions(ctx, shard, bucket)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range partitions {
-			marks, err := p.store.Scan(ctx, part.name(), max(prefix, after), 0)
+		seen := map[partition]bool{}
+		for again := true; again; {
+			partitions, err := p.partitions(ctx, shard, bucket)
 			if err != nil {
 				return nil, err
 			}
-			for _, mark := range marks {
-				if name, _ := splitMark(mark.Name); strings.HasPrefix(name, prefix) && name > after {
-					names = append(names, name)
+			again = false
+			for _, part := range partitions {
+				if seen[part] {
+					continue
+				}
+				seen[part], again = true, true
+				marks, err := p.store.Scan(ctx, part.name(), max(prefix, after), 0)
+				if err != nil {
+					return nil, err
+				}
+				for _, mark := range marks {
+					if name, _ := splitMark(mark.Name); strings.HasPrefix(name, prefix) && name > after {
+						names = append(names, name)
+					}
 				}
 			}
 		}

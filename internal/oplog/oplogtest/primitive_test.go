@@ -200,6 +200,61 @@ func TestSweepMayFailAnywhere(t *testing.T) {
 	t.Error("every sweep failed")
 }
 
+// A sweep that moves marks while a range or a walk is on its way hides no row,
+// wherever between two of its statements that happens.
+func TestASweepHidesNoRow(t *testing.T) {
+	const rows = 6
+	for name, look := range map[string]func(log *oplogtest.Primitive) (int, error){
+		"range": func(log *oplogtest.Primitive) (int, error) {
+			page, err := log.Range(bg, "photos", "", "", 100)
+			return len(page), err
+		},
+		"due": func(log *oplogtest.Primitive) (int, error) {
+			seen := map[object.Key]bool{}
+			for shard := range oplog.Shards {
+				for at := oplog.Cursor(""); ; {
+					page, next, err := log.Due(bg, shard, at, 2)
+					if err != nil {
+						return 0, err
+					}
+					for _, kr := range page {
+						seen[kr.Key] = true
+					}
+					if at = next; at == "" {
+						break
+					}
+				}
+			}
+			return len(seen), nil
+		},
+	} {
+		for moment := 1; ; moment++ {
+			store, at := oplogtest.NewStore(), newClock()
+			log, other := oplogtest.NewPrimitive(store, at.now), oplogtest.NewPrimitive(store, at.now)
+			for i := range rows {
+				if err := log.Swap(bg, object.Key{Bucket: "photos", Name: fmt.Sprint(i)}, oplog.Epoch{}, newRow()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			calls := 0
+			store.SetHook(func(oplogtest.Statement) {
+				if calls++; calls == moment {
+					at.advance(3 * time.Hour)
+					if err := sweepAll(t, other); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			if n, err := look(log); err != nil || n != rows {
+				t.Errorf("%s, swept before statement %d: %d rows, want %d; %v", name, moment, n, rows, err)
+			}
+			if calls < moment {
+				break // it had fewer statements
+			}
+		}
+	}
+}
+
 // A node that stalls between its mark and its insert marks again before it goes
 // on: the sweep may have dropped the first partition.
 func TestAStalledCreationIsStillMarked(t *testing.T) {

@@ -24,6 +24,7 @@ type Store struct {
 	rows  map[RowID]StoredRow
 	marks map[string]map[string][]byte // partition -> name -> body
 	fault func(Statement) Fate
+	hook  func(Statement)
 	calls map[Statement]int
 }
 
@@ -77,6 +78,14 @@ func (s *Store) SetFault(fault func(Statement) Fate) {
 	s.fault = fault
 }
 
+// SetHook makes hook hear of each statement from now on, before it runs; nil:
+// nobody. It may call the store.
+func (s *Store) SetHook(hook func(Statement)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook = hook
+}
+
 // Calls counts the statements of each sort.
 func (s *Store) Calls() map[Statement]int {
 	s.mu.Lock()
@@ -88,6 +97,12 @@ func (s *Store) Calls() map[Statement]int {
 func (s *Store) do(ctx context.Context, what Statement, effect func()) error {
 	if err := ctx.Err(); err != nil {
 		return oplog.NotApplied(err)
+	}
+	s.mu.Lock()
+	hook := s.hook
+	s.mu.Unlock()
+	if hook != nil {
+		hook(what)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
