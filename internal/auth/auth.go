@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
@@ -13,6 +14,9 @@ type Identity struct {
 	Login       string
 	AccessKeyID string // the key that signed; empty when something else proved the identity
 	User        *User  // what he may do; shared, not to be changed
+
+	Session string    // of a token; empty when something else proved the identity
+	Expires time.Time // of that token
 }
 
 // RootUser is the built-in user as others see him. He has no limits, and

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"errors"
@@ -25,6 +26,7 @@ type Directory struct {
 	store Store
 	vault *Vault
 	root  Keys
+	admin *User // root
 	now   func() time.Time
 	log   *slog.Logger
 
@@ -41,8 +43,13 @@ type DirectoryOptions struct {
 	Store Store
 	Vault *Vault
 	Root  Keys // of the built-in user, who is not in the store
-	Now   func() time.Time
-	Log   *slog.Logger
+
+	// RootPasswordHash is of the password of root; empty: no password opens. A
+	// change of it ends the sessions of root.
+	RootPasswordHash string
+
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Most records of each sort that a Directory keeps in memory.
@@ -54,7 +61,10 @@ const (
 
 // NewDirectory joins the parts. It reads nothing yet.
 func NewDirectory(o DirectoryOptions) *Directory {
-	d := &Directory{store: o.Store, vault: o.Vault, root: o.Root, now: o.Now, log: o.Log, used: map[string]time.Time{}}
+	d := &Directory{store: o.Store, vault: o.Vault, root: o.Root, admin: RootUser(), now: o.Now, log: o.Log, used: map[string]time.Time{}}
+	d.admin.PasswordHash = o.RootPasswordHash
+	sum := sha256.Sum256([]byte("tokens of root " + o.RootPasswordHash))
+	copy(d.admin.Tokens[:], sum[:])
 	d.users = newCache(mostUsers, o.Now, func(ctx context.Context, login string) (*User, error) {
 		u, err := o.Store.User(ctx, login)
 		if err != nil {
@@ -78,7 +88,7 @@ func isAbsent(err error) bool {
 // must not be changed. ErrNoUser.
 func (d *Directory) User(ctx context.Context, login string) (*User, error) {
 	if login == RootLogin {
-		return RootUser(), nil
+		return d.admin, nil
 	}
 	return d.users.get(ctx, login)
 }

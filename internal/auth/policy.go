@@ -68,6 +68,20 @@ func Authorize(u *User, a Access) error {
 	return nil
 }
 
+// Enter tells whether a user may come in at all: nil, or a *Denial. Authorize
+// asks the same first; it is for faces that have no operations of S3.
+func Enter(u *User, client netip.Addr) error {
+	switch {
+	case u.root():
+		return nil
+	case !u.Active:
+		return &Denial{Login: u.Login, Reason: ReasonInactive, Access: Access{Client: client}}
+	case !u.mayComeFrom(client):
+		return &Denial{Login: u.Login, Reason: ReasonAddress, Access: Access{Client: client}}
+	}
+	return nil
+}
+
 func (u *User) refuses(a Access) Reason {
 	n, known := needs[a.Operation]
 	switch {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,11 +17,19 @@ import (
 // as long to refuse as a wrong signature of a known one.
 const standIn sigv4.Secret = "an access key that does not exist"
 
+// Bearers knows whom a bearer token speaks for. It is safe for concurrent use.
+type Bearers interface {
+	// Bearer returns ErrToken for a token that is no good; any other error means
+	// that the answer is not known now.
+	Bearer(ctx context.Context, token string) (Identity, error)
+}
+
 // Verifier proves who sent a request. It is safe for concurrent use.
 type Verifier struct {
-	keys Keys
-	ring *sigv4.Keyring
-	now  func() time.Time
+	keys    Keys
+	bearers Bearers // nil: no token is taken
+	ring    *sigv4.Keyring
+	now     func() time.Time
 }
 
 // NewVerifier returns a Verifier that looks keys up in keys and takes the time
@@ -29,8 +38,16 @@ func NewVerifier(keys Keys, now func() time.Time) *Verifier {
 	return &Verifier{keys: keys, ring: sigv4.NewKeyring(standIn), now: now}
 }
 
+// WithBearers returns a Verifier that takes tokens too.
+func (v *Verifier) WithBearers(b Bearers) *Verifier {
+	with := *v
+	with.bearers = b
+	return &with
+}
+
 // Verify proves the signature of a received request, in its Authorization
-// header or in its query. It reads neither the body
+// header or in its query, or the bearer token in its Authorization header: one of
+// them, never two. It reads neither the body
 // nor anything of the URL but the raw request target, so it comes before
 // routing. Errors are *s3.Error:
 //
@@ -42,9 +59,13 @@ func NewVerifier(keys Keys, now func() time.Time) *Verifier {
 //	AuthorizationHeaderMalformed, AuthorizationQueryParametersError,
 //	InvalidArgument, InvalidRequest, InvalidURI
 //	InvalidToken                  a session token, which nobody here issues
+//	Unauthorized                  a bearer token that is no good
 //	NotImplemented                SigV4A
 //	InternalError                 the keys cannot be read now
 func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
+	if token, ok := bearer(r); ok && v.bearers != nil {
+		return v.verifyBearer(r, token)
+	}
 	q, err := sigv4.Parse(r, v.now())
 	if err != nil {
 		return nil, asS3(err)

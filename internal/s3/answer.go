@@ -50,7 +50,8 @@ func ForClient(err error) *Error {
 
 // WriteError answers a request with the error. It writes the document of S3
 // (no xmlns, RequestId equal to the header's), no body to a HEAD or with 304,
-// Retry-After when the client should come back, and Allow with 405. Headers
+// Retry-After when the client should come back, Allow with 405 and
+// WWW-Authenticate with 401. Headers
 // that describe an object and were set before are taken back, save that a 304
 // keeps those that RFC 9110 wants it to carry.
 func WriteError(w http.ResponseWriter, r *http.Request, requestID string, err error) {
@@ -63,6 +64,9 @@ func WriteError(w http.ResponseWriter, r *http.Request, requestID string, err er
 	}
 	if e.Code == MethodNotAllowed {
 		h.Set("Allow", allow(kind(e.Field("ResourceType"))))
+	}
+	if e.Code == Unauthorized {
+		h.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	}
 	if e.Code == NotModified {
 		h["Content-Type"] = nil // no sniffing

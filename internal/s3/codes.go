@@ -82,6 +82,7 @@ const (
 	SlowDown                          Code = "SlowDown"
 	SSEConfigurationNotFound          Code = "ServerSideEncryptionConfigurationNotFoundError"
 	TemporaryRedirect                 Code = "TemporaryRedirect"
+	Unauthorized                      Code = "Unauthorized" // no code of S3's: a bearer token is no good
 	XAmzContentSHA256Mismatch         Code = "XAmzContentSHA256Mismatch"
 )
 
@@ -175,6 +176,7 @@ var codes = map[Code]codeInfo{
 	SlowDown:                          {503, "Please reduce your request rate."},
 	SSEConfigurationNotFound:          {404, "The server side encryption configuration was not found"},
 	TemporaryRedirect:                 {307, "Please re-send this request to the specified temporary endpoint. Continue to use the original request endpoint for future requests."},
+	Unauthorized:                      {401, "The bearer token is not valid, or not any more."},
 	XAmzContentSHA256Mismatch:         {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 }
 

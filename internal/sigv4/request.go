@@ -161,6 +161,14 @@ func credentials(r *http.Request, rawQuery string) (header string, presigned boo
 	return values[0], false, nil
 }
 
+// InQuery tells whether the query of a received request holds credentials of
+// either version, or of one of them a part.
+func InQuery(r *http.Request) bool {
+	_, rawQuery, _ := strings.Cut(r.RequestURI, "?")
+	v4, v2 := queryAuth(rawQuery)
+	return v4 || v2
+}
+
 // queryAuth tells whether the query carries credentials of either version.
 // Names are compared without case, lest a spelling that we would not honour
 // pass as none at all.
