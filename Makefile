@@ -16,6 +16,7 @@
 #   make cassandra the log on a real Cassandra of one node, which is fetched and started
 #   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
 #   make wire-update  captures anew what real clients send: test/wire
+#   make generate server and client of the admin API, from internal/admin/api/openapi.yaml
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
 
 SHELL     := /bin/sh
@@ -30,7 +31,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check generate race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -114,7 +115,13 @@ bench: build
 	.bench/bench -s3mirror $(BIN) -rows '$(ROWS)' -rounds $(or $(ROUNDS),0) -out docs/performance.md \
 		-allow-foreign=$(if $(ALLOW_FOREIGN),true,false)
 
+# The description of the admin API comes first: edit it, generate, look at the diff.
+generate: $(LINT)/linters.stamp
+	cd internal/admin/api && $(LINT)/oapi-codegen -config oapi-codegen.yaml -o api.gen.go openapi.yaml
+
 check: $(LINT)/linters.stamp
+	@cd internal/admin/api && $(LINT)/oapi-codegen -config oapi-codegen.yaml -o $(LINT)/api.gen.go openapi.yaml && \
+		cmp -s api.gen.go $(LINT)/api.gen.go || { echo "internal/admin/api is not what openapi.yaml says: make generate"; exit 1; }
 	@unformatted=$$(gofmt -l cmd internal test); \
 		if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -85,7 +86,7 @@ func (a *audit) lose(n int) {
 func auditAttrs(class string, e auth.Entry) []slog.Attr {
 	attrs := []slog.Attr{slog.String("act", e.Act), slog.String("result", class), slog.String("request_id", e.Request), slog.String("client", e.Client.String())}
 	for _, f := range []struct{ name, value string }{
-		{"why", e.Refused}, {"login", e.Actor}, {"claimed", e.Claimed}, {"bucket", e.Bucket}, {"target", e.Target},
+		{"why", e.Refused}, {"login", e.Actor}, {"claimed", e.Claimed}, {"bucket", e.Bucket}, {"target", e.Target}, {"detail", e.Detail},
 	} {
 		if f.value != "" {
 			attrs = append(attrs, slog.String(f.name, f.value))
@@ -102,13 +103,13 @@ func auditAttrs(class string, e auth.Entry) []slog.Attr {
 func auditEvent(now time.Time, class string, e auth.Entry) oplog.Event {
 	event := oplog.Event{
 		Time: now.UTC(), Bucket: e.Bucket, Key: e.Key, Op: e.Act, Actor: e.Actor, Request: e.Request,
-		Result: class, Why: e.Refused, Client: e.Client.String(),
+		Result: class, Detail: cmp.Or(e.Refused, e.Detail), Client: e.Client.String(),
 	}
 	if e.Target != "" {
 		event.Key = e.Target
 	}
 	if e.Claimed != "" {
-		event.Why += ", claimed by " + e.Claimed
+		event.Detail += ", claimed by " + e.Claimed
 	}
 	return event
 }
@@ -142,7 +143,7 @@ func (a *audit) write(ctx context.Context, events []oplog.Event) bool {
 	if lost > 0 {
 		events = append(events, oplog.Event{
 			Time: time.Now().UTC(), Op: "audit", Actor: "s3mirror", Result: auditLost,
-			Why: fmt.Sprintf("%d entries are in the log of the server only", lost),
+			Detail: fmt.Sprintf("%d entries are in the log of the server only", lost),
 		})
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditPatience)

@@ -76,9 +76,9 @@ func TestAuditStandsInBothPlaces(t *testing.T) {
 		t.Fatalf("%d events", len(events))
 	}
 	for i, want := range []oplog.Event{
-		{Op: "login", Result: "refused", Why: "password, claimed by bob", Client: "invalid IP", Request: "R3"},
+		{Op: "login", Result: "refused", Detail: "password, claimed by bob", Client: "invalid IP", Request: "R3"},
 		{Op: "user.create", Actor: "root", Key: "ann", Result: "done", Client: "::1", Request: "R2"},
-		{Op: "PutObject", Actor: "ann", Bucket: "photos", Key: "a\nb.exe", Result: "refused", Why: "extension", Client: "192.0.2.1", Request: "R1"},
+		{Op: "PutObject", Actor: "ann", Bucket: "photos", Key: "a\nb.exe", Result: "refused", Detail: "extension", Client: "192.0.2.1", Request: "R1"},
 	} {
 		got := events[i]
 		got.Time, got.Seq, got.Backends = time.Time{}, 0, nil
@@ -113,7 +113,7 @@ func TestAuditUnderAStorm(t *testing.T) {
 				changes++
 			case auditLost:
 				var n int
-				if _, err := fmt.Sscanf(e.Why, "%d entries", &n); err != nil {
+				if _, err := fmt.Sscanf(e.Detail, "%d entries", &n); err != nil {
 					t.Error(err)
 				}
 				lost += n
@@ -143,7 +143,7 @@ func TestAuditWhileTheLogIsDown(t *testing.T) {
 			t.Error("not said")
 		}
 		events := historyOf(t, log)
-		if len(events) != 2 || events[0].Why != "7 entries are in the log of the server only" && events[1].Why != "7 entries are in the log of the server only" {
+		if len(events) != 2 || events[0].Detail != "7 entries are in the log of the server only" && events[1].Detail != "7 entries are in the log of the server only" {
 			t.Errorf("history %+v", events)
 		}
 	})

@@ -27,7 +27,7 @@ type parts struct {
 	cfg      *Config
 	node     string
 	log      oplog.Log
-	keys     auth.Keys // of root and of users
+	verifier *auth.Verifier // who sends
 	audit    auth.Auditor
 	secrets  *secrets
 	backends *backends
@@ -59,7 +59,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		Logger: p.logger, Registerer: p.metrics,
 	})
 	face := gateway.New(gateway.Options{
-		Replicas: set, Verifier: auth.NewVerifier(p.keys, time.Now), Tokens: s3.NewTokenKey(p.secrets.key),
+		Replicas: set, Verifier: p.verifier, Tokens: s3.NewTokenKey(p.secrets.key),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Log: p.logger, Metrics: p.metrics,
 	})

@@ -10,11 +10,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/alexedwards/argon2id"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/document"
+	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -83,8 +88,9 @@ func (f *fakeSource) History(_ context.Context, q oplog.HistoryQuery) ([]oplog.E
 // "secret", and returns the environment in which commands find it.
 func adminServer(t *testing.T, src *fakeSource, demo admin.Demo) environ {
 	t.Helper()
+	accounts, logins := testUsers(t, memory.NewLog())
 	h := admin.New(admin.Options{
-		Source: src, Auth: onlyRoot{}, Demo: demo, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Source: src, Logins: logins, Accounts: accounts, Demo: demo, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	server := httptest.NewServer(h)
 	t.Cleanup(func() {
@@ -94,11 +100,24 @@ func adminServer(t *testing.T, src *fakeSource, demo admin.Demo) environ {
 	return environment("S3MIRROR_ADDR", server.URL, "S3MIRROR_USER", "root", "S3MIRROR_PASSWORD", "secret")
 }
 
-type onlyRoot struct{}
-
-func (onlyRoot) CheckBasic(r *http.Request) (string, bool) {
-	user, password, ok := r.BasicAuth()
-	return user, ok && user == "root" && password == "secret"
+// testUsers are users in a log; root has the password "secret".
+func testUsers(t *testing.T, log oplog.Log) (*auth.Accounts, *auth.Logins) {
+	t.Helper()
+	hash, err := argon2id.CreateHash("secret", &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := make([]byte, secretKeySize)
+	d := auth.NewDirectory(auth.DirectoryOptions{
+		Store: document.NewStore(log), Vault: auth.NewVault(secret), Root: auth.Root("AKROOT", "root's secret"),
+		RootPasswordHash: hash, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	passwords := auth.NewPasswords(2)
+	logins, err := auth.NewLogins(t.Context(), d, passwords, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth.NewAccounts(d, passwords), logins
 }
 
 // get asks a URL and returns status and body.

@@ -85,10 +85,10 @@ func readHistory(ctx context.Context, c *admin.Client, f admin.HistoryFilter, li
 
 // resultOf is the result, and of a refusal why.
 func resultOf(e admin.Event) string {
-	if e.Why == "" {
+	if e.Detail == "" {
 		return e.Result
 	}
-	return e.Result + ": " + e.Why
+	return e.Result + ": " + e.Detail
 }
 
 // printHistory shows a line per event.

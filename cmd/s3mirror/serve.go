@@ -118,8 +118,10 @@ type node struct {
 	loops     []func(ctx context.Context) error // of the log
 	name      string
 	secrets   *secrets
-	auth      *auth.Basic
+	passwords *auth.Passwords
 	directory *auth.Directory
+	accounts  *auth.Accounts
+	logins    *auth.Logins
 	audit     *audit
 	backends  *backends
 	engine    *engine
@@ -141,23 +143,26 @@ func newRegistry() *prometheus.Registry {
 
 // openSecrets loads what makes the deployment itself (3).
 func (n *node) openSecrets(ctx context.Context) error {
-	passwords := auth.NewPasswords(2)
+	n.passwords = auth.NewPasswords(passwordsAtOnce())
 	var err error
-	if n.secrets, err = openSecrets(ctx, n.env, n.cfg.DataDir, n.log, passwords, n.say); err != nil {
-		return err
-	}
-	n.auth, err = auth.NewBasic(passwords, auth.RootLogin, n.secrets.passwordHash)
+	n.secrets, err = openSecrets(ctx, n.env, n.cfg.DataDir, n.log, n.passwords, n.say)
 	return err
 }
 
+// passwordsAtOnce leaves most of the processor to the data path, however many
+// want to log in.
+func passwordsAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/4) }
+
 // openUsers joins what knows who may do what (3), and what keeps record of it.
-func (n *node) openUsers(context.Context) error {
+func (n *node) openUsers(ctx context.Context) (err error) {
 	n.directory = auth.NewDirectory(auth.DirectoryOptions{
 		Store: document.NewStore(n.log), Vault: auth.NewVault(n.secrets.key), Now: time.Now, Log: n.logger,
-		Root: auth.Root(n.secrets.root.AccessKeyID, n.secrets.root.SecretAccessKey),
+		Root: auth.Root(n.secrets.root.AccessKeyID, n.secrets.root.SecretAccessKey), RootPasswordHash: n.secrets.passwordHash,
 	})
+	n.accounts = auth.NewAccounts(n.directory, n.passwords)
+	n.logins, err = auth.NewLogins(ctx, n.directory, n.passwords, n.secrets.key)
 	n.audit = newAudit(n.log, n.metrics, n.logger)
-	return nil
+	return err
 }
 
 // openBackends builds the endpoints and asks each whether it is there (4).
@@ -173,7 +178,7 @@ func (n *node) openBackends(ctx context.Context) (err error) {
 // openEngine joins what lies between the listeners and the backends (5).
 func (n *node) openEngine(ctx context.Context) (err error) {
 	n.engine, err = n.build(ctx, parts{
-		cfg: n.cfg, node: n.name, log: n.log, keys: n.directory, audit: n.audit, secrets: n.secrets, backends: n.backends,
+		cfg: n.cfg, node: n.name, log: n.log, verifier: auth.NewVerifier(n.directory, time.Now).WithBearers(n.logins), audit: n.audit, secrets: n.secrets, backends: n.backends,
 		metrics: n.metrics, logger: n.logger,
 	})
 	return err
@@ -205,7 +210,8 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	}
 	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
-		Source: readiness{n.engine.source, &n.closing}, Auth: n.auth, Demo: n.demo, Log: n.logger, Metrics: n.metrics,
+		Source: readiness{n.engine.source, &n.closing}, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Demo: n.demo,
+		Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version()},
 	}))
 	return nil
@@ -233,6 +239,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return n.engine.run(failed) })
 	group.Go(func() error { return n.directory.Run(failed) })
+	group.Go(func() error { return n.logins.Run(failed) })
 	group.Go(func() error { return n.audit.run(failed) })
 	for _, loop := range n.loops {
 		group.Go(func() error { return loop(failed) })

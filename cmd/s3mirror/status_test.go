@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 )
 
 // script is a statusSource that answers what its function says for the n-th
@@ -67,7 +68,7 @@ func TestWaitConvergedTellsTheLastError(t *testing.T) {
 
 func TestWaitConvergedEndsWithARefusalOrTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		refused := &admin.Problem{Status: 401}
+		refused := &admin.Problem{Problem: api.Problem{Status: 401}}
 		s := &script{answer: func(int) (admin.Status, error) { return admin.Status{}, refused }}
 		if _, err := waitConverged(t.Context(), s, time.Hour); !errors.Is(err, refused) || s.n != 1 {
 			t.Errorf("refused: %v after %d questions", err, s.n)

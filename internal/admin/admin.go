@@ -1,14 +1,15 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,21 +17,24 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/s3mirror/s3mirror/internal/admin/api"
+	"github.com/s3mirror/s3mirror/internal/auth"
 )
 
-// Authenticator knows who may use the API.
-type Authenticator interface {
-	// CheckBasic verifies the HTTP Basic credentials of a request, in time that
-	// does not tell which part was wrong. ok is false without valid ones.
-	CheckBasic(r *http.Request) (login string, ok bool)
-}
-
-// Options are the parts that a Handler stands on. Source, Auth, Log and
-// Metrics are required.
+// Options are the parts that a Handler stands on. Source, Logins, Accounts, Log
+// and Metrics are required.
 type Options struct {
-	Source  Source
-	Auth    Authenticator
-	Demo    Demo // nil but in `s3mirror demo`: its routes then answer 404
+	Source   Source
+	Logins   *auth.Logins   // who asks
+	Accounts *auth.Accounts // whom there is
+	Audit    auth.Auditor   // is told of every refusal and change; nil: nobody is
+	Demo     Demo           // nil but in `s3mirror demo`: its routes then answer 404
+
+	// Client tells where a request comes from, as far as proxies can be trusted;
+	// nil: from whoever connected.
+	Client func(*http.Request) netip.Addr
+
 	Log     *slog.Logger
 	Metrics *prometheus.Registry // what /metrics shows; the Handler adds its own
 	Version Version
@@ -39,34 +43,10 @@ type Options struct {
 // Handler serves the admin API.
 type Handler struct {
 	Options
-	metrics *metrics
-	mux     *http.ServeMux
-	chain   http.Handler
-}
-
-//go:embed openapi.yaml
-var openAPI []byte
-
-// route is one path of the API. Open routes answer without a login.
-type route struct {
-	method, path string
-	open         bool
-	act          func(h *Handler, w http.ResponseWriter, r *http.Request) error
-}
-
-// routes are all there are; openapi.yaml describes the same.
-var routes = []route{
-	{"GET", "/healthz", true, (*Handler).health},
-	{"GET", "/readyz", true, (*Handler).ready},
-	{"GET", "/version", true, (*Handler).version},
-	{"GET", "/metrics", true, (*Handler).scrape},
-	{"GET", "/api/v1/openapi.yaml", false, (*Handler).describe},
-	{"GET", "/api/v1/status", false, (*Handler).status},
-	{"GET", "/api/v1/backends", false, (*Handler).backends},
-	{"GET", "/api/v1/replication/lag", false, (*Handler).lag},
-	{"GET", "/api/v1/history", false, (*Handler).history},
-	{"POST", "/api/v1/demo/backends/{name}/on", false, (*Handler).switchOn},
-	{"POST", "/api/v1/demo/backends/{name}/off", false, (*Handler).switchOff},
+	metrics    *metrics
+	operations map[string]operation // by the mux's pattern
+	mux        *http.ServeMux
+	chain      http.Handler
 }
 
 const (
@@ -76,24 +56,41 @@ const (
 
 // New joins the parts. It starts nothing.
 func New(o Options) *Handler {
-	h := &Handler{Options: o, metrics: newMetrics(o.Metrics), mux: http.NewServeMux()}
-	for _, rt := range routes {
-		h.mux.Handle(rt.method+" "+rt.path, h.serve(rt))
+	ops, err := operations()
+	if err != nil {
+		panic(err) // the description is part of the program
 	}
-	h.mux.Handle("/", h.serve(route{path: "other", act: (*Handler).notFound}))
+	h := &Handler{Options: o, metrics: newMetrics(o.Metrics, ops), operations: ops, mux: http.NewServeMux()}
+	if h.Client == nil {
+		h.Client = peer
+	}
+	h.mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError)}))
+	h.mux.HandleFunc("GET /api/v1/openapi.yaml", describe)
+	// What the generated code has to say against a request becomes the error of
+	// its call.
+	failed := func(_ http.ResponseWriter, r *http.Request, err error) { callOf(r.Context()).err = err }
+	api.HandlerWithOptions(
+		api.NewStrictHandlerWithOptions(face{h}, nil, api.StrictHTTPServerOptions{RequestErrorHandlerFunc: badBody(failed), ResponseErrorHandlerFunc: failed}),
+		api.StdHTTPServerOptions{BaseRouter: h.mux, ErrorHandlerFunc: badParameter(failed)},
+	)
 
 	// A browser keeps Basic credentials and sends them for any site that asks:
 	// what another origin asks for must not change anything.
 	origin := http.NewCrossOriginProtection()
-	origin.SetDenyHandler(h.serve(route{path: "other", open: true, act: func(*Handler, http.ResponseWriter, *http.Request) error {
+	origin.SetDenyHandler(h.serve(func(*call, http.ResponseWriter, *http.Request) error {
 		return problem(http.StatusForbidden, "cross-origin", "Cross-origin request", "another site asked for this")
-	}}))
-	h.chain = http.MaxBytesHandler(origin.Handler(h.mux), maxBody)
+	}))
+	h.chain = http.MaxBytesHandler(origin.Handler(h.serve(h.act)), maxBody)
 	return h
 }
 
-// ServeHTTP runs the chain: body limit, origin, then per route id, recover,
-// authenticate, act, log.
+func peer(r *http.Request) netip.Addr {
+	p, _ := netip.ParseAddrPort(r.RemoteAddr) // a test's, or a socket without addresses
+	return p.Addr().Unmap()
+}
+
+// ServeHTTP runs the chain: body limit, origin, id, recover, authenticate, role,
+// parameters, act, log, audit.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.chain.ServeHTTP(w, r) }
 
 // NewServer is an http.Server for the handler with every bound set: no client
@@ -110,36 +107,63 @@ func NewServer(h *Handler) *http.Server {
 	}
 }
 
-// serve wraps one route: the errors of act become a problem document here, and
-// only here.
-func (h *Handler) serve(rt route) http.Handler {
+// call is one request, and what is known of it so far. It is owned by the
+// goroutine of the request.
+type call struct {
+	id      string
+	client  netip.Addr
+	op      operation     // zero: none
+	who     auth.Identity // zero: not proved, or nobody asked for proof
+	claimed string        // the login that was given without proof
+	token   string        // the bearer token that the request brings, proved or not
+	target  string        // the user, or the key of one, that it is about
+	detail  string        // what was changed
+	err     error         // of the act
+}
+
+type callKey struct{}
+
+// callOf finds the request's call in the context that its act is given: the
+// generated code between the two passes nothing else on.
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+// serve wraps an act: its error becomes a problem document here, and only here.
+func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := newRequestID()
+		c := &call{id: newRequestID(), client: h.Client(r)}
 		header := w.Header()
-		header.Set("X-Amz-Request-Id", id)
+		header.Set("X-Amz-Request-Id", c.id)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		header.Set("Cache-Control", "no-store")
 
-		ctx, cancel := context.WithTimeout(r.Context(), actDeadline)
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), actDeadline)
 		defer cancel()
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		login, err := h.act(rt, rec, r.WithContext(ctx))
+		err := recovered(func() error { return act(c, rec, r.WithContext(ctx)) })
 		if err != nil && !rec.wrote {
-			p := asProblem(err)
-			if p.Status == http.StatusUnauthorized {
-				header.Set("WWW-Authenticate", `Basic realm="s3mirror", charset="UTF-8"`)
-			}
-			writeProblem(rec, p, id)
+			h.refuse(rec, r, c, err)
 		}
-		h.metrics.observe(rt.path, rec.status)
-		h.record(r, rec.status, id, login, err)
+		h.metrics.observe(cmp.Or(c.op.path, other), rec.status)
+		h.record(r, c, rec.status, err)
+		h.audit(r, c, rec.status, err)
 	})
 }
 
-// act authenticates and acts. A panic is an error like any other, but for the
-// one that net/http itself uses to cut a connection.
-func (h *Handler) act(rt route, w http.ResponseWriter, r *http.Request) (login string, err error) {
+// refuse answers with an error.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, err error) {
+	p := asProblem(err)
+	if p.Status == http.StatusUnauthorized && !isBearer(r) { // a browser asks for a password then
+		w.Header().Set("WWW-Authenticate", `Basic realm="s3mirror", charset="UTF-8"`)
+	} else if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
+	writeProblem(w, p, c.id)
+}
+
+// recovered turns a panic into an error like any other, but for the one that
+// net/http itself uses to cut a connection.
+func recovered(act func() error) (err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -149,18 +173,81 @@ func (h *Handler) act(rt route, w http.ResponseWriter, r *http.Request) (login s
 			err = &panicError{p, stack()}
 		}
 	}()
-	if !rt.open {
-		var ok bool
-		if login, ok = h.Auth.CheckBasic(r); !ok {
-			return "", problem(http.StatusUnauthorized, "unauthorized", "Login needed", "give the login and password of root by HTTP Basic")
+	return act()
+}
+
+// act finds the operation, proves the caller if it wants that, and does it.
+func (h *Handler) act(c *call, w http.ResponseWriter, r *http.Request) error {
+	_, pattern := h.mux.Handler(r)
+	op, ok := h.operations[pattern]
+	if !ok {
+		if err := h.admit(c, r, auth.RoleUser); err != nil { // what there is, is told to those who may ask
+			return err
+		}
+		return h.notFound(w, r)
+	}
+	c.op = op
+	if isBearer(r) {
+		_, c.token, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+	}
+	c.target = op.login(r)
+	if op.role != "" {
+		if err := h.admit(c, r, op.role); err != nil {
+			return err
 		}
 	}
-	return login, rt.act(h, w, r)
+	if err := op.checkQuery(r); err != nil {
+		return err
+	}
+	if err := op.checkBody(r); err != nil {
+		return err
+	}
+	h.mux.ServeHTTP(w, r)
+	return c.err
+}
+
+// admit proves the caller and wants a role of him.
+func (h *Handler) admit(c *call, r *http.Request, role auth.Role) error {
+	who, err := h.authenticate(r, c.client)
+	if login, _, ok := r.BasicAuth(); ok && err != nil {
+		c.claimed = login[:min(len(login), 100)]
+	}
+	if err != nil {
+		return err
+	}
+	c.who = who
+	if err := auth.Enter(who.User, c.client); err != nil {
+		return err
+	}
+	if role == auth.RoleAdmin && who.User.Role != auth.RoleAdmin {
+		return forbidden("this needs the role admin")
+	}
+	return nil
+}
+
+// authenticate proves who asks, by the one proof that he gives.
+func (h *Handler) authenticate(r *http.Request, client netip.Addr) (auth.Identity, error) {
+	values := r.Header.Values("Authorization")
+	switch {
+	case len(values) == 0:
+		return auth.Identity{}, problem(http.StatusUnauthorized, "unauthorized", "Login needed", "give an access token, or login and password by HTTP Basic")
+	case len(values) > 1:
+		return auth.Identity{}, problem(http.StatusBadRequest, "unauthorized", "Two proofs", "give one Authorization header")
+	case isBearer(r):
+		_, token, _ := strings.Cut(values[0], " ")
+		return h.Logins.Bearer(r.Context(), token)
+	}
+	return h.Logins.Basic(r, client)
+}
+
+func isBearer(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer")
 }
 
 // record writes the log line of a request: what changed something or went wrong
 // is for everyone, the rest for those who debug.
-func (h *Handler) record(r *http.Request, status int, id, login string, err error) {
+func (h *Handler) record(r *http.Request, c *call, status int, err error) {
 	level := slog.LevelDebug
 	switch {
 	case status >= 500 && status != http.StatusServiceUnavailable:
@@ -172,10 +259,10 @@ func (h *Handler) record(r *http.Request, status int, id, login string, err erro
 	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status),
-		slog.String("request_id", id), slog.String("remote", r.RemoteAddr),
+		slog.String("request_id", c.id), slog.String("client", c.client.String()), slog.String("remote", r.RemoteAddr),
 	}
-	if login != "" {
-		attrs = append(attrs, slog.String("login", login))
+	if c.who.Login != "" {
+		attrs = append(attrs, slog.String("login", c.who.Login))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
@@ -185,6 +272,20 @@ func (h *Handler) record(r *http.Request, status int, id, login string, err erro
 		}
 	}
 	h.Log.LogAttrs(r.Context(), level, "admin request", attrs...)
+}
+
+// audit tells of refusals and of changes.
+func (h *Handler) audit(r *http.Request, c *call, status int, err error) {
+	e := auth.Entry{Act: cmp.Or(c.op.id, other), Actor: c.who.Login, Claimed: c.claimed, Client: c.client, Target: c.target, Detail: c.detail, Request: c.id}
+	switch {
+	case h.Audit == nil:
+		return
+	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}, status):
+		e.Refused = reasonOf(err)
+	case status/100 != 2 || r.Method == http.MethodGet || r.Method == http.MethodHead || c.op.id == "validatePost":
+		return
+	}
+	h.Audit.Note(r.Context(), e)
 }
 
 // panicError is a broken invariant of ours, with where it broke.
@@ -233,14 +334,14 @@ func newRequestID() string {
 	return strings.ToUpper(hex.EncodeToString(b[:]))
 }
 
-// notFound answers what no route takes: another method of a known path, or an
-// unknown path.
+// notFound answers what no operation takes: another method of a known path, or
+// an unknown path.
 func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) error {
 	var allow []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		other := *r
-		other.Method = method
-		if _, pattern := h.mux.Handler(&other); pattern != "/" {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		o := *r
+		o.Method = method
+		if _, pattern := h.mux.Handler(&o); slices.Contains(slices.Collect(maps.Keys(h.operations)), pattern) {
 			allow = append(allow, method)
 		}
 	}
@@ -251,18 +352,7 @@ func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) error {
 	return problem(http.StatusMethodNotAllowed, "method-not-allowed", "This path does not take that method", "it takes %s", strings.Join(allow, ", "))
 }
 
-// writeJSON answers with a document.
-func writeJSON(w http.ResponseWriter, document any) error {
-	body, err := json.Marshal(document)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(body, '\n')) // the client went away: nobody is left to tell
-	return nil
-}
-
-func (h *Handler) scrape(w http.ResponseWriter, r *http.Request) error {
-	promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError)}).ServeHTTP(w, r)
-	return nil
+func describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(api.Description) // the client went away: nobody is left to tell
 }

@@ -10,13 +10,24 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/alexedwards/argon2id"
+
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
+	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/document"
+	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -58,16 +69,68 @@ func (s switches) Switch(name string, on bool) error {
 	return nil
 }
 
-type rootOnly struct{}
+// users are the users of a node, whose root has the password "secret".
+type users struct {
+	directory *auth.Directory
+	logins    *auth.Logins
+	accounts  *auth.Accounts
+}
 
-func (rootOnly) CheckBasic(r *http.Request) (string, bool) {
-	user, password, ok := r.BasicAuth()
-	return user, ok && user == "root" && password == "secret"
+//
+// Their clock runs ahead a little with each look at it, so that a test can log
+// in as often as it likes.
+func newUsers(t *testing.T, log oplog.Log) users {
+	t.Helper()
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Add(int64(time.Millisecond * 20)))) }
+	secret := make([]byte, 32)
+	d := auth.NewDirectory(auth.DirectoryOptions{
+		Store: document.NewStore(log), Vault: auth.NewVault(secret), Root: auth.Root("AKROOT", "root's secret"),
+		RootPasswordHash: cheapHash(t, "secret"), Now: now, Log: slog.New(slog.DiscardHandler),
+	})
+	passwords := auth.NewPasswords(2)
+	logins, err := auth.NewLogins(t.Context(), d, passwords, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return users{d, logins, auth.NewAccounts(d, passwords)}
+}
+
+// cheapHash is a password hash whose check costs next to nothing.
+func cheapHash(t *testing.T, password string) string {
+	t.Helper()
+	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+// auditor keeps what it is told.
+type auditor struct {
+	mu      sync.Mutex // guards entries
+	entries []auth.Entry
+}
+
+func (a *auditor) Note(_ context.Context, e auth.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.entries = append(a.entries, e)
+}
+
+func (a *auditor) take() []auth.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	taken := a.entries
+	a.entries = nil
+	return taken
 }
 
 // fixture is a served Handler and a client of it.
 type fixture struct {
 	*source
+	users
+	audit  *auditor
 	demo   switches
 	log    *bytes.Buffer
 	server *httptest.Server
@@ -76,9 +139,9 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*admin.Options)) *fixture {
 	t.Helper()
-	f := &fixture{source: &source{}, demo: switches{"eu-1": true}, log: &bytes.Buffer{}}
+	f := &fixture{source: &source{}, users: newUsers(t, memory.NewLog()), audit: &auditor{}, demo: switches{"eu-1": true}, log: &bytes.Buffer{}}
 	o := admin.Options{
-		Source: f.source, Auth: rootOnly{}, Demo: f.demo,
+		Source: f.source, Logins: f.logins, Accounts: f.accounts, Audit: f.audit, Demo: f.demo,
 		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics: prometheus.NewRegistry(),
 		Version: admin.Version{Version: "v1", Node: "n1", Go: "go"},
@@ -135,7 +198,8 @@ func TestStatusDocumentIsTheContract(t *testing.T) {
 		`"unsettled":{"keys":1},"in_flight":{"keys":3},"refused":{"keys":4},"backends":[` +
 		`{"name":"eu-1","state":"up","lagging_keys":0,"lagging_bytes":0,"oldest_seconds":0,"last_success":"2026-03-04T05:06:07Z"},` +
 		`{"name":"eu-2","state":"down","lagging_keys":2,"lagging_bytes":300,"oldest_seconds":1.5,"last_success":null,"reason":"refused"}]}` + "\n"
-	if body != want {
+	var got, wanted any
+	if json.Unmarshal([]byte(body), &got) != nil || json.Unmarshal([]byte(want), &wanted) != nil || !reflect.DeepEqual(got, wanted) {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}
 	if got := resp.Header.Get("Content-Type"); got != "application/json" {
@@ -158,30 +222,86 @@ func TestEmptyDocumentsHaveEmptyLists(t *testing.T) {
 	}
 }
 
-func TestOnlyFourRoutesAnswerWithoutLogin(t *testing.T) {
-	f := newFixture(t)
-	open := map[string]bool{"/healthz": true, "/readyz": true, "/version": true, "/metrics": true}
-	for _, rt := range admin.Routes() {
-		method, path, _ := strings.Cut(rt, " ")
-		path = strings.ReplaceAll(path, "{name}", "eu-1")
-		resp, body := f.do(t, method, path, "")
-		want := http.StatusUnauthorized
-		if open[path] {
-			want = http.StatusOK
+// TestWhoIsAdmitted asks every operation without a proof, with a wrong one, as a
+// user and as root. What needs a role answers nobody else.
+func TestWhoIsAdmitted(t *testing.T) {
+	open := []string{"health", "ready", "version", "metrics", "jwks", "login", "refresh", "logout"}
+	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey"}
+	var n byte
+	f := newFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out
+		o.Client = func(*http.Request) netip.Addr { n++; return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
+	})
+	f.user(t, "ann")
+	seen := 0
+	for _, op := range admin.Operations() {
+		method, path, _ := strings.Cut(op.Pattern, " ")
+		path = strings.NewReplacer("{name}", "eu-1", "{login}", "ann", "{id}", "AK").Replace(path)
+		role := "admin"
+		if slices.Contains(open, op.ID) {
+			role = ""
+		} else if slices.Contains(own, op.ID) {
+			role = "user"
 		}
-		if resp.StatusCode != want {
-			t.Errorf("%s without login: %d, want %d (%s)", rt, resp.StatusCode, want, body)
+		if op.Role != role {
+			t.Errorf("%s needs %q, want %q", op.ID, op.Role, role)
 		}
-		if want == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") == "" {
-			t.Errorf("%s: no WWW-Authenticate", rt)
+		if role != "" {
+			seen++
 		}
-		if resp, _ := f.do(t, method, path, "root"); resp.StatusCode != http.StatusOK {
-			t.Errorf("%s as root: %d", rt, resp.StatusCode)
+		for _, tc := range []struct {
+			login string
+			no    int // what is answered when it is refused for the lack of a role
+			may   bool
+		}{
+			{"", 401, role == ""}, {"mallory", 401, role == ""}, {"ann", 403, role != "admin"}, {"root", 0, true},
+		} {
+			resp, body := f.do(t, method, path, tc.login)
+			refused := (resp.StatusCode == 401 || resp.StatusCode == 403) && role != ""
+			if refused == tc.may || refused && resp.StatusCode != tc.no {
+				t.Errorf("%s as %q: %d, may %v: %s", op.ID, tc.login, resp.StatusCode, tc.may, body)
+			}
+			if resp.StatusCode == 401 && resp.Header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s: no WWW-Authenticate", op.ID)
+			}
+			f.logins.Unlock("mallory")
+			f.audit.take()
 		}
-		if resp, _ := f.do(t, method, path, "mallory"); resp.StatusCode != want {
-			t.Errorf("%s as mallory: %d, want %d", rt, resp.StatusCode, want)
-		}
+		f.user(t, "ann") // whom deleteUser took away
 	}
+	if seen < 15 {
+		t.Errorf("only %d operations need a role", seen)
+	}
+	if resp, _ := f.do(t, "GET", "/no/such/path", ""); resp.StatusCode != 401 {
+		t.Errorf("unknown path without login: %d", resp.StatusCode)
+	}
+}
+
+// user makes a user with the password "secret", unless there is one already.
+func (f *fixture) user(t *testing.T, login string, change ...func(u *auth.User)) {
+	t.Helper()
+	u := auth.User{Login: login, Role: auth.RoleUser, Scopes: []auth.Scope{auth.ScopeRead}, Active: true}
+	if _, err := f.accounts.Create(t.Context(), u, ""); err != nil && !errors.Is(err, auth.ErrExists) {
+		t.Fatal(err)
+	}
+	hash := cheapHash(t, "secret")
+	if _, err := f.accounts.Update(t.Context(), login, func(u *auth.User) error {
+		u.PasswordHash = hash
+		for _, c := range change {
+			c(u)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func problemOf(t *testing.T, body string) api.Problem {
+	t.Helper()
+	var p api.Problem
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return p
 }
 
 func TestProblems(t *testing.T) {
@@ -215,10 +335,7 @@ func TestProblems(t *testing.T) {
 			f := newFixture(t)
 			f.err = c.err
 			resp, body := f.do(t, c.method, c.path, "root", c.header...)
-			var p admin.Problem
-			if err := json.Unmarshal([]byte(body), &p); err != nil {
-				t.Fatalf("%s: %v", body, err)
-			}
+			p := problemOf(t, body)
 			if resp.StatusCode != c.status || p.Status != c.status || p.Type != "urn:s3mirror:problem:"+c.kind {
 				t.Errorf("got %d %+v", resp.StatusCode, p)
 			}

@@ -8,38 +8,83 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 )
 
-// Client speaks to the admin API of one node. The zero value with BaseURL set
-// is ready; a Client is safe for concurrent use and needs no closing.
+// Client speaks to the admin API of one node: the generated client with a login
+// and errors that are *Problem. The zero value with BaseURL set is ready; a Client
+// is safe for concurrent use and needs no closing.
 type Client struct {
 	BaseURL  string // http://127.0.0.1:9001
 	User     string // HTTP Basic, with Password
 	Password string
 	Token    string       // a bearer token; wins over User
-	HTTP     *http.Client // nil: http.DefaultClient without redirects
+	HTTP     *http.Client // nil: one that follows no redirect
 }
 
 // maxDocument bounds what is read of an answer.
 const maxDocument = 64 << 20
 
+// Do carries out one operation and reads its document. ask calls the operation
+// of the generated client; T is the document that the description names for it,
+// or struct{} where there is none. An error of the API is a *Problem.
+func Do[T any](ctx context.Context, c *Client, ask func(*api.Client) (*http.Response, error)) (document T, err error) {
+	wire, err := api.NewClient(c.BaseURL, api.WithHTTPClient(c.client()), api.WithRequestEditorFn(c.authorize))
+	if err != nil {
+		return document, err
+	}
+	resp, err := ask(wire)
+	if err != nil {
+		return document, err
+	}
+	defer resp.Body.Close()
+	what := resp.Request.Method + " " + resp.Request.URL.Path
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return document, fmt.Errorf("read the answer to %s: %w", what, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusCreated:
+	case http.StatusNoContent:
+		return document, nil
+	default:
+		return document, refusal(resp, body)
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
+		return document, fmt.Errorf("%s is not the admin API of s3mirror: it answers with %q", c.BaseURL, kind)
+	}
+	if err := json.Unmarshal(body, &document); err != nil {
+		return document, fmt.Errorf("read the answer to %s: %w", what, err)
+	}
+	return document, nil
+}
+
+func (c *Client) authorize(_ context.Context, req *http.Request) error {
+	req.Header.Set("Accept", "application/json")
+	switch {
+	case c.Token != "":
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	case c.User != "":
+		req.SetBasicAuth(c.User, c.Password)
+	}
+	return nil
+}
+
 // Status gets the status document.
 func (c *Client) Status(ctx context.Context) (Status, error) {
-	return call[Status](ctx, c, http.MethodGet, "/api/v1/status")
+	return Do[Status](ctx, c, func(a *api.Client) (*http.Response, error) { return a.Status(ctx) })
 }
 
 // Lag gets the lag document.
 func (c *Client) Lag(ctx context.Context) (Lag, error) {
-	return call[Lag](ctx, c, http.MethodGet, "/api/v1/replication/lag")
+	return Do[Lag](ctx, c, func(a *api.Client) (*http.Response, error) { return a.Lag(ctx) })
 }
 
 // Backends gets the backends in the order of the configuration.
 func (c *Client) Backends(ctx context.Context) ([]BackendStatus, error) {
-	list, err := call[BackendList](ctx, c, http.MethodGet, "/api/v1/backends")
+	list, err := Do[BackendList](ctx, c, func(a *api.Client) (*http.Response, error) { return a.Backends(ctx) })
 	return list.Backends, err
 }
 
@@ -53,74 +98,39 @@ type HistoryFilter struct {
 
 // History gets one page of history, newest first.
 func (c *Client) History(ctx context.Context, f HistoryFilter) (HistoryPage, error) {
-	q := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	set("bucket", f.Bucket)
-	set("prefix", f.Prefix)
-	set("cursor", f.Cursor)
+	params := &api.HistoryParams{Bucket: given(f.Bucket), Prefix: given(f.Prefix), Limit: given(f.Limit), Cursor: given(f.Cursor)}
 	if !f.Since.IsZero() {
-		q.Set("since", f.Since.UTC().Format(time.RFC3339Nano))
+		since := f.Since.UTC()
+		params.Since = &since
 	}
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
+	return Do[HistoryPage](ctx, c, func(a *api.Client) (*http.Response, error) { return a.History(ctx, params) })
+}
+
+// given is nil for the zero value.
+func given[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
 	}
-	path := "/api/v1/history"
-	if len(q) > 0 {
-		path += "?" + q.Encode()
-	}
-	return call[HistoryPage](ctx, c, http.MethodGet, path)
+	return &v
 }
 
 // Switch turns an endpoint of `s3mirror demo` off or on.
 func (c *Client) Switch(ctx context.Context, name string, on bool) (SwitchState, error) {
-	to := map[bool]string{true: "on", false: "off"}[on]
-	return call[SwitchState](ctx, c, http.MethodPost, "/api/v1/demo/backends/"+url.PathEscape(name)+"/"+to)
+	return Do[SwitchState](ctx, c, func(a *api.Client) (*http.Response, error) {
+		if on {
+			return a.DemoOn(ctx, name)
+		}
+		return a.DemoOff(ctx, name)
+	})
 }
 
-// call asks for one document. An error of the API is a *Problem.
-func call[T any](ctx context.Context, c *Client, method, path string) (document T, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.BaseURL, "/")+path, http.NoBody)
-	if err != nil {
-		return document, err
-	}
-	req.Header.Set("Accept", "application/json")
-	switch {
-	case c.Token != "":
-		req.Header.Set("Authorization", "Bearer "+c.Token)
-	case c.User != "":
-		req.SetBasicAuth(c.User, c.Password)
-	}
-	resp, err := c.client().Do(req)
-	if err != nil {
-		return document, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
-	if err != nil {
-		return document, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return document, refusal(resp, body)
-	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
-		return document, fmt.Errorf("%s is not the admin API of s3mirror: it answers with %q", c.BaseURL, kind)
-	}
-	if err := json.Unmarshal(body, &document); err != nil {
-		return document, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
-	}
-	return document, nil
-}
-
-// refusal turns an answer that is not 200 into a *Problem, whoever sent it.
+// refusal turns any other answer into a *Problem, whoever sent it.
 func refusal(resp *http.Response, body []byte) error {
 	p := &Problem{}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind != "application/problem+json" || json.Unmarshal(body, p) != nil || p.Type == "" {
-		return &Problem{Type: "about:blank", Title: resp.Status, Status: resp.StatusCode}
+	if kind != "application/problem+json" || json.Unmarshal(body, &p.Problem) != nil || p.Type == "" {
+		return &Problem{Problem: api.Problem{Type: "about:blank", Title: resp.Status, Status: resp.StatusCode}}
 	}
 	return p
 }

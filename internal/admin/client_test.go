@@ -46,7 +46,7 @@ func TestClientTellsWhatWentWrong(t *testing.T) {
 	f.client.Password = "wrong"
 	_, err := f.client.Status(t.Context())
 	var p *admin.Problem
-	if !errors.As(err, &p) || p.Status != http.StatusUnauthorized || !strings.Contains(err.Error(), "Login needed") {
+	if !errors.As(err, &p) || p.Status != http.StatusUnauthorized || !strings.Contains(err.Error(), "wrong") {
 		t.Errorf("got %v", err)
 	}
 

@@ -3,9 +3,9 @@ package admin
 import (
 	"context"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -33,123 +33,38 @@ type Demo interface {
 	Switch(name string, on bool) error
 }
 
-// State is what a backend is good for at the moment.
-type State string
+// The documents, as the description has them.
+type (
+	Status        = api.Status
+	Backlog       = api.Backlog
+	Count         = api.Count
+	BackendStatus = api.BackendStatus
+	BackendList   = api.BackendList
+	State         = api.State
+	Probe         = api.Probe
+	Finding       = api.Finding
+	Lag           = api.Lag
+	BackendLag    = api.BackendLag
+	BucketLag     = api.BucketLag
+	HistoryPage   = api.HistoryPage
+	Event         = api.Event
+	Version       = api.Version
+	SwitchState   = api.SwitchState
+)
 
 // The states of a backend.
 const (
-	Up       State = "up"       // takes reads and writes
-	Degraded State = "degraded" // answers, but some operations fail or it is slow
-	Down     State = "down"     // its breaker is open, or it was refused at the start
-	Paused   State = "paused"   // taken out by an operator
+	Up       = api.Up
+	Degraded = api.Degraded
+	Down     = api.Down
+	Paused   = api.Paused
 )
-
-// Status is the document of GET /api/v1/status and `s3mirror status --output json`.
-type Status struct {
-	Version   string          `json:"version"`
-	Node      string          `json:"node"`
-	Converged bool            `json:"converged"` // nothing lags or is unsettled on a serving backend, and no intent is older than a lease
-	Lagging   Backlog         `json:"lagging"`   // keys that some serving backend misses
-	Unsettled Count           `json:"unsettled"` // keys with a request whose outcome is not known
-	InFlight  Count           `json:"in_flight"` // keys with a write under way
-	Refused   Count           `json:"refused"`   // keys that some backend refuses to hold
-	Backends  []BackendStatus `json:"backends"`
-}
-
-// Backlog is an amount of work and its age.
-type Backlog struct {
-	Keys          int64   `json:"keys"`
-	Bytes         int64   `json:"bytes"`
-	OldestSeconds float64 `json:"oldest_seconds"` // 0 when there is none
-}
-
-// Count is a number of keys.
-type Count struct {
-	Keys int64 `json:"keys"`
-}
-
-// BackendStatus is one backend.
-type BackendStatus struct {
-	Name          string     `json:"name"`
-	State         State      `json:"state"`
-	LaggingKeys   int64      `json:"lagging_keys"`
-	LaggingBytes  int64      `json:"lagging_bytes"`
-	OldestSeconds float64    `json:"oldest_seconds"`
-	LastSuccess   *time.Time `json:"last_success"`     // null: not since the start
-	Reason        string     `json:"reason,omitempty"` // why it is not up, and what to do
-	Probe         *Probe     `json:"probe,omitempty"`  // nil: not probed since the start
-}
-
-// Probe is what a backend was found to do.
-type Probe struct {
-	Level       string    `json:"level"` // F0 | F1 | refused
-	PayloadMode string    `json:"payload_mode"`
-	Taken       time.Time `json:"taken"`
-	Reasons     []string  `json:"reasons"` // why no higher level
-	Findings    []Finding `json:"probes"`
-}
-
-// Finding is the result of one probe.
-type Finding struct {
-	Name   string `json:"name"`
-	Result string `json:"result"` // yes | no | unsafe | unknown
-	Detail string `json:"detail,omitempty"`
-}
-
-// Lag is the document of GET /api/v1/replication/lag.
-type Lag struct {
-	Converged bool         `json:"converged"` // as in Status
-	Backends  []BackendLag `json:"backends"`
-}
-
-// BackendLag is how far one backend is behind.
-type BackendLag struct {
-	Name        string      `json:"name"`
-	State       State       `json:"state"`
-	Lagging     Backlog     `json:"lagging"`
-	LastSuccess *time.Time  `json:"last_success"`
-	Buckets     []BucketLag `json:"buckets"` // only those that lag, by name
-}
-
-// BucketLag is how far one bucket is behind on one backend.
-type BucketLag struct {
-	Bucket  string  `json:"bucket"`
-	Lagging Backlog `json:"lagging"`
-}
-
-// BackendList is the document of GET /api/v1/backends.
-type BackendList struct {
-	Backends []BackendStatus `json:"backends"`
-}
-
-// HistoryPage is the document of GET /api/v1/history, newest first.
-type HistoryPage struct {
-	Events []Event `json:"events"`
-	Cursor string  `json:"cursor,omitempty"` // pass it to get what is older; absent on the last page
-}
-
-// Event is one line of history.
-type Event struct {
-	Time       time.Time         `json:"time"`
-	Bucket     string            `json:"bucket"`
-	Key        string            `json:"key"`                   // bytes that are not UTF-8 are shown as U+FFFD
-	KeyEncoded string            `json:"key_encoded,omitempty"` // the exact key, percent-encoded; only when it is not UTF-8
-	Op         string            `json:"op"`
-	ID         string            `json:"id"`
-	Size       int64             `json:"size"`
-	Actor      string            `json:"actor,omitempty"`
-	Request    string            `json:"request_id,omitempty"`
-	Result     string            `json:"result"`
-	Why        string            `json:"why,omitempty"`    // of a refusal
-	Client     string            `json:"client,omitempty"` // the address it came from, of what is audited
-	Backends   map[string]string `json:"backends"`         // backend -> outcome
-}
 
 // newEvent turns the log's event into the document.
 func newEvent(e oplog.Event) Event {
 	out := Event{
 		Time: e.Time.UTC(), Bucket: e.Bucket, Key: e.Key, Op: e.Op, ID: e.ID.String(), Size: e.Size,
-		Actor: e.Actor, Request: e.Request, Result: e.Result, Why: e.Why, Client: e.Client, Backends: e.Backends,
+		Actor: e.Actor, Request: e.Request, Result: e.Result, Detail: e.Detail, Client: e.Client, Backends: e.Backends,
 	}
 	if out.Backends == nil {
 		out.Backends = map[string]string{}
@@ -175,17 +90,4 @@ func percentEncode(s string) string {
 		b.WriteByte(hex[c&15])
 	}
 	return b.String()
-}
-
-// Version is the document of GET /version.
-type Version struct {
-	Version string `json:"version"`
-	Node    string `json:"node"`
-	Go      string `json:"go"`
-}
-
-// SwitchState is the answer to POST /api/v1/demo/backends/{name}/{on,off}.
-type SwitchState struct {
-	Name string `json:"name"`
-	On   bool   `json:"on"`
 }

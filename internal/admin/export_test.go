@@ -1,16 +1,20 @@
 package admin
 
-// Routes lists "METHOD path" of every route, for the tests.
-func Routes() []string {
-	out := make([]string, len(routes))
-	for i, rt := range routes {
-		out[i] = rt.method + " " + rt.path
+// Operation is what the chain knows of one operation, for the tests.
+type Operation struct{ Pattern, ID, Role string }
+
+// Operations lists them all.
+func Operations() []Operation {
+	ops, err := operations()
+	if err != nil {
+		panic(err)
+	}
+	var out []Operation
+	for pattern, op := range ops {
+		out = append(out, Operation{pattern, op.id, string(op.role)})
 	}
 	return out
 }
-
-// OpenAPI is the embedded description.
-func OpenAPI() []byte { return openAPI }
 
 // ParseCursor round-trips a cursor.
 func ParseCursor(s string) (string, error) {

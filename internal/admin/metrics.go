@@ -6,20 +6,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics counts the requests of the API. The labels are the routes and the
-// classes of status, both closed.
+// other is the route of what no operation takes.
+const other = "other"
+
+// metrics counts the requests of the API. The labels are the paths of the
+// description and the classes of status, both closed.
 type metrics struct {
 	requests *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, ops map[string]operation) *metrics {
 	m := &metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "s3mirror_admin_requests_total",
 		Help: "Requests of the admin API by route and class of status.",
 	}, []string{"route", "class"})}
 	reg.MustRegister(m.requests)
-	for _, rt := range routes {
-		m.requests.WithLabelValues(rt.path, "2xx")
+	for _, op := range ops {
+		m.requests.WithLabelValues(op.path, "2xx")
 	}
 	return m
 }

@@ -4,8 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
+	"github.com/s3mirror/s3mirror/internal/admin/api"
+	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -18,13 +23,10 @@ const problemType = "urn:s3mirror:problem:"
 // Problem is an error as the API tells it (RFC 9457), and as the Client
 // returns it.
 type Problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail,omitempty"`
-	RequestID string `json:"request_id,omitempty"`
+	api.Problem
 
-	cause error // for the log only
+	cause error         // for the log only
+	retry time.Duration // when to come again; zero: not said
 }
 
 // Error is one line for people.
@@ -44,35 +46,115 @@ func (p *Problem) Unwrap() error { return p.cause }
 
 // problem makes a Problem whose type ends in name.
 func problem(status int, name, title, detail string, args ...any) *Problem {
-	return &Problem{Type: problemType + name, Title: title, Status: status, Detail: fmt.Sprintf(detail, args...)}
+	return &Problem{Problem: api.Problem{Type: problemType + name, Title: title, Status: status, Detail: fmt.Sprintf(detail, args...)}}
+}
+
+func forbidden(format string, args ...any) *Problem {
+	return problem(http.StatusForbidden, "forbidden", "You may not do that", format, args...)
 }
 
 // asProblem decides what the client is told of an error: an error that is not a
 // Problem keeps its details for the log.
 func asProblem(err error) *Problem {
 	var p *Problem
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &p):
+	if errors.As(err, &p) {
 		return p
-	case errors.As(err, &tooLarge):
-		p = problem(http.StatusRequestEntityTooLarge, "too-large", "Request is too large", "at most %d bytes", tooLarge.Limit)
-	case errors.Is(err, ErrUnknownBackend):
-		p = problem(http.StatusNotFound, "unknown-backend", "There is no such backend", "")
-	case errors.Is(err, oplog.ErrNotApplied):
-		p = problem(http.StatusServiceUnavailable, "log-unavailable", "The log does not answer", "")
-	default:
-		p = problem(http.StatusInternalServerError, "internal", "Internal error", "the log of the server has the details")
 	}
+	p = problemOf(err)
 	p.cause = err
 	return p
 }
 
+func problemOf(err error) *Problem {
+	var tooLarge *http.MaxBytesError
+	var locked *auth.LockedError
+	var wrong *auth.InvalidError
+	var denial *auth.Denial
+	switch {
+	case errors.As(err, &tooLarge):
+		return problem(http.StatusRequestEntityTooLarge, "too-large", "Request is too large", "at most %d bytes", tooLarge.Limit)
+	case errors.As(err, &locked):
+		p := problem(http.StatusTooManyRequests, "locked-out", "Too many failed logins", "try again after %s", locked.Until.UTC().Format(time.RFC3339))
+		p.retry = time.Until(locked.Until)
+		return p
+	case errors.Is(err, auth.ErrBusy):
+		p := problem(http.StatusServiceUnavailable, "busy", "Too many logins at once", "")
+		p.retry = time.Second
+		return p
+	case errors.Is(err, auth.ErrLogin):
+		return problem(http.StatusUnauthorized, "login-refused", "Login or password is wrong", "")
+	case errors.Is(err, auth.ErrToken):
+		return problem(http.StatusUnauthorized, "token-refused", "The token is not valid, or not any more", "")
+	case errors.As(err, &denial):
+		return forbidden("%s", map[auth.Reason]string{auth.ReasonInactive: "the user is not active", auth.ReasonAddress: "the user may not come from this address"}[denial.Reason])
+	case errors.As(err, &wrong):
+		return problem(http.StatusBadRequest, "bad-user", "The user would not be valid", "%v", wrong)
+	case errors.Is(err, auth.ErrNoUser):
+		return problem(http.StatusNotFound, "unknown-user", "There is no such user", "")
+	case errors.Is(err, auth.ErrNoKey):
+		return problem(http.StatusNotFound, "unknown-key", "The user has no such key", "")
+	case errors.Is(err, auth.ErrExists):
+		return problem(http.StatusConflict, "user-exists", "There is such a user already", "")
+	case errors.Is(err, auth.ErrConflict):
+		return problem(http.StatusConflict, "changed-meanwhile", "Somebody else changed it at the same time", "try again")
+	case errors.Is(err, ErrUnknownBackend):
+		return problem(http.StatusNotFound, "unknown-backend", "There is no such backend", "")
+	case errors.Is(err, oplog.ErrNotApplied):
+		return problem(http.StatusServiceUnavailable, "log-unavailable", "The log does not answer", "")
+	}
+	return problem(http.StatusInternalServerError, "internal", "Internal error", "the log of the server has the details")
+}
+
+// reasonOf is why somebody was refused, for the audit: the cause behind a plain
+// answer, or the answer.
+func reasonOf(err error) string {
+	var denial *auth.Denial
+	var p *Problem
+	switch {
+	case err == nil:
+		return "refused"
+	case errors.As(err, &denial):
+		return string(denial.Reason)
+	case errors.As(err, &p):
+		return p.Type[len(problemType):]
+	}
+	return err.Error()
+}
+
 // writeProblem is the one place that answers with an error.
 func writeProblem(w http.ResponseWriter, p *Problem, requestID string) {
-	out := *p
+	out := p.Problem
 	out.RequestID = requestID
+	if p.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retry.Seconds()))))
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(out.Status)
 	_ = json.NewEncoder(w).Encode(out) // the client went away: nobody is left to tell
+}
+
+// onError is how the generated code reports one.
+type onError func(http.ResponseWriter, *http.Request, error)
+
+// badBody turns what the generated code says of a body into a problem.
+func badBody(then onError) onError {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		p := problem(http.StatusBadRequest, "bad-body", "Wrong body", "%v", err)
+		p.cause = err
+		then(w, r, p)
+	}
+}
+
+// badParameter turns what the generated code says of a parameter into a problem.
+func badParameter(then onError) onError {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		detail := err.Error()
+		var invalid *api.InvalidParamFormatError
+		if errors.As(err, &invalid) {
+			detail = fmt.Sprintf("%s: %v", invalid.ParamName, invalid.Err)
+		}
+		p := problem(http.StatusBadRequest, "bad-parameter", "Wrong parameter", "%s", detail)
+		p.cause = err
+		then(w, r, p)
+	}
 }

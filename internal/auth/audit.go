@@ -14,7 +14,8 @@ type Entry struct {
 	Client  netip.Addr // from where; invalid: not known
 	Bucket  string     // of S3
 	Key     string     // of S3
-	Target  string     // the user, or the key of one, that was changed
+	Target  string     // the user that it is about
+	Detail  string     // what of him was changed
 	Refused string     // why not; empty: it was done
 	Request string     // the id of the request
 }

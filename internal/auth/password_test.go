@@ -3,9 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -50,9 +48,6 @@ func TestPasswordHashesThatAreNone(t *testing.T) {
 		if ok, err := p.Check(t.Context(), "x", hash); ok || err == nil {
 			t.Errorf("%q: %v, %v", hash, ok, err)
 		}
-		if _, err := auth.NewBasic(p, "root", hash); err == nil {
-			t.Errorf("%q makes a Basic", hash)
-		}
 	}
 	if _, err := p.Check(t.Context(), "x", "$argon2id$v=19$m=8,t=0,p=1"+rest); !errors.Is(err, argon2id.ErrInvalidHash) {
 		t.Errorf("got %v", err)
@@ -79,80 +74,4 @@ func TestPasswordsWaitTheirTurn(t *testing.T) {
 			}
 		}
 	})
-}
-
-func basicRequest(t testing.TB, login, password string) *http.Request {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth(login, password)
-	return r
-}
-
-func TestCheckBasic(t *testing.T) {
-	b, err := auth.NewBasic(auth.NewPasswords(2), auth.RootLogin, mustHash(t, "secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	none := basicRequest(t, "", "")
-	none.Header.Del("Authorization")
-	bearer := basicRequest(t, "", "")
-	bearer.Header.Set("Authorization", "Bearer secret")
-	for round := range 2 { // the second time the password has been right before
-		for _, tc := range []struct {
-			name string
-			r    *http.Request
-			want bool
-		}{
-			{"no credentials", none, false},
-			{"bearer", bearer, false},
-			{"wrong password", basicRequest(t, "root", "Secret"), false},
-			{"empty password", basicRequest(t, "root", ""), false},
-			{"unknown login", basicRequest(t, "ann", "secret"), false},
-			{"login in capitals", basicRequest(t, "Root", "secret"), false},
-			{"right", basicRequest(t, "root", "secret"), true},
-		} {
-			login, ok := b.CheckBasic(tc.r)
-			if ok != tc.want || ok != (login == "root") {
-				t.Errorf("round %d, %s: %q, %v", round, tc.name, login, ok)
-			}
-		}
-	}
-}
-
-// TestPollingIsCheap: a password that has been right needs no slot again; a
-// wrong one still does, whoever it is for.
-func TestPollingIsCheap(t *testing.T) {
-	passwords := auth.NewPasswords(1)
-	b, err := auth.NewBasic(passwords, "root", mustHash(t, "secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := b.CheckBasic(basicRequest(t, "root", "secret")); !ok {
-		t.Fatal("refused")
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	occupied, err := auth.NewBasic(auth.NewPasswords(0), "root", mustHash(t, "secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := occupied.CheckBasic(basicRequest(t, "root", "secret").WithContext(ended)); ok {
-		t.Error("let in without a check")
-	}
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			// The request has ended, so whatever needs a slot may be refused.
-			if _, ok := b.CheckBasic(basicRequest(t, "root", "secret").WithContext(ended)); !ok {
-				t.Error("a known password was refused")
-			}
-			if _, ok := b.CheckBasic(basicRequest(t, "ann", "secret").WithContext(ended)); ok {
-				t.Error("an unknown login was let in")
-			}
-		})
-	}
-	wg.Wait()
 }

@@ -26,11 +26,11 @@ func (p Proxies) contains(a netip.Addr) bool {
 	return false
 }
 
-// client is the address that a request came from. Of X-Forwarded-For, which
+// Client is the address that a request came from. Of X-Forwarded-For, which
 // every proxy on the way appends to, it is the last hop that is no proxy of
 // ours: whatever stands left of it may be invented. Only a proxy may set it; one
 // that cannot be read hides everything left of itself.
-func (p Proxies) client(r *http.Request) netip.Addr {
+func (p Proxies) Client(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{} // a test's, or a socket without addresses

@@ -48,7 +48,7 @@ func TestClientAddress(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded}}
-			if got := proxies(t, ours...).client(r).String(); got != c.want {
+			if got := proxies(t, ours...).Client(r).String(); got != c.want {
 				t.Errorf("client %s, want %s", got, c.want)
 			}
 		})
@@ -63,7 +63,7 @@ func FuzzClientAddress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, peer, forwarded string) {
 		p := proxies(t, "10.0.0.0/8")
 		at := func(peer, h string) netip.Addr {
-			return p.client(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": {h}}})
+			return p.Client(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": {h}}})
 		}
 		if a, err := netip.ParseAddrPort(peer); err == nil && !p.contains(a.Addr()) && at(peer, forwarded) != a.Addr().Unmap() {
 			t.Errorf("peer %s became %s", peer, at(peer, forwarded))

@@ -158,7 +158,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *request) {
 	h.metrics.inFlight.Inc()
 	a := newAnswer(w, h.Stall)
-	r := &request{id: newRequestID(), start: time.Now(), client: h.Proxies.client(hr), upload: newUpload(hr, a.conn, h.Stall)}
+	r := &request{id: newRequestID(), start: time.Now(), client: h.Proxies.Client(hr), upload: newUpload(hr, a.conn, h.Stall)}
 	// A copy: net/http looks at the Body of its own request to tell whether a
 	// client still waits for "100 Continue".
 	r.Request = new(*hr)

@@ -20,7 +20,7 @@ const (
 	eventRequest
 	eventResult
 	eventBackend
-	eventWhy
+	eventDetail
 	eventClient
 )
 
@@ -39,7 +39,7 @@ func EncodeEvent(ev *Event) []byte {
 	e.str(eventRequest, ev.Request)
 	e.str(eventResult, ev.Result)
 	encodeMap(&e, eventBackend, ev.Backends)
-	e.str(eventWhy, ev.Why)
+	e.str(eventDetail, ev.Detail)
 	e.str(eventClient, ev.Client)
 	return e.buf
 }
@@ -78,8 +78,8 @@ func DecodeEvent(data []byte) (Event, error) {
 			ev.Result = d.str()
 		case eventBackend:
 			ev.Backends = decodeEntryOf(&d, ev.Backends)
-		case eventWhy:
-			ev.Why = d.str()
+		case eventDetail:
+			ev.Detail = d.str()
 		case eventClient:
 			ev.Client = d.str()
 		}

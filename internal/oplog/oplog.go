@@ -148,7 +148,7 @@ type Event struct {
 	Actor    string            // login, or "healer"
 	Request  string            // request id
 	Result   string            // acked, failed, unknown, healed, ...
-	Why      string            // of a refusal
+	Detail   string            // of a refusal why, of a change what
 	Client   string            // the address it came from, of what is audited
 	Backends map[string]string // backend -> ok | no | ambiguous | late | the server's code
 }

@@ -79,7 +79,7 @@ func Events() *rapid.Generator[oplog.Event] {
 			Request:  rawText().Draw(t, "request"),
 			Result:   rapid.SampledFrom([]string{"acked", "failed", "unknown"}).Draw(t, "result"),
 			Backends: drawMap(t, "backends"),
-			Why:      rawText().Draw(t, "why"),
+			Detail:   rawText().Draw(t, "detail"),
 			Client:   rawText().Draw(t, "client"),
 		}
 	})
