@@ -124,15 +124,12 @@ var partChecks = []check{
 
 	{"the documents of a bucket's uploads lie together, in order of the key", func(t *testing.T, s subject) {
 		first, last := object.ID{0: 1}, object.ID{0: 2}
-		var names []string
-		for _, name := range []string{
+		names := []string{
 			oplog.UploadName(object.Key{Bucket: "a", Name: "z"}, first),
 			oplog.UploadName(object.Key{Bucket: "b", Name: "k"}, first),
 			oplog.UploadName(object.Key{Bucket: "b", Name: "k"}, last),
 			oplog.UploadName(object.Key{Bucket: "b", Name: "k/1"}, first),
 			oplog.UploadName(object.Key{Bucket: "bb", Name: "k"}, first),
-		} {
-			names = append(names, name)
 		}
 		for _, i := range []int{3, 0, 4, 2, 1} {
 			s.swapDoc(t, oplog.Epoch{}, newDoc(oplog.DocUpload, names[i]))
