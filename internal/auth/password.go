@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/alexedwards/argon2id"
 )
@@ -70,4 +71,9 @@ func (p *Passwords) acquire(ctx context.Context) error {
 	}
 }
 
-func (p *Passwords) release() { <-p.slots }
+// release gives the slot back, and the memory of the hash with it: the collector
+// would let as much again grow beside it before it looked.
+func (p *Passwords) release() {
+	debug.FreeOSMemory()
+	<-p.slots
+}

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -74,4 +75,26 @@ func TestPasswordsWaitTheirTurn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestHashLeavesNoMemory: what a hash took is given back with its slot, before
+// anything else grows beside it.
+func TestHashLeavesNoMemory(t *testing.T) {
+	p := auth.NewPasswords(1)
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse
+	}
+	before := used()
+	hash, err := p.Hash(t.Context(), "password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := p.Check(t.Context(), "password", hash); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if after := used(); after > before+10<<20 {
+		t.Errorf("%d MiB of heap before, %d MiB after", before>>20, after>>20)
+	}
 }

@@ -209,6 +209,11 @@ func (b *bench) turn(ctx context.Context, w way) (m measure, foreign float64, er
 	if err != nil {
 		return m, 0, err
 	}
+	stop, err := b.profile(ctx, w)
+	if err != nil {
+		return m, 0, err
+	}
+	defer stop()
 	before, err := b.account(w.watched)
 	if err != nil {
 		return m, 0, err

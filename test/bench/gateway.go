@@ -66,7 +66,7 @@ func (b *bench) gateway(ctx context.Context, backends []server, c config) (*gate
 	if err := os.WriteFile(file, []byte(y.String()), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, b.program, append([]string{"serve", "--config", file}, strings.Fields(os.Getenv("BENCH_SERVE_FLAGS"))...)...)
+	cmd := exec.CommandContext(ctx, b.program, "serve", "--config", file)
 	cmd.Env = env
 	if g.proc, err = b.start("gateway", cmd); err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ type bench struct {
 	rcloneProgram    string // empty: not here
 	memoryDir        string // the backends' folders, in memory
 	diskDir          string // the gateways' logs, on a disk
+	perfDir          string // profiles; empty: none
 	rounds           int    // instead of each experiment's own; 0: theirs
 	allowForeign     bool
 	machine          machine
@@ -74,6 +75,7 @@ func start(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&b.diskDir, "disk", ".bench", "a folder on a disk, for the gateway's log and what the programs say")
 	flags.IntVar(&b.rounds, "rounds", 0, "clean rounds of every experiment, instead of its own number")
 	flags.BoolVar(&b.allowForeign, "allow-foreign", false, "count void rounds too, and say so: for development")
+	flags.StringVar(&b.perfDir, "perf", "", "keep a profile of the watched program there, by perf, for the last turn of each way (the figures suffer)")
 	rows := flags.String("rows", "", "only the rows whose names begin so, separated by commas")
 	list := flags.Bool("list", false, "list the rows and measure nothing")
 	out := flags.String("out", "", "write the document there when all rows were asked for")
