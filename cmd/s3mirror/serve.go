@@ -91,6 +91,8 @@ func newServe(std streams, env environ) *cobra.Command {
 // serve runs a node until ctx ends, then shuts it down in order and returns
 // nil; an error says what could not be opened, or what failed on the way.
 func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
+	ballast := newBallast()
+	defer runtime.KeepAlive(ballast)
 	if o.after == nil {
 		o.after = time.After
 	}
