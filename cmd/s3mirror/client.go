@@ -1,29 +1,24 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 )
 
 // defaultAddr is where the admin API is unless someone says otherwise.
 const defaultAddr = "http://127.0.0.1:9001"
-
-// login is what the demo saves for the commands in another terminal.
-type login struct {
-	Addr     string `json:"addr"`
-	User     string `json:"user"`
-	Password string `json:"password"`
-}
 
 // loginPath is the file of the saved login in the user's configuration folder.
 func loginPath(env environ) (string, error) {
@@ -38,51 +33,6 @@ func loginPath(env environ) (string, error) {
 		return "", errors.New("there is no folder for the user's configuration: set HOME or XDG_CONFIG_HOME")
 	}
 	return filepath.Join(dir, "s3mirror", "login.json"), nil
-}
-
-// save writes the login so that only its owner can read it, in one step: a
-// reader sees the old one or the new one.
-func (l login) save(env environ) error {
-	path, err := loginPath(env)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(l, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writePrivate(path, append(text, '\n'))
-}
-
-// forget removes the saved login if it is still this one.
-func (l login) forget(env environ) {
-	if saved, err := savedLogin(env); err == nil && saved == l {
-		path, _ := loginPath(env)
-		_ = os.Remove(path) // a login that stays opens nothing: its server is gone
-	}
-}
-
-// savedLogin reads the login; the zero login when there is none.
-func savedLogin(env environ) (login, error) {
-	path, err := loginPath(env)
-	if err != nil {
-		return login{}, nil
-	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return login{}, nil
-	}
-	if err != nil {
-		return login{}, fmt.Errorf("saved login: %w", err)
-	}
-	var l login
-	if err := json.Unmarshal(text, &l); err != nil {
-		return login{}, fmt.Errorf("saved login %s: %w", path, err)
-	}
-	return l, nil
 }
 
 // clientFlags are the flags of every command that is a client of the admin API.
@@ -110,10 +60,9 @@ func checkOutput(output string) error {
 	return nil
 }
 
-// client finds the server and who we are: what is said on the command line wins
-// over the environment, the environment over the saved login. A saved login is
-// given to no other address than its own.
-func (f *clientFlags) client(env environ) (*admin.Client, error) {
+// anonymous finds the server: what is said on the command line wins over the
+// environment, the environment over the saved login.
+func (f *clientFlags) anonymous(env environ) (*admin.Client, error) {
 	if err := checkOutput(f.output); err != nil {
 		return nil, err
 	}
@@ -121,7 +70,7 @@ func (f *clientFlags) client(env environ) (*admin.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &admin.Client{Token: env.get("S3MIRROR_TOKEN"), User: env.get("S3MIRROR_USER"), Password: env.get("S3MIRROR_PASSWORD")}
+	c := &admin.Client{}
 	for _, addr := range []string{f.addr, env.get("S3MIRROR_ADDR"), saved.Addr, defaultAddr} {
 		if addr != "" {
 			c.BaseURL = addr
@@ -131,21 +80,91 @@ func (f *clientFlags) client(env environ) (*admin.Client, error) {
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usageError{fmt.Errorf("address %q: want a URL, as in %s", c.BaseURL, defaultAddr)}
 	}
-	if c.Token == "" && c.User == "" && c.BaseURL == saved.Addr {
+	return c, nil
+}
+
+// client finds the server and who we are: what is in the environment wins over
+// the saved login, which is given to no other address than its own.
+func (f *clientFlags) client(env environ) (*admin.Client, error) {
+	c, err := f.anonymous(env)
+	if err != nil {
+		return nil, err
+	}
+	c.User, c.Password = env.get("S3MIRROR_USER"), env.get("S3MIRROR_PASSWORD")
+	if token := env.get("S3MIRROR_TOKEN"); token != "" {
+		c.Token = func(context.Context) (string, error) { return token, nil }
+	}
+	saved, err := savedLogin(env)
+	if err != nil || c.Token != nil || c.User != "" || c.BaseURL != saved.Addr {
+		return c, err
+	}
+	if saved.RefreshToken != "" {
+		c.Token = func(ctx context.Context) (string, error) { return saved.token(ctx, env) }
+	} else {
 		c.User, c.Password = saved.User, saved.Password
 	}
 	return c, nil
 }
 
+// call is one run of a command that is a client of the admin API.
+type call struct {
+	*printer
+	ctx    context.Context
+	client *admin.Client
+	output string
+}
+
+// clientCommand makes a command whose run is given a client.
+func clientCommand(cmd *cobra.Command, std streams, env environ, run func(c call, args []string) error) *cobra.Command {
+	var flags clientFlags
+	flags.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := flags.client(env)
+		if err != nil {
+			return err
+		}
+		c := call{newPrinter(std, env), cmd.Context(), client, flags.output}
+		return explain(client, run(c, args))
+	}
+	return cmd
+}
+
+// whom is the user that was named, or the caller.
+func (c call) whom(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	who, err := admin.Do[api.Whoami](c.ctx, c.client, func(a *api.Client) (*http.Response, error) { return a.Validate(c.ctx) })
+	return who.Login, err
+}
+
+// document prints the API's own document.
+func (c call) document(document any, err error) error {
+	if err != nil {
+		return err
+	}
+	return writeDocument(c.out, document)
+}
+
+// done says what was done; as JSON there is nothing to say.
+func (c call) done(err error, format string, args ...any) error {
+	if err == nil && c.output != "json" {
+		c.line(format, args...)
+		err = c.err
+	}
+	return err
+}
+
 // explain adds what to do to an error of the admin API.
 func explain(c *admin.Client, err error) error {
 	var p *admin.Problem
+	var usage usageError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &p) && p.Status == 401:
-		return fmt.Errorf("%w: set S3MIRROR_USER and S3MIRROR_PASSWORD", err)
-	case errors.As(err, &p):
+		return fmt.Errorf("%w: log in with s3mirror login, or set S3MIRROR_USER and S3MIRROR_PASSWORD", err)
+	case errors.As(err, &p), errors.As(err, &usage):
 		return err
 	}
 	return fmt.Errorf("admin API at %s: %w", c.BaseURL, err)

@@ -50,7 +50,8 @@ type S3Config struct {
 	// files change.
 	TLS *TLSConfig `yaml:"tls"`
 	// Networks of the load balancers, as in `10.0.0.0/8`: only theirs is the
-	// `X-Forwarded-For` that is believed.
+	// `X-Forwarded-For` that is believed, on the admin listener too. Users' limits on
+	// addresses stand on this.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
 	// Every connection begins with a PROXY protocol header, version 1 or 2, and only the
 	// trusted proxies may connect.

@@ -104,10 +104,10 @@ func printHistory(p *printer, output string, page admin.HistoryPage) error {
 		}
 		rows[i] = []any{
 			e.Time.UTC().Format("2006-01-02 15:04:05.000"), e.Op, e.Bucket, strconv.QuoteToGraphic(e.Key),
-			size(e.Size), e.Actor, resultOf(e), strings.Join(outcome, " "),
+			size(e.Size), e.Actor, resultOf(e), strings.Join(outcome, " "), e.Client,
 		}
 	}
-	p.table([]any{"Time (UTC)", "Op", "Bucket", "Key", "Size", "Who", "Result", "Backends"}, rows)
+	p.table([]any{"Time (UTC)", "Op", "Bucket", "Key", "Size", "Who", "Result", "Backends", "From"}, rows)
 	if page.Cursor != "" {
 		p.line("there is more: raise --limit")
 	}

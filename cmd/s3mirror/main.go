@@ -116,9 +116,13 @@ Look at it: s3mirror status`,
 		newDemo(std, env),
 		newCheckConfig(std, env),
 		newMigrate(std, env),
+		newLogin(std, env),
+		newLogout(std, env),
 		newStatus(std, env),
 		newLag(std, env),
 		newHistory(std, env),
+		newUser(std, env),
+		newKey(std, env),
 		newVersion(std),
 	)
 	return root

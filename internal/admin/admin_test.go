@@ -76,7 +76,6 @@ type users struct {
 	accounts  *auth.Accounts
 }
 
-//
 // Their clock runs ahead a little with each look at it, so that a test can log
 // in as often as it likes.
 func newUsers(t *testing.T, log oplog.Log) users {

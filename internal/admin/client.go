@@ -20,8 +20,11 @@ type Client struct {
 	BaseURL  string // http://127.0.0.1:9001
 	User     string // HTTP Basic, with Password
 	Password string
-	Token    string       // a bearer token; wins over User
 	HTTP     *http.Client // nil: one that follows no redirect
+
+	// Token returns a bearer token, for each request anew; nil: User and Password
+	// prove who asks.
+	Token func(context.Context) (string, error)
 }
 
 // maxDocument bounds what is read of an answer.
@@ -61,11 +64,15 @@ func Do[T any](ctx context.Context, c *Client, ask func(*api.Client) (*http.Resp
 	return document, nil
 }
 
-func (c *Client) authorize(_ context.Context, req *http.Request) error {
+func (c *Client) authorize(ctx context.Context, req *http.Request) error {
 	req.Header.Set("Accept", "application/json")
 	switch {
-	case c.Token != "":
-		req.Header.Set("Authorization", "Bearer "+c.Token)
+	case c.Token != nil:
+		token, err := c.Token(ctx)
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
 	case c.User != "":
 		req.SetBasicAuth(c.User, c.Password)
 	}

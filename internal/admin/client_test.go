@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -103,7 +104,7 @@ func TestClientPrefersTheToken(t *testing.T) {
 		_, _ = w.Write([]byte(`{}`))
 	}))
 	defer server.Close()
-	if _, err := (&admin.Client{BaseURL: server.URL, User: "root", Token: "abc"}).Status(t.Context()); err != nil || got != "Bearer abc" {
+	if _, err := (&admin.Client{BaseURL: server.URL, User: "root", Token: func(context.Context) (string, error) { return "abc", nil }}).Status(t.Context()); err != nil || got != "Bearer abc" {
 		t.Errorf("%q %v", got, err)
 	}
 }
