@@ -36,7 +36,7 @@ func testOpenOutcome(t *testing.T, n *node) {
 			t.Fatal(err)
 		}
 	}
-	n.process.Signal(syscall.SIGSTOP)
+	n.process.Stop(t)
 	defer n.process.Signal(syscall.SIGCONT)
 	var wg sync.WaitGroup
 	for i := range rows {

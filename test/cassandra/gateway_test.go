@@ -301,7 +301,7 @@ func testGatewayKilled(t, all *testing.T, g *harness.Gateway, p *play) {
 func testStopped(t *testing.T, n *node, g *harness.Gateway, p *play) {
 	stop := p.run(t)
 	reach(t, "writes are acknowledged", &p.acked, 20)
-	n.process.Signal(syscall.SIGSTOP)
+	n.process.Stop(t)
 	defer n.process.Signal(syscall.SIGCONT)
 	reach(t, "requests are answered 503", &p.slow, 6)
 	n.process.Signal(syscall.SIGCONT)

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -84,6 +85,33 @@ func (p *Process) Signal(sig syscall.Signal) {
 	default:
 		p.cmd.Process.Signal(sig)
 	}
+}
+
+// Stop stops it (SIGSTOP) and returns when none of its threads runs any more: the
+// signal alone leaves them time to answer. Signal(SIGCONT) lets it go on.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	p.Signal(syscall.SIGSTOP)
+	if runtime.GOOS != "linux" {
+		return // there is no saying
+	}
+	Eventually(t, p.Name+" stands still", func() error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
+		if err != nil || len(threads) == 0 {
+			return fmt.Errorf("no threads: %w", err)
+		}
+		for _, file := range threads {
+			stat, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			// The state follows the name, which is in parentheses and may hold some.
+			if at := bytes.LastIndexByte(stat, ')'); at < 0 || len(stat) < at+3 || stat[at+2] != 'T' {
+				return fmt.Errorf("it runs: %s", stat)
+			}
+		}
+		return nil
+	})
 }
 
 // Running tells whether the process has not ended yet.
