@@ -74,11 +74,13 @@ const textSigV2 = "The authorization mechanism you have provided is not supporte
 // is wrong: with more, the extra slash may be anywhere. refuse words the error,
 // which depends on where the credential stood.
 func (a *authorization) parseCredential(credential string, refuse func(string, ...any) *Error) error {
-	malformed := refuse(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
+	malformed := func() error {
+		return refuse(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
+	}
 	parts := strings.Split(credential, "/")
 	n := len(parts)
 	if n < 5 {
-		return malformed
+		return malformed()
 	}
 	a.accessKeyID = strings.Join(parts[:n-4], "/")
 	a.date, a.region = parts[n-4], parts[n-3]
@@ -91,10 +93,10 @@ func (a *authorization) parseCredential(credential string, refuse func(string, .
 	case !validDate(a.date):
 		err = refuse(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, a.date)
 	case a.accessKeyID == "" || a.region == "":
-		return malformed
+		return malformed()
 	}
 	if err != nil && n > 5 {
-		return malformed
+		return malformed()
 	}
 	if err != nil {
 		return err

@@ -44,3 +44,14 @@ func BenchmarkChunks(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkParse(b *testing.B) {
+	r := simple("/bucket/some/key").with("X-Amz-Meta-A: b").parse(b)
+	sigv4.NewSigner(testKey, testSecret, testRegion).Sign(r, "/bucket/some/key", "", emptyHash, testTime)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sigv4.Parse(r, testTime); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

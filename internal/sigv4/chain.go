@@ -3,7 +3,6 @@ package sigv4
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"hash"
 )
 
 const (
@@ -21,18 +20,28 @@ type signature [2 * sha256.Size]byte
 // chain is the chain of signatures of a chunked payload: each covers the one
 // before it, the first covers the request's own.
 type chain struct {
-	mac     hash.Hash // HMAC keyed with the signing key
-	context string    // "<x-amz-date>\n<scope>\n"
-	prev    signature
-	text    []byte // scratch: the string to sign
+	key            *macKey
+	amzDate, scope string
+	prev           signature
+	mac            *signing // nil before the first use: most bodies have no chunks
+	text           []byte   // scratch: the string to sign
+}
+
+// begin begins a string to sign: all of them name the day and the signature
+// before.
+func (c *chain) begin(algorithm string) []byte {
+	b := append(c.text[:0], algorithm+"\n"...)
+	b = append(b, c.amzDate...)
+	b = append(b, '\n')
+	b = append(b, c.scope...)
+	b = append(b, '\n')
+	b = append(b, c.prev[:]...)
+	return append(b, '\n')
 }
 
 // chunk advances the chain over a chunk of data with the given SHA-256.
 func (c *chain) chunk(sum [sha256.Size]byte) {
-	b := append(c.text[:0], chunkAlgorithm+"\n"...)
-	b = append(b, c.context...)
-	b = append(b, c.prev[:]...)
-	b = append(b, "\n"+EmptySHA256+"\n"...)
+	b := append(c.begin(chunkAlgorithm), EmptySHA256+"\n"...)
 	c.advance(hex.AppendEncode(b, sum[:]))
 }
 
@@ -40,17 +49,13 @@ func (c *chain) chunk(sum [sha256.Size]byte) {
 // for each trailer.
 func (c *chain) trailer(block []byte) {
 	sum := sha256.Sum256(block)
-	b := append(c.text[:0], trailerAlgorithm+"\n"...)
-	b = append(b, c.context...)
-	b = append(b, c.prev[:]...)
-	b = append(b, '\n')
-	c.advance(hex.AppendEncode(b, sum[:]))
+	c.advance(hex.AppendEncode(c.begin(trailerAlgorithm), sum[:]))
 }
 
 func (c *chain) advance(text []byte) {
 	c.text = text
-	c.mac.Reset()
-	c.mac.Write(text)
-	var sum [sha256.Size]byte
-	hex.Encode(c.prev[:], c.mac.Sum(sum[:0]))
+	if c.mac == nil {
+		c.mac = c.key.signing()
+	}
+	c.prev = c.mac.of(text)
 }

@@ -2,7 +2,6 @@ package sigv4
 
 import (
 	"bufio"
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"hash"
@@ -79,7 +78,7 @@ func (q *Request) Chunks(body io.Reader, decodedLength int64, trailerNames []str
 		c.names = append(c.names, strings.ToLower(name))
 	}
 	if q.Mode.ChunksSigned() {
-		c.signed = &chain{mac: hmac.New(sha256.New, q.key[:]), context: q.amzDate + "\n" + q.scope() + "\n"}
+		c.signed = &chain{key: q.key, amzDate: q.amzDate, scope: q.scope()}
 		copy(c.signed.prev[:], q.Signature)
 	}
 	return c

@@ -1,7 +1,6 @@
 package sigv4
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"sync"
 )
@@ -17,7 +16,7 @@ const maxDerived = 4096
 type Keyring struct {
 	decoy Secret
 	mu    sync.RWMutex // guards keys
-	keys  map[derivation][sha256.Size]byte
+	keys  map[derivation]*macKey
 }
 
 // derivation is what a signing key is derived from.
@@ -30,7 +29,7 @@ type derivation struct {
 // is remembered for a day and region as soon as any other one is, so that to
 // verify against it takes as long as against a real one.
 func NewKeyring(decoy Secret) *Keyring {
-	return &Keyring{decoy: decoy, keys: map[derivation][sha256.Size]byte{}}
+	return &Keyring{decoy: decoy, keys: map[derivation]*macKey{}}
 }
 
 // Format shows nothing of the keys, whatever the verb.
@@ -56,7 +55,7 @@ func (k *Keyring) Verify(q *Request, secret Secret) error {
 
 // remember adds a key and the decoy's of the same day and region. A full ring
 // starts afresh: what is in use comes back with the next request.
-func (k *Keyring) remember(d derivation, key [sha256.Size]byte) {
+func (k *Keyring) remember(d derivation, key *macKey) {
 	decoy := derivation{k.decoy, d.date, d.region}
 	decoyKey := signingKey(k.decoy, d.date, d.region)
 	k.mu.Lock()

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,7 +49,7 @@ func TestKeyringRemembersWhatWasRight(t *testing.T) {
 		t.Errorf("%d keys, want that of the secret and that of the decoy", len(k.keys))
 	}
 	for d, key := range k.keys {
-		if key != signingKey(d.secret, d.date, d.region) {
+		if !bytes.Equal(key.bytes, signingKey(d.secret, d.date, d.region).bytes) {
 			t.Errorf("%s in %s: another key", d.date, d.region)
 		}
 	}
@@ -68,7 +69,7 @@ func TestKeyringRemembersWhatWasRight(t *testing.T) {
 func TestKeyringIsBounded(t *testing.T) {
 	k := NewKeyring(ringDecoy)
 	for i := range maxDerived {
-		k.keys[derivation{date: fmt.Sprint(i)}] = [32]byte{}
+		k.keys[derivation{date: fmt.Sprint(i)}] = &macKey{}
 	}
 	if err := k.Verify(ringRequest(t, "eu", 0), ringSecret); err != nil || len(k.keys) != 2 {
 		t.Errorf("%v, %d keys", err, len(k.keys))

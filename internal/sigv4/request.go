@@ -2,10 +2,7 @@ package sigv4
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -33,7 +30,7 @@ type Request struct {
 
 	amzDate, date string
 	canonical     string
-	key           [sha256.Size]byte // once verified
+	key           *macKey // once verified
 	verified      bool
 }
 
@@ -77,7 +74,11 @@ func Parse(r *http.Request, now time.Time) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.canonical = canonicalRequest(r.Method, EscapePath(path), CanonicalQuery(rawQuery, q.unsignedParams()...), q.fields(r), q.PayloadHash)
+	t := newScratch()
+	defer t.free()
+	t.fields = q.appendFields(t.fields, r)
+	t.text = appendCanonical(t.text, r.Method, EscapePath(path), CanonicalQuery(rawQuery, q.unsignedParams()...), t.fields, q.PayloadHash)
+	q.canonical = string(t.text)
 	return q, nil
 }
 
@@ -245,7 +246,7 @@ func (q *Request) checkSigned(r *http.Request) error {
 		if !q.mustSign(name) {
 			continue
 		}
-		name = strings.ToLower(name)
+		name = lower(name)
 		if _, ok := slices.BinarySearch(q.SignedHeaders, name); !ok {
 			unsigned = append(unsigned, name)
 		}
@@ -267,12 +268,11 @@ func (q *Request) mustSign(name string) bool {
 	return len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") || q.Presigned && strings.EqualFold(name, "Content-Md5")
 }
 
-// fields are the signed headers with the values received. net/http keeps some
-// of them outside of r.Header. One that is absent counts as empty.
-func (q *Request) fields(r *http.Request) []field {
-	fields := make([]field, len(q.SignedHeaders))
-	for i, name := range q.SignedHeaders {
-		fields[i] = field{name, receivedValue(r, name)}
+// appendFields appends the signed headers with the values received. net/http
+// keeps some of them outside of r.Header. One that is absent counts as empty.
+func (q *Request) appendFields(fields []field, r *http.Request) []field {
+	for _, name := range q.SignedHeaders {
+		fields = append(fields, field{name, receivedValue(r, name)})
 	}
 	return fields
 }
@@ -288,8 +288,24 @@ func receivedValue(r *http.Request, name string) string {
 			return strconv.FormatInt(r.ContentLength, 10)
 		}
 	}
-	return canonicalValue(r.Header[textproto.CanonicalMIMEHeaderKey(name)])
+	return canonicalValue(r.Header[received(name)])
 }
+
+// received is the form in which net/http holds a lower-case name.
+func received(name string) string {
+	if n, ok := receivedNames[name]; ok {
+		return n
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+var receivedNames = func() map[string]string {
+	names := map[string]string{}
+	for name, low := range lowerNames {
+		names[low] = textproto.CanonicalMIMEHeaderKey(name)
+	}
+	return names
+}()
 
 // Verify tells whether whoever signed the request has the secret: nil, or
 // SignatureDoesNotMatch. The comparison takes the same time wherever the
@@ -298,13 +314,14 @@ func (q *Request) Verify(secret Secret) error {
 	return q.verify(signingKey(secret, q.date, q.Region))
 }
 
-func (q *Request) verify(key [sha256.Size]byte) error {
-	text := stringToSign(q.amzDate, q.scope(), q.canonical)
-	h := hmac.New(sha256.New, key[:])
-	h.Write([]byte(text))
-	want := hex.EncodeToString(h.Sum(nil))
-	if subtle.ConstantTimeCompare([]byte(want), []byte(q.Signature)) != 1 {
-		return mismatch(q, text, q.Signature)
+func (q *Request) verify(key *macKey) error {
+	t := newScratch()
+	defer t.free()
+	t.text = append(t.text, q.canonical...)
+	t.text = appendStringToSign(t.text[:0], q.amzDate, q.scope(), t.text)
+	want := key.sign(t.text)
+	if subtle.ConstantTimeCompare(want[:], []byte(q.Signature)) != 1 {
+		return mismatch(q, string(t.text), q.Signature)
 	}
 	q.key, q.verified = key, true
 	return nil

@@ -2,9 +2,6 @@ package sigv4
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
@@ -25,8 +22,8 @@ type Signer struct {
 
 // dayKey is the signing key of one day: four HMACs saved per request.
 type dayKey struct {
-	date string
-	key  [sha256.Size]byte
+	date, scope string
+	key         *macKey
 }
 
 // NewSigner returns a Signer.
@@ -37,13 +34,13 @@ func NewSigner(accessKeyID string, secret Secret, region string) *Signer {
 // Format shows the access key only, whatever the verb.
 func (s *Signer) Format(f fmt.State, _ rune) { fmt.Fprint(f, "signer of "+s.accessKeyID) }
 
-func (s *Signer) key(date string) [sha256.Size]byte {
+func (s *Signer) day(date string) *dayKey {
 	if d := s.today.Load(); d != nil && d.date == date {
-		return d.key
+		return d
 	}
-	d := &dayKey{date: date, key: signingKey(s.secret, date, s.region)}
+	d := &dayKey{date: date, scope: scopeOf(date, s.region), key: signingKey(s.secret, date, s.region)}
 	s.today.Store(d)
-	return d.key
+	return d
 }
 
 // Sign sets X-Amz-Date, X-Amz-Content-Sha256 and Authorization in r.Header.
@@ -61,29 +58,26 @@ func (s *Signer) key(date string) [sha256.Size]byte {
 // modes; other modes may drop it.
 func (s *Signer) Sign(r *http.Request, rawPath, rawQuery, payloadHash string, now time.Time) *ChunkSigner {
 	amzDate := now.UTC().Format(timeLayout)
-	date := amzDate[:len(dateLayout)]
+	day := s.day(amzDate[:len(dateLayout)])
 	setOnly(r.Header, "X-Amz-Date", amzDate)
 	setOnly(r.Header, "X-Amz-Content-Sha256", payloadHash)
-	fields := outgoing(r)
-	canonical := outgoingRequest(r, rawPath, rawQuery, fields, payloadHash)
+	t := newScratch()
+	defer t.free()
+	t.fields = appendOutgoing(t.fields, r)
+	t.text = appendOutgoingRequest(t.text, r, rawPath, rawQuery, t.fields, payloadHash)
+	t.text = appendStringToSign(t.text[:0], amzDate, day.scope, t.text)
+	c := &ChunkSigner{chain{key: day.key, amzDate: amzDate, scope: day.scope, prev: day.key.sign(t.text)}}
 
-	scope := scopeOf(date, s.region)
-	key := s.key(date)
-	h := hmac.New(sha256.New, key[:])
-	h.Write([]byte(stringToSign(amzDate, scope, canonical)))
-	c := &ChunkSigner{chain{mac: h, context: amzDate + "\n" + scope + "\n"}}
-	hex.Encode(c.prev[:], h.Sum(nil))
-
-	b := make([]byte, 0, 384)
-	b = append(b, algorithm+" Credential="...)
+	b := append(t.text[:0], algorithm+" Credential="...)
 	b = append(b, s.accessKeyID...)
 	b = append(b, '/')
-	b = append(b, scope...)
+	b = append(b, day.scope...)
 	b = append(b, ", SignedHeaders="...)
-	b = appendNames(b, fields)
+	b = appendNames(b, t.fields)
 	b = append(b, ", Signature="...)
 	b = append(b, c.prev[:]...)
 	setOnly(r.Header, "Authorization", string(b))
+	t.text = b
 	return c
 }
 
@@ -98,26 +92,28 @@ func (s *Signer) Presign(r *http.Request, rawPath, rawQuery string, expires time
 		panic("sigv4: a presigned URL cannot live for " + expires.String())
 	}
 	amzDate := now.UTC().Format(timeLayout)
-	date := amzDate[:len(dateLayout)]
-	scope := scopeOf(date, s.region)
-	fields := outgoing(r)
+	day := s.day(amzDate[:len(dateLayout)])
+	t := newScratch()
+	defer t.free()
+	t.fields = appendOutgoing(t.fields, r)
 	query := rawQuery
 	for _, p := range [...][2]string{
 		{paramAlgorithm, algorithm},
-		{paramCredential, s.accessKeyID + "/" + scope},
+		{paramCredential, s.accessKeyID + "/" + day.scope},
 		{paramDate, amzDate},
 		{paramExpires, strconv.FormatInt(int64(expires/time.Second), 10)},
-		{paramSignedHeaders, string(appendNames(nil, fields))},
+		{paramSignedHeaders, string(appendNames(nil, t.fields))},
 	} {
 		if query != "" {
 			query += "&"
 		}
 		query += p[0] + "=" + EscapeQuery(p[1])
 	}
-	payload := cmp.Or(valueOf(fields, "x-amz-content-sha256"), Unsigned.String())
-	key := s.key(date)
-	text := stringToSign(amzDate, scope, outgoingRequest(r, rawPath, query, fields, payload))
-	return query + "&" + paramSignature + "=" + hex.EncodeToString(mac(key[:], text))
+	payload := cmp.Or(valueOf(t.fields, "x-amz-content-sha256"), Unsigned.String())
+	t.text = appendOutgoingRequest(t.text, r, rawPath, query, t.fields, payload)
+	t.text = appendStringToSign(t.text[:0], amzDate, day.scope, t.text)
+	signed := day.key.sign(t.text)
+	return query + "&" + paramSignature + "=" + string(signed[:])
 }
 
 func valueOf(fields []field, name string) string {
@@ -129,10 +125,10 @@ func valueOf(fields []field, name string) string {
 	return ""
 }
 
-// outgoingRequest is the canonical form of a request that we make.
-func outgoingRequest(r *http.Request, rawPath, rawQuery string, fields []field, payloadHash string) string {
+// appendOutgoingRequest appends the canonical form of a request that we make.
+func appendOutgoingRequest(b []byte, r *http.Request, rawPath, rawQuery string, fields []field, payloadHash string) []byte {
 	path, _ := unescape(rawPath, false)
-	return canonicalRequest(cmp.Or(r.Method, http.MethodGet), EscapePath(cmp.Or(path, "/")), CanonicalQuery(rawQuery), fields, payloadHash)
+	return appendCanonical(b, cmp.Or(r.Method, http.MethodGet), EscapePath(cmp.Or(path, "/")), CanonicalQuery(rawQuery), fields, payloadHash)
 }
 
 // setOnly sets a header and removes other spellings of its name, which a map
@@ -146,22 +142,42 @@ func setOnly(h http.Header, name, value string) {
 	h[name] = []string{value}
 }
 
-// outgoing are the headers to sign, sorted by name.
-func outgoing(r *http.Request) []field {
+// appendOutgoing appends the headers to sign, sorted by name.
+func appendOutgoing(fields []field, r *http.Request) []field {
 	host := r.Host
 	if host == "" && r.URL != nil {
 		host = r.URL.Host
 	}
-	fields := make([]field, 1, 1+len(r.Header))
-	fields[0] = field{"host", collapse(host)}
+	fields = append(fields, field{"host", collapse(host)})
 	for name, values := range r.Header {
-		if name = strings.ToLower(name); len(values) > 0 && !unsignable[name] {
+		if name = lower(name); len(values) > 0 && !unsignable[name] {
 			fields = append(fields, field{name, canonicalValue(values)})
 		}
 	}
 	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	return fields
 }
+
+// lower is strings.ToLower, which makes a new string each time, with the names
+// that nearly every request has at hand.
+func lower(name string) string {
+	if l, ok := lowerNames[name]; ok {
+		return l
+	}
+	return strings.ToLower(name)
+}
+
+var lowerNames = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{
+		"Accept-Encoding", "Authorization", "Content-Encoding", "Content-Md5", "Content-Type", "Expect", "If-Match", "If-None-Match",
+		"Range", "User-Agent", "X-Amz-Checksum-Crc32", "X-Amz-Checksum-Crc32c", "X-Amz-Checksum-Mode", "X-Amz-Content-Sha256", "X-Amz-Date",
+		"X-Amz-Decoded-Content-Length", "X-Amz-Meta-S3mirror-Stamp", "X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Trailer",
+	} {
+		names[name] = strings.ToLower(name)
+	}
+	return names
+}()
 
 // unsignable headers may change between us and the verifier. Accept-Encoding
 // is rewritten by GCS and by CDNs in front of others.
