@@ -32,16 +32,14 @@ var nemeses = []nemesis{
 		return n
 	}},
 	{name: "backend killed", strike: func(w *world, rnd *rand.Rand) int {
-		i := rnd.IntN(len(w.backends))
-		n := w.proxies[i].busy()
+		i, n := w.busy(rnd)
 		w.backends[i].Kill()
 		pause(rnd, 3*time.Second)
 		w.backends[i].Start(w.t)
 		return n
 	}},
 	{name: "backend stopped", strike: func(w *world, rnd *rand.Rand) int {
-		i := rnd.IntN(len(w.backends))
-		n := w.proxies[i].busy()
+		i, n := w.busy(rnd)
 		w.backends[i].Hang()
 		pause(rnd, w.times.stall/2)
 		n = max(n, w.proxies[i].underWay())
@@ -49,8 +47,8 @@ var nemeses = []nemesis{
 		return n
 	}},
 	{name: "connections cut", wire: true, strike: func(w *world, rnd *rand.Rand) int {
-		p := w.proxies[rnd.IntN(len(w.proxies))]
-		n := 0
+		i, n := w.busy(rnd)
+		p := w.proxies[i]
 		for range 10 {
 			n += p.underWay()
 			p.cut()
@@ -63,21 +61,26 @@ var nemeses = []nemesis{
 	{name: "answers dropped", wire: true, struck: dropAnswers, strike: through(dropAnswers)},
 	{name: "cut after n bytes", wire: true, struck: cutAfter, strike: through(cutAfter)},
 	{name: "applied late", wire: true, struck: late, strike: func(w *world, rnd *rand.Rand) int {
-		hit := w.proxies
-		if rnd.IntN(4) > 0 { // else all at once, as when the gateway itself was held up
-			i := rnd.IntN(len(w.proxies))
-			hit = w.proxies[i : i+1]
+		if rnd.IntN(4) == 0 {
+			w.late(rnd, w.proxies) // as when the gateway itself was held up
+			return 0
 		}
-		for _, p := range hit {
-			p.hold.Store(int64(w.times.stall - 2*letGo))
-			p.set(late)
-		}
-		pause(rnd, 3*time.Second)
-		for _, p := range hit {
-			p.set(none)
-		}
+		i, _ := w.busy(rnd)
+		w.late(rnd, w.proxies[i:i+1])
 		return 0
 	}},
+}
+
+// late has mutations applied late by some of the backends.
+func (w *world) late(rnd *rand.Rand, proxies []*proxy) {
+	for _, p := range proxies {
+		p.hold.Store(int64(w.times.stall - 2*letGo))
+		p.set(late)
+	}
+	pause(rnd, 3*time.Second)
+	for _, p := range proxies {
+		p.set(none)
+	}
 }
 
 // pause is how long a fault lasts.
@@ -88,9 +91,9 @@ func pause(rnd *rand.Rand, most time.Duration) {
 // through is a nemesis that a proxy makes.
 func through(f fault) func(*world, *rand.Rand) int {
 	return func(w *world, rnd *rand.Rand) int {
-		p := w.proxies[rnd.IntN(len(w.proxies))]
+		i, _ := w.busy(rnd)
+		p := w.proxies[i]
 		p.after.Store(int64(rnd.IntN(4000)))
-		p.busy()
 		p.set(f)
 		pause(rnd, 4*time.Second)
 		p.set(none)
@@ -99,15 +102,16 @@ func through(f fault) func(*world, *rand.Rand) int {
 	}
 }
 
-// busy waits a little for requests under way, and counts them.
-func (p *proxy) busy() int {
-	for range 400 {
-		if n := p.underWay(); n > 0 {
-			return n
+// busy picks a backend with requests under way, and counts them. It waits for one
+// as long as a breaker may keep all of them away.
+func (w *world) busy(rnd *rand.Rand) (i, n int) {
+	for end := time.Now().Add(w.times.stall); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		i = rnd.IntN(len(w.proxies))
+		if n = w.proxies[i].underWay(); n > 0 {
+			break
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	return 0
+	return i, n
 }
 
 // struck is what the nemeses did.
@@ -126,6 +130,9 @@ func (w *world) play(rnd *rand.Rand, d time.Duration) struck {
 			did.hit[n.name] += n.strike(w, rnd)
 			did.times[n.name]++
 			w.logf("%s for %v", n.name, time.Since(began).Round(time.Millisecond))
+			if w.times.late {
+				w.late(rnd, w.proxies)
+			}
 			time.Sleep(500 * time.Millisecond)
 			if time.Now().After(end) && len(did.times) == len(nemeses) {
 				break
