@@ -168,7 +168,7 @@ func (u *upload) assemble(parts []s3.Part) *stored {
 		o.info.Size += p.Size
 		o.info.Parts = append(o.info.Parts, p.Size)
 		o.data = append(o.data, u.parts[p.Number].data...)
-		if p.Checksum != "" {
+		if u.sum.Algorithm != "" {
 			o.partSums = append(o.partSums, p.Checksum)
 		}
 	}

@@ -69,12 +69,13 @@ func (s *Server) uploadPart(q *request) error {
 	}
 	p.Part = s3.Part{
 		Number: number, Size: body.Size(), Modified: s.o.Now().UTC(),
-		ETag: s.o.etag(hex.EncodeToString(body.MD5())), Checksum: body.Sum(sum.Algorithm),
+		ETag: s.o.etag(hex.EncodeToString(body.MD5())),
 	}
 	h := q.w.Header()
 	h["ETag"] = []string{s3.QuoteETag(p.ETag)}
-	if p.Checksum != "" {
-		h.Set(sum.Header(), p.Checksum)
+	if algorithm, value := body.Checksum(); algorithm != "" && !s.o.DropsChecksums {
+		p.Algorithm, p.Checksum = algorithm, value
+		h.Set(object.ChecksumPrefix+algorithm, value)
 	}
 	return s.finish(q, func() error {
 		return s.store.putPart(q.op.ObjectKey(), q.op.UploadID(), p, q.faults.losePart)
@@ -113,7 +114,7 @@ func (s *Server) copyPart(q *request) error {
 	}
 	copied := s3.Copied{ETag: p.ETag, Modified: p.Modified}
 	if sum.Algorithm != "" {
-		p.Checksum = base64.StdEncoding.EncodeToString(p.data.hash(s3.NewChecksum(sum.Algorithm)))
+		p.Algorithm, p.Checksum = sum.Algorithm, base64.StdEncoding.EncodeToString(p.data.hash(s3.NewChecksum(sum.Algorithm)))
 		copied.Checksums = object.Headers{sum.Header(): p.Checksum}
 	}
 	return s.finishLate(q, func() error {

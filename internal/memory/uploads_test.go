@@ -278,8 +278,6 @@ func TestUploadsRefused(t *testing.T) {
 		}
 		_, err := f.part("plain", id, 1, random(5), "")
 		code(t, err, "NoSuchUpload")
-		_, err = f.part("plain", plain, 1, random(5), "CRC32")
-		code(t, err, "InvalidRequest")
 		_, err = f.part("key", id, 1, random(5), "")
 		code(t, err, "InvalidRequest")
 		_, err = f.part("key", id, 1, random(5), "SHA1")
@@ -304,6 +302,44 @@ func TestUploadsRefused(t *testing.T) {
 		code(t, err, "NoSuchUpload")
 		if st := f.server.Stats(); st.Uploads != 0 || st.Bytes != 1000 {
 			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// TestUnannouncedChecksums: SDKs give each part a checksum though the upload was
+// begun without; it is verified, and may be named or not.
+func TestUnannouncedChecksums(t *testing.T) {
+	f := newForeign(t, memory.Personality{})
+	data := random(1000)
+	for name, change := range map[string]func(*types.CompletedPart){
+		"named":     func(*types.CompletedPart) {},
+		"not named": func(p *types.CompletedPart) { p.ChecksumCRC32 = nil },
+		"another":   func(p *types.CompletedPart) { p.ChecksumCRC32 = aws.String("AAAAAA==") },
+	} {
+		up, err := f.CreateMultipartUpload(bg, &awss3.CreateMultipartUploadInput{Bucket: f.bucket, Key: aws.String("key")},
+			func(o *awss3.Options) { o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired })
+		if err != nil || up.ChecksumAlgorithm != "" {
+			t.Fatalf("%+v, %v", up, err)
+		}
+		p, err := f.part("key", up.UploadId, 1, data, "CRC32")
+		if err != nil || aws.ToString(p.ChecksumCRC32) != crc(data) {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		list, err := f.ListParts(bg, &awss3.ListPartsInput{Bucket: f.bucket, Key: aws.String("key"), UploadId: up.UploadId})
+		if err != nil || aws.ToString(list.Parts[0].ChecksumCRC32) != crc(data) || list.ChecksumAlgorithm != "" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		change(&p)
+		_, err = f.complete("key", up.UploadId, []types.CompletedPart{p})
+		if name == "another" {
+			code(t, err, "InvalidPart")
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := f.stands("key", data); got.ChecksumCRC32 != nil {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

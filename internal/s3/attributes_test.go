@@ -139,3 +139,44 @@ func TestReadRange(t *testing.T) {
 		t.Errorf("%v", h)
 	}
 }
+
+// FuzzAttributes: what our document says of a version comes back, and the pages
+// of its parts put together are all of them; what others send is read or
+// refused.
+func FuzzAttributes(f *testing.F) {
+	f.Add("e-2", int64(5), uint16(3), uint8(2), []byte("<getObjectAttributesResponse/>"))
+	f.Add("\"<&>\r\x01", int64(0), uint16(0), uint8(0), []byte("<GetObjectAttributesResponse><ObjectParts><Part/>"))
+	f.Fuzz(func(t *testing.T, etag string, size int64, count uint16, max uint8, foreign []byte) {
+		_, _ = DecodeAttributes(bytes.NewReader(foreign))
+		if !plainText(etag) || UnquoteETag(etag) != etag || size < 0 {
+			return
+		}
+		info := object.Info{ETag: etag, Size: size, Headers: object.Headers{"x-amz-checksum-crc32": "AAAAAA=="}}
+		var sums []string
+		for i := range int(count % 300) {
+			info.Parts = append(info.Parts, int64(i))
+			sums = append(sums, "AAAAAA==")
+		}
+		a := AttributesRequest{Wanted: attributes, MaxParts: int(max%50) + 1}
+		var got []Part
+		for {
+			page, err := DecodeAttributes(bytes.NewReader(a.Document(info, sums)))
+			if err != nil || page.ETag != etag || page.Size != size || page.PartCount != len(info.Parts) || page.Checksums["x-amz-checksum-crc32"] != "AAAAAA==" || len(page.Parts) > a.MaxParts {
+				t.Fatalf("%+v came back as %+v, %v", info, page, err)
+			}
+			got = append(got, page.Parts...)
+			if !page.Truncated {
+				break
+			}
+			a.After = got[len(got)-1].Number
+		}
+		if len(got) != len(info.Parts) {
+			t.Fatalf("%d parts of %d", len(got), len(info.Parts))
+		}
+		for i, p := range got {
+			if p.Number != i+1 || p.Size != info.Parts[i] || p.Algorithm != "crc32" {
+				t.Fatalf("part %d: %+v", i+1, p)
+			}
+		}
+	})
+}

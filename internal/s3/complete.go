@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -253,9 +254,9 @@ func (u *UploadParts) checkPart(named CompletedPart, p Part) error {
 			u.Checksum.Algorithm, p.Number)
 	case named.Algorithm == "":
 		return nil
-	case u.Checksum.Algorithm == "":
+	case p.Algorithm == "":
 		return invalidPart(u.ID, named)
-	case named.Algorithm != u.Checksum.Algorithm:
+	case named.Algorithm != p.Algorithm:
 		return Errorf(BadDigest, "The %s you specified for part %d did not match what we received.", named.Algorithm, p.Number)
 	case named.Checksum != p.Checksum:
 		return invalidPart(u.ID, named)
@@ -266,11 +267,7 @@ func (u *UploadParts) checkPart(named CompletedPart, p Part) error {
 // checksum joins the parts' and compares the result with the promise.
 func (c *Complete) checksum(u UploadChecksum, parts []Part) (string, error) {
 	if c.Type != "" && c.Type != u.Type {
-		created := string(u.Type)
-		if created == "" {
-			created = "null"
-		}
-		return "", Errorf(InvalidRequest, "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", created)
+		return "", Errorf(InvalidRequest, "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", cmp.Or(u.Type, "null"))
 	}
 	sums := make([]PartSum, len(parts))
 	for i, p := range parts {
@@ -283,8 +280,8 @@ func (c *Complete) checksum(u UploadChecksum, parts []Part) (string, error) {
 	if c.Algorithm == "" {
 		return whole, nil
 	}
-	if err := u.CheckPart(c.Algorithm); err != nil {
-		return "", err
+	if c.Algorithm != u.Algorithm {
+		return "", u.mismatch(c.Algorithm)
 	}
 	if sum, n, _ := splitComposite(whole); c.Checksum != sum || c.Count != 0 && c.Count != n {
 		return "", Errorf(BadDigest, "The %s you specified did not match the calculated checksum.", strings.ToUpper(c.Algorithm))

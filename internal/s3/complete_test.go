@@ -137,7 +137,7 @@ func upload(sum UploadChecksum, sizes ...int64) (UploadParts, []CompletedPart) {
 		p := Part{Number: i + 1, ETag: fmt.Sprintf("%032x", i+1), Size: size}
 		n := CompletedPart{Number: p.Number, ETag: p.ETag}
 		if sum.Algorithm != "" {
-			p.Checksum = checksumOf(sum.Algorithm, bytes.Repeat([]byte{byte(i + 1)}, int(size)))
+			p.Algorithm, p.Checksum = sum.Algorithm, checksumOf(sum.Algorithm, bytes.Repeat([]byte{byte(i + 1)}, int(size)))
 			n.Algorithm, n.Checksum = sum.Algorithm, p.Checksum
 		}
 		stored[i+1] = p

@@ -22,11 +22,12 @@ const (
 
 // Part is one part of an upload, as it is stored.
 type Part struct {
-	Number   int
-	ETag     string // without quotes
-	Size     int64  // bytes
-	Modified time.Time
-	Checksum string // base64, of the upload's algorithm; empty: none
+	Number    int
+	ETag      string // without quotes
+	Size      int64  // bytes
+	Modified  time.Time
+	Algorithm string // of Checksum: the upload's, or, of an upload without, what came with the part; empty: none
+	Checksum  string // base64
 }
 
 // PartNumber returns the parameter partNumber, from 1 to 10,000.

@@ -116,7 +116,7 @@ var sums = UploadChecksum{"crc32", Composite}
 
 func TestMultipartDocuments(t *testing.T) {
 	parts := &PartsPage{Owner: Owner{"1f", "root"}, Checksum: sums, Truncated: true, Parts: []Part{
-		{Number: 2, ETag: "e2", Size: 5, Modified: docTime, Checksum: "AAAAAA=="}, {Number: 7, ETag: "e7", Size: 0, Modified: docTime}}}
+		{Number: 2, ETag: "e2", Size: 5, Modified: docTime, Algorithm: "crc32", Checksum: "AAAAAA=="}, {Number: 7, ETag: "e7", Size: 0, Modified: docTime}}}
 	uploads := &UploadsPage{Owner: Owner{"1f", "root"}, Truncated: true, LastKey: "a+b", LastID: "u2", CommonPrefixes: []string{"c d/"},
 		Uploads: []Upload{{"a", "u1", docTime, UploadChecksum{}}, {"a+b", "u2", docTime, UploadChecksum{"sha1", Composite}}}}
 	var out bytes.Buffer
@@ -221,7 +221,7 @@ func FuzzUploadsRoundTrip(f *testing.F) {
 		if number < 1 || number > MaxParts || size < 0 {
 			return
 		}
-		parts := &PartsPage{Checksum: sums, Parts: []Part{{number, "e", size, at, "AAAAAA=="}}}
+		parts := &PartsPage{Checksum: sums, Parts: []Part{{number, "e", size, at, "crc32", "AAAAAA=="}}}
 		back, err := DecodeParts(bytes.NewReader((&PartsRequest{Key: "k", UploadID: id}).Document(parts)))
 		if err != nil || !reflect.DeepEqual(back.Parts, parts.Parts) || back.Checksum != sums {
 			t.Fatalf("%+v came back as %+v, %v", parts, back, err)

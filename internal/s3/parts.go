@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -63,20 +64,20 @@ func (p *PartsRequest) Document(page *PartsPage) []byte {
 	x.bool("IsTruncated", page.Truncated)
 	x.uploadChecksum(page.Checksum)
 	for i := range page.Parts {
-		x.part(&page.Parts[i], page.Checksum.Algorithm)
+		x.part(&page.Parts[i])
 	}
 	x.close("ListPartsResult")
 	return x.bytes()
 }
 
-func (x *xmlWriter) part(p *Part, algorithm string) {
+func (x *xmlWriter) part(p *Part) {
 	x.open("Part")
 	x.int("PartNumber", int64(p.Number))
 	x.time("LastModified", p.Modified)
 	x.text("ETag", QuoteETag(p.ETag))
 	x.int("Size", p.Size)
 	if p.Checksum != "" {
-		x.text(checksumElement(algorithm), p.Checksum)
+		x.text(checksumElement(p.Algorithm), p.Checksum)
 	}
 	x.close("Part")
 }
@@ -194,7 +195,7 @@ func (x *xmlReader) part() (p Part, err error) {
 		case "LastModified":
 			p.Modified, err = x.moment()
 		default:
-			if elementAlgorithm(name) == "" {
+			if p.Algorithm = cmp.Or(elementAlgorithm(name), p.Algorithm); elementAlgorithm(name) == "" {
 				return x.skip()
 			}
 			p.Checksum, err = x.text()

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -72,20 +73,19 @@ func (c UploadChecksum) SetHeaders(h http.Header) {
 }
 
 // CheckPart judges the checksum that came with a part: it must be of the
-// upload's algorithm. An upload without one takes none; one whose type is
-// FULL_OBJECT lets us compute what the client left out. InvalidRequest.
+// upload's algorithm. An upload without one takes any: SDKs give each part a
+// checksum though they began the upload without. One whose type is FULL_OBJECT
+// lets us compute what the client left out. InvalidRequest.
 func (c UploadChecksum) CheckPart(algorithm string) error {
-	if algorithm == c.Algorithm || algorithm == "" && c.Type == FullObject {
+	if c.Algorithm == "" || algorithm == c.Algorithm || algorithm == "" && c.Type == FullObject {
 		return nil
 	}
-	word := func(a string) string {
-		if a == "" {
-			return "null"
-		}
-		return a
-	}
+	return c.mismatch(algorithm)
+}
+
+func (c UploadChecksum) mismatch(algorithm string) error {
 	return Errorf(InvalidRequest, "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
-		word(c.Algorithm), word(algorithm))
+		cmp.Or(c.Algorithm, "null"), cmp.Or(algorithm, "null"))
 }
 
 // PartSum is the checksum of one part: base64, and the part's size in bytes.

@@ -377,7 +377,22 @@ func testCompleteReplaces(t *testing.T, g Target) {
 	data := random(1000)
 	p := u.put(1, data, backend.Framing{Mode: sigv4.Signed})
 	g.stands(t, "replace", old)
-	_, err := u.complete(p)
+	// A part may bring a checksum that the upload did not announce.
+	more := random(7)
+	res, err := u.try(t.Context(), 2, more, literal(more), func(r *backend.PartRequest) {
+		r.Checksums = object.Headers{"x-amz-checksum-crc32": checksum("crc32", more)}
+	})
+	must(t, err)
+	if got := res.Checksums["x-amz-checksum-crc32"]; got != "" && got != checksum("crc32", more) {
+		t.Errorf("checksum %q", got)
+	}
+	_, err = u.try(t.Context(), 2, random(8), literal(random(8)), func(r *backend.PartRequest) {
+		r.Checksums = object.Headers{"x-amz-checksum-crc32": "AAAAAA=="}
+	})
+	if e := wants(t, err, backend.Refused); !errors.Is(e, s3.BadDigest) || e.Misconfigured {
+		t.Errorf("another checksum: %v", err)
+	}
+	_, err = u.complete(p)
 	must(t, err)
 	g.stands(t, "replace", data)
 	seen, err := g.Endpoint.Head(t.Context(), g.Bucket, "replace")
