@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/s3mirror/s3mirror/internal/crew"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -105,6 +106,9 @@ type Log struct {
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool         // guarded by gate
 
+	crew    *crew.Crew // commits
+	dismiss func()     // lets the crew's idle go
+
 	failed sync.Once
 	dead   chan struct{} // closed after a fatal error
 	armed  atomic.Bool   // see guardFS
@@ -124,6 +128,8 @@ func Open(dir string, options Options) (*Log, error) {
 		dir = abs
 	}
 	l := &Log{inflight: newInflight(), logger: o.Logger, onFatal: o.OnFatal, dead: make(chan struct{})}
+	over := make(chan struct{})
+	l.crew, l.dismiss = crew.New(over), sync.OnceFunc(func() { close(over) })
 	l.seq.Store(uint64(time.Now().UnixNano())) // later than before the restart
 	if err := l.open(dir, o); err != nil {
 		if l.lock != nil {
@@ -260,6 +266,8 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
+	l.dismiss()
+	l.crew.Wait()
 	return errors.Join(l.db.Close(), l.lock.Close())
 }
 
@@ -305,6 +313,7 @@ func (l *Log) get(key []byte) ([]byte, error) {
 func (l *Log) fatal(err error) {
 	l.failed.Do(func() {
 		close(l.dead)
+		l.dismiss()
 		l.logger.Error("log has failed, the process ends", "err", err)
 		l.onFatal(err)
 	})

@@ -141,12 +141,12 @@ func (l *Log) trySwap(ctx context.Context, s swap) error {
 // Close waiting.
 func (l *Log) commit(ctx context.Context, batch *pebble.Batch, how *pebble.WriteOptions, after func()) error {
 	done := make(chan struct{})
-	go func() {
+	l.crew.Go(func() {
 		l.apply(batch, how)
 		after()
 		l.end()
 		close(done)
-	}()
+	})
 	select {
 	case <-done:
 		return nil

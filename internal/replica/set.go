@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/crew"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -142,6 +143,7 @@ type Set struct {
 	window  int // rows that one page of a list reads at most
 
 	running sync.WaitGroup // machines and requests that outlive their caller
+	crew    *crew.Crew     // runs them
 	base    context.Context
 	abandon context.CancelCauseFunc // ends base: what Close does not wait for any longer
 
@@ -167,6 +169,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 		window: rowsAtOnce,
 	}
 	s.base, s.abandon = context.WithCancelCause(context.Background())
+	s.crew = crew.New(s.base.Done())
 	for _, stack := range o.Stacks {
 		s.stacks[stack.Name()] = stack
 		s.names = append(s.names, stack.Name())
@@ -217,7 +220,7 @@ func (s *Set) Drain(ctx context.Context) error {
 	}
 	s.abandon(errClosed)
 	probed := make(chan struct{})
-	go func() { <-over; s.qualities.close(); close(probed) }()
+	go func() { <-over; s.qualities.close(); s.crew.Wait(); close(probed) }()
 	select {
 	case <-probed: // cut requests end at once
 	case <-time.After(abandonWait):

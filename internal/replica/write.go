@@ -69,7 +69,9 @@ func (s *Set) newWrite(b *bucket, key object.Key, op commit.Op, from origin) *wr
 
 // start drives the write. over is called when nothing of it is left.
 func (w *write) start(up object.Replicas, over func()) {
-	w.set.running.Go(func() {
+	w.set.running.Add(1)
+	w.set.crew.Go(func() {
+		defer w.set.running.Done()
 		if !w.run(commit.Begin{Up: up}) {
 			w.answer(commit.Result{Kind: commit.Doubt, Code: string(s3.SlowDown)})
 		}
@@ -164,7 +166,9 @@ func (w *write) send(replica string, released bool) *request {
 	}
 	w.requests[replica] = q
 	stamp := w.stamp
-	w.sending.Go(func() {
+	w.sending.Add(1)
+	w.set.crew.Go(func() {
+		defer w.sending.Done()
 		defer q.cancel(errLeft)
 		var res backend.PutResult
 		at, err := w.set.at(q.ctx, w.b, replica, w.paced)

@@ -27,19 +27,20 @@ var table = map[string][]string{
 	"sigv4":  {},
 	"web":    {},
 	"s3":     {"object"},
+	"crew":   {}, // goroutines that are kept
 	// contracts
 	"backend": {"object", "s3", "sigv4"},
 	"probe":   {"object", "sigv4", "backend"},
 	"auth":    {"object", "s3", "sigv4"},
 	"oplog":   {"object"},
 	// adapters, which never see each other
-	"pebble":    {"object", "oplog", "auth"},
+	"pebble":    {"crew", "object", "oplog", "auth"},
 	"cassandra": {"object", "oplog", "auth"},
 	"document":  {"oplog", "auth"},
 	"memory":    {"object", "s3", "sigv4", "oplog", "auth", "backend"},
 	// engine
 	"commit":  {"object", "oplog"},
-	"replica": {"object", "s3", "backend", "oplog", "commit"},
+	"replica": {"crew", "object", "s3", "backend", "oplog", "commit"},
 	"heal":    {"object", "oplog", "replica"},
 	// faces
 	"gateway": {"object", "s3", "auth", "replica"},
