@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -156,13 +157,35 @@ func (w *watchedBody) Close() error {
 
 func (w *watchedBody) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) && !w.told && !w.closed.Load() {
-		w.told = true
-		if blame(w.ctx, err) == guilty {
-			w.b.Observe(err)
-		}
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.tell(err)
 	}
 	return n, err
+}
+
+// SpliceTo implements Splicer.
+func (w *watchedBody) SpliceTo(dst *net.TCPConn, max int64) (int64, error) {
+	s, ok := w.ReadCloser.(Splicer)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	n, err := s.SpliceTo(dst, max)
+	var sink *SinkError
+	if err != nil && !errors.As(err, &sink) && !errors.Is(err, errors.ErrUnsupported) {
+		w.tell(err)
+	}
+	return n, err
+}
+
+// tell counts the end of a body once, unless it was closed by then.
+func (w *watchedBody) tell(err error) {
+	if w.told || w.closed.Load() {
+		return
+	}
+	w.told = true
+	if blame(w.ctx, err) == guilty {
+		w.b.Observe(err)
+	}
 }
 
 // Observe counts a failure that no operation's end tells: a caller that stops

@@ -31,6 +31,7 @@ type pool struct {
 	mu     sync.Mutex // guards what follows
 	places map[string]*shelf
 	reaper *time.Timer // nil while nothing is idle
+	pipes  []*pipe     // empty, for those who splice
 	closed bool
 }
 
@@ -246,4 +247,34 @@ func (p *pool) close() {
 		p.reaper.Stop()
 	}
 	p.prune(time.Now(), 0)
+	for _, pipe := range p.pipes {
+		pipe.close()
+	}
+	p.pipes = nil
+}
+
+// maxPipes bounds how many pipes are kept.
+const maxPipes = 16
+
+// pipe returns an empty pipe, which must be put back.
+func (p *pool) pipe() (*pipe, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.pipes); n > 0 {
+		pipe := p.pipes[n-1]
+		p.pipes = p.pipes[:n-1]
+		return pipe, nil
+	}
+	return newPipe()
+}
+
+// putPipe takes a pipe back. One in which something was left is of no use.
+func (p *pool) putPipe(pipe *pipe) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pipe.full > 0 || p.closed || len(p.pipes) >= maxPipes {
+		pipe.close()
+		return
+	}
+	p.pipes = append(p.pipes, pipe)
 }

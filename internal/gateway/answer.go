@@ -47,6 +47,19 @@ func (a *answer) Write(p []byte) (int, error) {
 	}
 }
 
+// ReadFrom lets the kernel move what it can of src, in pieces that each have a
+// deadline. It ends with the first piece that is empty.
+func (a *answer) ReadFrom(src io.Reader) (n int64, err error) {
+	for {
+		a.arm(maxWrite)
+		m, err := a.ResponseWriter.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src, N: maxWrite})
+		a.bytes += m
+		if n += m; err != nil || m == 0 {
+			return n, err
+		}
+	}
+}
+
 const (
 	// maxWrite is the most that is given to the kernel at once, in bytes.
 	maxWrite = 256 << 10

@@ -33,7 +33,7 @@ func (h *Handler) getObject(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer obj.Body.Close()
-	return send(w, obj, func() { w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range)) })
+	return send(w, canSplice(r.Request), obj, func() { w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range)) })
 }
 
 // read is what a GetObject or HeadObject asks for beside the key.
@@ -89,9 +89,14 @@ func (h *Handler) describe(header http.Header, r *request, v replica.Version, pa
 // is called with the first piece of the body: until then a failure has an answer
 // of its own. Afterwards it can only be told by cutting the connection, which is
 // what the chain does with an error that comes too late.
-func send(w io.Writer, obj *replica.Object, head func()) error {
+// With splice the body may be moved by the kernel.
+func send(w io.Writer, splice bool, obj *replica.Object, head func()) error {
 	first := &headWriter{w, head}
-	n, err := copyBody(first, obj.Body, obj.Range.Length)
+	sink := io.Writer(first)
+	if to, ok := w.(io.ReaderFrom); ok && splice {
+		sink = spliceWriter{first, to}
+	}
+	n, err := copyBody(sink, obj.Body, obj.Range.Length)
 	if err == nil && n != obj.Range.Length {
 		err = io.ErrUnexpectedEOF
 	}
@@ -134,4 +139,19 @@ func (w *headWriter) begin() {
 func (w *headWriter) Write(p []byte) (int, error) {
 	w.begin()
 	return w.Writer.Write(p)
+}
+
+// spliceWriter is a headWriter into which the kernel can move what is behind the
+// first bytes.
+type spliceWriter struct {
+	*headWriter
+	to io.ReaderFrom
+}
+
+func (w spliceWriter) ReadFrom(r io.Reader) (int64, error) {
+	if _, ok := r.(splicer); !ok {
+		return copyBody(struct{ io.Writer }{w.headWriter}, r, copySize)
+	}
+	w.begin()
+	return w.to.ReadFrom(r)
 }

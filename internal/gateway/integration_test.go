@@ -4,12 +4,17 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
@@ -22,6 +27,7 @@ import (
 // memory.
 type engine struct {
 	*fixture
+	metrics *prometheus.Registry // of the replicas
 	servers map[string]*memory.Server
 	remotes map[string]*backend.Remote
 }
@@ -34,13 +40,14 @@ var engineTimes = commit.Times{
 
 func newEngine(t *testing.T) *engine {
 	t.Helper()
-	e := &engine{servers: map[string]*memory.Server{}, remotes: map[string]*backend.Remote{}}
+	e := &engine{metrics: prometheus.NewRegistry(), servers: map[string]*memory.Server{}, remotes: map[string]*backend.Remote{}}
 	ctx, stop := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	names := []string{"eu-1", "eu-2", "ru-1"}
 	o := replica.Options{
 		Node: "node", Exclusive: true, Log: memory.NewLog(), Times: engineTimes, Logger: slog.New(slog.DiscardHandler),
-		Defaults: replica.Policy{Replicas: object.NewReplicas(names...), Ack: commit.Rule{Need: 2}},
+		Registerer: e.metrics,
+		Defaults:   replica.Policy{Replicas: object.NewReplicas(names...), Ack: commit.Rule{Need: 2}},
 	}
 	for _, name := range names {
 		server := memory.New(memory.Options{AccessKeyID: "k", SecretAccessKey: "s"})
@@ -202,5 +209,102 @@ func TestEngineHidesItsOwn(t *testing.T) {
 		if strings.HasPrefix(name, "X-Amz-Meta-") {
 			t.Errorf("the stamp is shown: %s", name)
 		}
+	}
+}
+
+// counted is the value of a counter of the replicas.
+func (e *engine) counted(t *testing.T, name string) float64 {
+	t.Helper()
+	families, err := e.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+const (
+	splicedBytes = "s3mirror_read_spliced_bytes_total"
+	failovers    = "s3mirror_read_failovers_total"
+)
+
+// TestEngineSplices: on plain connections all but the first bytes of a large body
+// pass us by, of a range too, and what arrives is the object. A replica that dies
+// in the middle is replaced at the same byte, again and again.
+func TestEngineSplices(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("splice is Linux's")
+	}
+	e := newEngine(t)
+	data := string(randomBytes(5<<20 + 3))
+	e.put(t, "/photos/large", data)
+	e.holds(t, "large", data)
+	before := e.counted(t, splicedBytes)
+	if a := e.send(t, get("/photos/large")); a.body != data || a.header.Get("Content-Length") != strconv.Itoa(len(data)) {
+		t.Errorf("%d bytes of %d, %v", len(a.body), len(data), a.header)
+	}
+	if n := e.counted(t, splicedBytes) - before; n < 5<<20-64<<10 || n > 5<<20 {
+		t.Errorf("%v bytes were spliced", n)
+	}
+	if line := e.log.last(t); line["bytes_out"] != float64(len(data)) {
+		t.Errorf("logged %v", line)
+	}
+	before = e.counted(t, splicedBytes)
+	if a := e.send(t, get("/photos/large", "Range", "bytes=1000-4000000")); a.status != 206 || a.body != data[1000:4000001] {
+		t.Errorf("range: %d, %d bytes", a.status, len(a.body))
+	}
+	if n := e.counted(t, splicedBytes) - before; n < 3_900_000 {
+		t.Errorf("%v bytes of a range were spliced", n)
+	}
+	e.put(t, "/photos/small", data[:60_000])
+	before = e.counted(t, splicedBytes)
+	if a := e.send(t, get("/photos/small")); a.body != data[:60_000] || e.counted(t, splicedBytes) != before {
+		t.Errorf("small: %d bytes, spliced: %v", len(a.body), e.counted(t, splicedBytes) != before)
+	}
+
+	for _, server := range e.servers {
+		server.SetFaults(memory.Faults{CutRate: 1, CutAfter: 1 << 20})
+	}
+	for range 5 {
+		if a := e.send(t, get("/photos/large")); a.body != data {
+			t.Errorf("with answers that break off: %d bytes of %d", len(a.body), len(data))
+		}
+	}
+	if n := e.counted(t, failovers); n < 20 {
+		t.Errorf("%v times another replica went on", n)
+	}
+}
+
+// TestEngineSplicesForNobody: a client that goes away in the middle costs nothing
+// more, and is no failure of a replica's.
+func TestEngineSplicesForNobody(t *testing.T) {
+	e := newEngine(t)
+	data := string(randomBytes(32 << 20))
+	e.put(t, "/photos/large", data)
+	e.holds(t, "large", data)
+	for range 3 {
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, get("/photos/large").text(e.addr))
+		if _, err := io.CopyN(io.Discard, c, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+		e.eventually(t, func() bool { return e.log.last(t)["cut"] == true })
+		e.send(t, get("/photos/none")) // and another line is the last
+	}
+	if n := e.counted(t, failovers); n != 0 {
+		t.Errorf("%v times another replica went on", n)
+	}
+	if a := e.send(t, get("/photos/large")); a.body != data {
+		t.Errorf("%d bytes", len(a.body))
 	}
 }

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,6 +27,7 @@ func NewServer(h *Handler) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug), // the noise of broken clients
 	}
 }
@@ -47,7 +50,20 @@ func (l strictListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &strictConn{Conn: c}, nil
+	return &strictConn{Conn: c, tcp: plain(c)}, nil
+}
+
+// plain is the socket of a connection on which nothing is spoken but HTTP; nil
+// where there is something between, as TLS.
+func plain(c net.Conn) *net.TCPConn {
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return c
+	case interface{ TCPConn() (*net.TCPConn, bool) }: // behind a PROXY protocol header
+		tcp, _ := c.TCPConn()
+		return tcp
+	}
+	return nil
 }
 
 // strictConn is a connection whose requests are framed without doubt. What is
@@ -55,6 +71,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 // the connection.
 type strictConn struct {
 	net.Conn
+	tcp *net.TCPConn // of plain
 
 	mu      sync.Mutex // guards the rest: net/http reads from two goroutines, in turn
 	framing framing
@@ -77,6 +94,40 @@ func (c *strictConn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	return 0, c.bad
+}
+
+// ReadFrom implements io.ReaderFrom, by which net/http lets the kernel move the
+// body of an answer.
+func (c *strictConn) ReadFrom(r io.Reader) (int64, error) {
+	if piece, ok := r.(*io.LimitedReader); ok && c.tcp != nil {
+		if src, ok := piece.R.(splicer); ok {
+			n, err := src.SpliceTo(c.tcp, piece.N)
+			piece.N -= n
+			return n, err
+		}
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+}
+
+// splicer is a body that the kernel can move: a part of what replica gives.
+type splicer interface {
+	SpliceTo(dst *net.TCPConn, max int64) (int64, error)
+}
+
+type connKey struct{}
+
+// withConn makes the connection known to its requests.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(*strictConn); ok {
+		ctx = context.WithValue(ctx, connKey{}, c)
+	}
+	return ctx
+}
+
+// canSplice tells whether the answer to a request leaves through a plain socket.
+func canSplice(r *http.Request) bool {
+	c, ok := r.Context().Value(connKey{}).(*strictConn)
+	return ok && c.tcp != nil
 }
 
 // CloseWrite lets net/http end its half first, so that an answer is not lost

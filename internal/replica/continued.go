@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
@@ -25,13 +26,14 @@ type continued struct {
 	etags  map[string]string // replica -> its own ETag, where the form differs
 	part   s3.Range
 
-	pos  int64 // bytes given
-	body io.ReadCloser
-	by   string   // whose body it is
-	all  []string // replicas that hold the version
-	left []string // of all: still to be tried since byte from
-	from int64
-	err  error // how it ended
+	pos    int64 // bytes given
+	body   io.ReadCloser
+	by     string        // whose body it is
+	copied io.ReadCloser // a body that cannot be spliced
+	all    []string      // replicas that hold the version
+	left   []string      // of all: still to be tried since byte from
+	from   int64
+	err    error // how it ended
 }
 
 func newContinued(ctx context.Context, s *Set, found *read, part s3.Range) *continued {
@@ -169,17 +171,34 @@ func (c *continued) fail(cause error) {
 }
 
 // WriteTo implements io.WriterTo, with a buffer from the memory of all bodies
-// when there is room, else with a small one.
+// when there is room, else with a small one. A w that implements io.ReaderFrom is
+// given what Splicer can move past us.
 func (c *continued) WriteTo(w io.Writer) (int64, error) {
-	var buf []byte
-	if c.set.memory.tryReserve(1) {
-		s := c.set.memory.take()
-		defer func() { c.set.memory.give(s); c.set.memory.free(1) }()
-		buf = s[:]
-	} else {
-		buf = make([]byte, 4<<10)
-	}
+	sink, _ := w.(io.ReaderFrom)
 	var total int64
+	for {
+		// The first bytes are always copied: some came with the head of the answer.
+		n, err := c.copy(w, sink != nil)
+		total += n
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err = c.splice(sink)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// copy moves bytes through a buffer: once, if what follows can be spliced, else
+// to the end, which is io.EOF.
+func (c *continued) copy(w io.Writer, once bool) (total int64, err error) {
+	buf, free := c.buffer()
+	defer free()
 	for {
 		n, err := c.Read(buf)
 		if n > 0 {
@@ -189,13 +208,88 @@ func (c *continued) WriteTo(w io.Writer) (int64, error) {
 				return total, werr
 			}
 		}
-		if err == io.EOF {
-			return total, nil
-		}
-		if err != nil {
+		if err != nil || once && c.spliceable() {
 			return total, err
 		}
 	}
+}
+
+// buffer is what a body is copied through, and how to give it back.
+func (c *continued) buffer() (buf []byte, free func()) {
+	if !c.set.memory.tryReserve(1) {
+		return make([]byte, 4<<10), func() {}
+	}
+	s := c.set.memory.take()
+	return s[:], func() { c.set.memory.give(s); c.set.memory.free(1) }
+}
+
+// spliceMin is the least that is worth a pipe, in bytes.
+const spliceMin = 64 << 10
+
+// splice moves what comes next from the replica's socket to the client's, as long
+// as both go along. The error is the client's; what is wrong with a replica is
+// met by Read.
+func (c *continued) splice(sink io.ReaderFrom) (int64, error) {
+	l := &leg{c: c}
+	n, err := sink.ReadFrom(l)
+	c.set.metrics.spliced.Add(float64(l.spliced))
+	if l.spliced == 0 {
+		c.copied = c.body
+	}
+	if l.err != nil && err == nil && c.pos < c.part.Length {
+		c.fail(l.err)
+	}
+	return n, err
+}
+
+// spliceable tells whether it is worth to splice what comes next.
+func (c *continued) spliceable() bool {
+	_, ok := c.body.(backend.Splicer)
+	return ok && c.body != c.copied && c.part.Length-c.pos >= spliceMin
+}
+
+// leg is what one replica gives of a body: the source of one splice. It ends
+// with io.EOF when the replica does, or when the kernel can not help.
+type leg struct {
+	c       *continued
+	spliced int64
+	err     error // what the replica failed with
+}
+
+// Read implements io.Reader, for a sink that turns out to have no use for
+// SpliceTo.
+func (l *leg) Read(p []byte) (int, error) {
+	c := l.c
+	if l.err != nil || c.pos == c.part.Length {
+		return 0, io.EOF
+	}
+	n, err := c.body.Read(p[:min(int64(len(p)), c.part.Length-c.pos)])
+	c.pos += int64(n)
+	if l.err = err; err != nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// SpliceTo moves what comes next to dst, at most max bytes; nothing without an
+// error is the end. The error is dst's.
+func (l *leg) SpliceTo(dst *net.TCPConn, max int64) (int64, error) {
+	c := l.c
+	if l.err != nil || c.pos == c.part.Length {
+		return 0, nil
+	}
+	n, err := c.body.(backend.Splicer).SpliceTo(dst, min(max, c.part.Length-c.pos))
+	c.pos += n
+	l.spliced += n
+	var sink *backend.SinkError
+	switch {
+	case errors.As(err, &sink):
+		return n, err
+	case errors.Is(err, errors.ErrUnsupported):
+		return 0, nil
+	}
+	l.err = err
+	return n, nil
 }
 
 // Close implements io.Closer.

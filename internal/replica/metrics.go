@@ -16,6 +16,7 @@ type metrics struct {
 	logSeconds     map[string]prometheus.Observer
 	reads          *prometheus.CounterVec
 	failovers      prometheus.Counter
+	spliced        prometheus.Counter
 	healed         prometheus.Counter
 	healedBytes    prometheus.Counter
 	alarms         prometheus.Counter
@@ -54,6 +55,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		writes:         vector("writes_total", "Mutations by what their client was told.", "op", "result"),
 		reads:          vector("reads_total", "Reads by what their client was told.", "op", "result"),
 		failovers:      counter("read_failovers_total", "Bodies that went on with another replica."),
+		spliced:        counter("read_spliced_bytes_total", "Bytes of bodies that the kernel moved from a backend's socket to the client's."),
 		healed:         counter("heals_total", "Copies that brought a replica up to date."),
 		healedBytes:    counter("heal_bytes_total", "Bytes copied to bring replicas up to date."),
 		alarms:         counter("alarms_total", "Things that should not be: see the log."),

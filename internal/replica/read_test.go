@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,11 +109,41 @@ func TestABodyGoesOnWithAnotherReplica(t *testing.T) {
 						t.Fatalf("copy of a range: %d bytes, %v", n, err)
 					}
 					obj.Body.Close()
+					// The same to clients that would splice, and cannot.
+					for _, reads := range []bool{true, false} {
+						obj, err := r.set.Get(r.ctx, replica.GetRequest{Key: key("k")})
+						if err != nil {
+							t.Fatal(err)
+						}
+						sink := &splicingSink{reads: reads}
+						if n, err := obj.Body.(io.WriterTo).WriteTo(sink); err != nil || n != int64(len(data)) || !bytes.Equal(sink.Bytes(), data) || sink.asked == 0 {
+							t.Fatalf("splice: %d bytes, %v, asked %d times", n, err, sink.asked)
+						}
+						obj.Body.Close()
+					}
 					r.servers[sick].SetFaults(memory.Faults{})
 				}
 			})
 		})
 	}
+}
+
+// splicingSink is a client that would have the kernel move a body; it reads what
+// comes, or takes no for an answer.
+type splicingSink struct {
+	bytes.Buffer
+	reads bool
+	asked int
+}
+
+func (s *splicingSink) ReadFrom(r io.Reader) (int64, error) {
+	s.asked++
+	if s.reads {
+		return io.Copy(struct{ io.Writer }{&s.Buffer}, r)
+	}
+	return r.(interface {
+		SpliceTo(dst *net.TCPConn, max int64) (int64, error)
+	}).SpliceTo(nil, 1<<20)
 }
 
 // When no replica can go on the body ends in an error, never in a clean end.
