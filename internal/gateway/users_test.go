@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/gateway"
+	"github.com/s3mirror/s3mirror/internal/s3"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
@@ -295,5 +298,70 @@ func TestTokensOnTheS3Port(t *testing.T) {
 	}
 	if a := f.send(t, with("GET", "/docs/bad.txt", good, "")); a.status != 404 {
 		t.Error(a.raw)
+	}
+}
+
+// TestEveryDoorAgrees: for random users and requests each proof of identity gets
+// the same yes or no, and it is Authorize's.
+func TestEveryDoorAgrees(t *testing.T) {
+	f, who, _ := newUserFixture(t)
+	f.handler.Verifier = f.handler.Verifier.WithBearers(who)
+	requests := []struct {
+		op          s3.OperationName
+		ask         ask
+		bucket, key string
+		prefix      string
+	}{
+		{s3.PutObject, upload("/photos/a/k.txt", "x"), "photos", "a/k.txt", ""},
+		{s3.PutObject, upload("/photos/a/k.EXE", "x"), "photos", "a/k.EXE", ""},
+		{s3.PutObject, upload("/docs/k.tar.gz", "x"), "docs", "k.tar.gz", ""},
+		{s3.GetObject, get("/photos/b/k.txt"), "photos", "b/k.txt", ""},
+		{s3.GetObject, get("/docs/k.exe"), "docs", "k.exe", ""},
+		{s3.HeadObject, ask{method: "HEAD", path: "/private/k"}, "private", "k", ""},
+		{s3.DeleteObject, ask{method: "DELETE", path: "/photos/a/k.txt"}, "photos", "a/k.txt", ""},
+		{s3.ListObjectsV2, query("GET", "/photos", "list-type=2&prefix=a%2F"), "photos", "", "a/"},
+		{s3.ListObjects, query("GET", "/docs", ""), "docs", "", ""},
+		{s3.HeadBucket, ask{method: "HEAD", path: "/photos"}, "photos", "", ""},
+		{s3.GetBucketLocation, query("GET", "/private", "location"), "private", "", ""},
+		{s3.ListBuckets, get("/"), "", "", ""},
+		{s3.DeleteBucket, ask{method: "DELETE", path: "/none-of-these"}, "none-of-these", "", ""},
+		{s3.CreateMultipartUpload, ask{method: "POST", path: "/docs/k.txt", query: "uploads"}, "docs", "k.txt", ""},
+		{s3.PutBucketPolicy, ask{method: "PUT", path: "/docs", query: "policy", body: "{}"}, "docs", "", ""},
+		{s3.CreateSession, query("GET", "/docs", "session"), "docs", "", ""},
+	}
+	some := func(t *rapid.T, name string, all ...string) []string {
+		return rapid.SliceOfNDistinct(rapid.SampledFrom(all), 0, len(all), rapid.ID[string]).Draw(t, name)
+	}
+	counts := map[bool]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		u := &auth.User{Login: "ann", Role: auth.Role(rapid.SampledFrom([]string{"admin", "user"}).Draw(rt, "role")), Active: rapid.IntRange(0, 7).Draw(rt, "active") > 0}
+		for _, s := range some(rt, "scopes", "read", "write") {
+			u.Scopes = append(u.Scopes, auth.Scope(s))
+		}
+		for _, n := range some(rt, "ips", "127.0.0.0/8", "10.0.0.0/8", "::/0") {
+			u.AllowedIPs = append(u.AllowedIPs, netip.MustParsePrefix(n))
+		}
+		u.AllowedExtensions = some(rt, "extensions", "txt", "exe", "gz")
+		for _, p := range some(rt, "places", "photos", "photos/a/", "docs", "private/k") {
+			place, err := auth.ParsePlace(p)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			u.AllowedBuckets = append(u.AllowedBuckets, place)
+		}
+		who.become(u)
+		r := requests[rapid.IntRange(0, len(requests)-1).Draw(rt, "request")]
+		want := auth.Authorize(u, auth.Access{Operation: r.op, Bucket: r.bucket, Key: r.key, Prefix: r.prefix, Client: netip.MustParseAddr("127.0.0.1")})
+		counts[want == nil]++
+		bearer, signedURL := r.ask, f.presigned(r.ask.method, r.ask.path, r.ask.query, r.ask.body)
+		bearer.anonymous, bearer.header = true, header("Authorization", "Bearer token of ann")
+		for door, a := range map[string]ask{"header": r.ask, "presigned": signedURL, "bearer": bearer} {
+			if got := f.send(t, a); (got.status == 403) != (want != nil) {
+				rt.Errorf("%s %s?%s by %s: %d, Authorize says %v", r.ask.method, r.ask.path, r.ask.query, door, got.status, want)
+			}
+		}
+	})
+	if counts[true] < 5 || counts[false] < 5 {
+		t.Errorf("%d yes, %d no: that proves nothing", counts[true], counts[false])
 	}
 }
