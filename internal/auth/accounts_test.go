@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -444,9 +445,9 @@ func TestLastUse(t *testing.T) {
 // named and asked again.
 func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		log := memory.NewFaultyLog(memory.NewLog(), func(uint64, bool) memory.LogFate {
-			if down {
+			if down.Load() {
 				return memory.LogFail
 			}
 			return memory.LogPass
@@ -464,9 +465,9 @@ func TestSweep(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- n.directory.Run(ctx) }()
-		down = true
+		down.Store(true)
 		time.Sleep(time.Hour + time.Second)
-		down = false
+		down.Store(false)
 		if !strings.Contains(n.output.String(), "could not be kept up") {
 			t.Error("a log that fails is not named")
 		}

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,11 +71,11 @@ func TestLagIsAbsentWhenTheLogFails(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.close()
 		reg := prometheus.NewRegistry()
-		broken := false
+		var broken atomic.Bool
 		r.open(func(o *replica.Options) {
 			o.Registerer = reg
 			o.Log = memory.NewFaultyLog(o.Log, func(uint64, bool) memory.LogFate {
-				if broken {
+				if broken.Load() {
 					return memory.LogFail
 				}
 				return memory.LogPass
@@ -84,9 +85,9 @@ func TestLagIsAbsentWhenTheLogFails(t *testing.T) {
 			t.Error("absent on a sound log")
 		}
 		time.Sleep(time.Minute)
-		broken = true
+		broken.Store(true)
 		got := gauges(t, reg)
-		broken = false
+		broken.Store(false)
 		if _, there := got["s3mirror_converged"]; there {
 			t.Error("the figures are still there")
 		}
