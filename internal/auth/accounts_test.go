@@ -467,6 +467,7 @@ func TestSweep(t *testing.T) {
 		go func() { done <- n.directory.Run(ctx) }()
 		down.Store(true)
 		time.Sleep(time.Hour + time.Second)
+		synctest.Wait()
 		down.Store(false)
 		if !strings.Contains(n.output.String(), "could not be kept up") {
 			t.Error("a log that fails is not named")
