@@ -72,6 +72,13 @@ func (p *supply) sync() {
 	}
 }
 
+// count returns the syncs since it was armed.
+func (p *supply) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.syncs
+}
+
 func (p *supply) cutLocked() {
 	p.left = p.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: p.percent, RNG: p.rng})
 	p.armed = false
@@ -232,7 +239,7 @@ func play(t *testing.T, s story, target, percent int, when moment, seed uint64) 
 		}
 		o.run(s)
 		synctest.Wait()
-		syncs = power.syncs
+		syncs = power.count()
 		o.die(when, log)
 
 		if log, err = pebble.Open("data", pebble.Options{FS: power.left, Reserve: -1}); err != nil {
