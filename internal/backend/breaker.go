@@ -89,6 +89,7 @@ type Breaker struct {
 	streak   int
 	window   window
 	health   Health
+	reads    latency // of GET and HEAD
 	onChange func(State)
 }
 
@@ -119,8 +120,19 @@ func (b *Breaker) do(ctx context.Context, op Op, call func(context.Context) erro
 	case guilty:
 		b.failure(err)
 	case unknown:
+		if errors.Is(context.Cause(ctx), ErrOvertaken) {
+			b.smooth(b.o.Now().Sub(start)) // at least: it might have taken longer
+		}
 	}
 	return err
+}
+
+// Slow is how long all but a twentieth of the last reads took to be answered at
+// most; 0: too few are known to tell.
+func (b *Breaker) Slow() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reads.p95
 }
 
 // Get counts a body that breaks off, too.
@@ -294,6 +306,7 @@ func (b *Breaker) changed(s State) {
 
 // smooth keeps a moving average in which the last ten operations weigh most.
 func (b *Breaker) smooth(d time.Duration) {
+	b.reads.add(d)
 	if b.health.Latency == 0 {
 		b.health.Latency = d
 		return

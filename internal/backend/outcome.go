@@ -119,6 +119,9 @@ var (
 	// operation for this reason cancels its context with this cause, so that
 	// the breaker counts it against the endpoint.
 	ErrStalled = errors.New("no progress")
+	// ErrOvertaken is the cause with which a caller cancels a read because another
+	// endpoint was quicker: no failure, but a sign that this one is slow.
+	ErrOvertaken = errors.New("another endpoint was quicker")
 	// ErrOpen says that the endpoint's breaker is open; nothing was sent.
 	ErrOpen = errors.New("breaker is open")
 	// ErrRequest is a request that breaks the contract and was not sent. The

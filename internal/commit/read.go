@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -13,10 +14,14 @@ type (
 	Look struct {
 		Order    []string
 		HeadOnly bool // no body is wanted: the row may answer
+		Hedge    bool // when a replica is slow, another one may be asked as well
 	}
 	// Get asks a replica for the object; the shell keeps the answer's body open
-	// until Serve or Drop.
-	Get struct{ Replica string }
+	// until Serve or Drop. When Replica is slow to answer the shell may ask Or,
+	// unless it is empty, as well: it tells what the first of them showed that did
+	// not fail, and closes what the other one gave. Only if both fail, or Or was not
+	// asked, is a failure told, of Replica.
+	Get struct{ Replica, Or string }
 	// Drop closes the body that a Get left open.
 	Drop struct{ Replica string }
 	// Serve ends the read: the body of Replica, whose headers are Info's. Others
@@ -67,6 +72,7 @@ type Read struct {
 	state  readState
 	order  []string
 	head   bool
+	hedge  bool
 	rounds int
 	begun  time.Duration
 	waited bool
@@ -74,6 +80,7 @@ type Read struct {
 	row    *oplog.Row
 	queue  []string // replicas still to be asked in this round
 	asked  string
+	or     string // may be asked as well: the first of queue
 	held   string // replica whose body is held open
 	seen   object.Seen
 	by     string // who showed seen
@@ -91,7 +98,7 @@ func (r *Read) Over() bool { return r.state == rOver }
 func (r *Read) Step(now Now, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Look:
-		r.order, r.head, r.begun = ev.Order, ev.HeadOnly, now.Boot
+		r.order, r.head, r.hedge, r.begun = ev.Order, ev.HeadOnly, ev.Hedge, now.Boot
 		return r.readRow(rRow)
 	case RowRead:
 		return r.rowRead(now, ev)
@@ -110,7 +117,7 @@ func (r *Read) Step(now Now, ev Event) []Effect {
 func (r *Read) readRow(s readState) []Effect {
 	r.state = s
 	if s == rRow { // what an earlier round saw counts no more
-		r.row, r.tried, r.queue, r.asked, r.seen, r.by = nil, nil, nil, "", object.Seen{}, ""
+		r.row, r.tried, r.queue, r.asked, r.or, r.seen, r.by = nil, nil, nil, "", "", object.Seen{}, ""
 	}
 	return []Effect{ReadRow{}}
 }
@@ -219,14 +226,28 @@ func (r *Read) ask(now Now, s readState) []Effect {
 	if len(r.queue) == 0 {
 		return append(out, r.restart(now)...)
 	}
-	r.state, r.asked, r.queue = s, r.queue[0], r.queue[1:]
-	return append(out, Get{r.asked})
+	r.state, r.asked, r.queue, r.or = s, r.queue[0], r.queue[1:], ""
+	if r.hedge && s != rOpen && len(r.queue) > 0 {
+		r.or = r.queue[0] // either is as good; under an intent their order matters
+	}
+	return append(out, Get{r.asked, r.or})
+}
+
+// instead makes the replica that was asked as well the one that was asked. The
+// slow one has shown nothing, and may be asked again when the others have been.
+func (r *Read) instead() {
+	r.asked, r.queue = r.or, append(slices.Clone(r.queue[1:]), r.asked)
 }
 
 func (r *Read) showed(now Now, ev Showed) []Effect {
-	if ev.Replica != r.asked {
+	switch ev.Replica {
+	case r.asked:
+	case r.or:
+		r.instead()
+	default:
 		return nil
 	}
+	r.or = ""
 	if !ev.Failed && ev.Seen.Kind == object.Present && r.state != rConfirm {
 		r.held = ev.Replica
 	}

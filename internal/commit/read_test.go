@@ -166,3 +166,60 @@ func TestAHeadIsAnsweredByTheRow(t *testing.T) {
 		t.Fatalf("got %+v", s)
 	}
 }
+
+// TestASlowReplicaIsNotWaitedFor: another one that is as good may be asked as
+// well, and its answer counts as if it had been asked first; the slow one, which
+// has shown nothing, is still there to be asked.
+func TestASlowReplicaIsNotWaitedFor(t *testing.T) {
+	cfg := config("A", "B", "C")
+	start := func(r *oplog.Row) (*Read, Get) {
+		m := NewRead(cfg)
+		m.Step(at(0), Look{Order: []string{"A", "B", "C"}, Hedge: true})
+		return m, only[Get](t, m.Step(at(0), RowRead{Row: r}))
+	}
+	decided := row(version(2), cfg.Replicas)
+	m, g := start(decided)
+	if g != (Get{"A", "B"}) {
+		t.Fatalf("got %+v", g)
+	}
+	if s := only[Serve](t, m.Step(at(0), Showed{Replica: "B", Seen: seen(version(2))})); s.Replica != "B" {
+		t.Fatalf("got %+v", s)
+	}
+	// R21 holds for whoever answers.
+	m, _ = start(decided)
+	eff := m.Step(at(0), Showed{Replica: "B", Seen: seen(version(3))})
+	none[Serve](t, eff)
+	if g := only[Get](t, eff); g != (Get{"C", "A"}) {
+		t.Fatalf("got %+v", g)
+	}
+	if eff := m.Step(at(0), Showed{Replica: "B", Seen: seen(version(2))}); len(eff) > 0 {
+		t.Fatalf("an answer that nobody waits for gave %+v", eff)
+	}
+	if s := only[Serve](t, m.Step(at(0), Showed{Replica: "A", Seen: seen(version(2))})); s.Replica != "A" {
+		t.Fatalf("got %+v", s)
+	}
+	// A failure is the first one's, and the other may be asked by itself.
+	m, _ = start(decided)
+	if g := only[Get](t, m.Step(at(0), Showed{Replica: "A", Failed: true})); g != (Get{"B", "C"}) {
+		t.Fatalf("got %+v", g)
+	}
+	// An absence without row is looked at again, and confirmed by a third.
+	m, _ = start(nil)
+	only[ReadRow](t, m.Step(at(0), Showed{Replica: "B"}))
+	if h := only[Head](t, m.Step(at(0), RowRead{})); h.Replica != "C" {
+		t.Fatalf("got %+v", h)
+	}
+	// Who did not ask for it gets none.
+	m = NewRead(cfg)
+	m.Step(at(0), Look{Order: []string{"A", "B"}})
+	if g := only[Get](t, m.Step(at(0), RowRead{Row: decided})); g != (Get{Replica: "A"}) {
+		t.Fatalf("got %+v", g)
+	}
+	if eff := m.Step(at(0), Showed{Replica: "B", Seen: seen(version(2))}); len(eff) > 0 {
+		t.Fatalf("an answer of one that was not asked gave %+v", eff)
+	}
+	// Under an open intent the good ones come first, one by one.
+	if _, g := start(openPut(2)); g.Or != "" {
+		t.Fatalf("got %+v", g)
+	}
+}

@@ -17,6 +17,7 @@ type metrics struct {
 	reads          *prometheus.CounterVec
 	failovers      prometheus.Counter
 	spliced        prometheus.Counter
+	hedges         *prometheus.CounterVec
 	healed         prometheus.Counter
 	healedBytes    prometheus.Counter
 	alarms         prometheus.Counter
@@ -56,6 +57,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		reads:          vector("reads_total", "Reads by what their client was told.", "op", "result"),
 		failovers:      counter("read_failovers_total", "Bodies that went on with another replica."),
 		spliced:        counter("read_spliced_bytes_total", "Bytes of bodies that the kernel moved from a backend's socket to the client's."),
+		hedges:         vector("read_hedges_total", "Reads that asked a second replica, by whether it was the quicker one.", "result"),
 		healed:         counter("heals_total", "Copies that brought a replica up to date."),
 		healedBytes:    counter("heal_bytes_total", "Bytes copied to bring replicas up to date."),
 		alarms:         counter("alarms_total", "Things that should not be: see the log."),
@@ -97,6 +99,9 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		m.reads.WithLabelValues(op, "ok")
 		m.reads.WithLabelValues(op, "failed")
 	}
+	for _, result := range []string{"won", "lost"} {
+		m.hedges.WithLabelValues(result)
+	}
 	for _, call := range []string{callRead, callSwap, callWalk} {
 		m.logFailures.WithLabelValues(call)
 	}
@@ -126,6 +131,15 @@ func (m *metrics) read(op string, err error) {
 		result = "failed"
 	}
 	m.reads.WithLabelValues(op, result).Inc()
+}
+
+// hedge counts a second request of a read.
+func (m *metrics) hedge(won bool) {
+	result := "lost"
+	if won {
+		result = "won"
+	}
+	m.hedges.WithLabelValues(result).Inc()
 }
 
 func (m *metrics) heal(bytes int64, _ time.Duration) {

@@ -44,21 +44,24 @@ func statusOf(row *oplog.Row, replicas object.Replicas) string {
 type read struct {
 	*process
 	client context.Context // of the bodies that outlive the machine
-	how    func(place) (object.Seen, *backend.Object, error)
+	how    question
 	open   map[string]*backend.Object // answers whose body is open
 	served *commit.Serve
 	absent bool
 }
 
+// question asks one replica.
+type question func(ctx context.Context, at place) (object.Seen, *backend.Object, error)
+
 // look runs a read to its verdict. how asks one replica; an *Object that it
 // returns is closed, but for the one that is served. The error is NoSuchKey or
 // SlowDown.
-func (s *Set) look(ctx context.Context, b *bucket, key object.Key, head bool, how func(place) (object.Seen, *backend.Object, error)) (*read, error) {
-	return s.lookIn(ctx, b, b.config(), commit.Look{Order: s.order(b), HeadOnly: head}, key, how)
+func (s *Set) look(ctx context.Context, b *bucket, key object.Key, head bool, how question) (*read, error) {
+	return s.lookIn(ctx, b, b.config(), commit.Look{Order: s.order(b), HeadOnly: head, Hedge: true}, key, how)
 }
 
 // lookIn is look with a configuration and an order of the caller's.
-func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first commit.Look, key object.Key, how func(place) (object.Seen, *backend.Object, error)) (*read, error) {
+func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first commit.Look, key object.Key, how question) (*read, error) {
 	r := &read{client: ctx, how: how, open: map[string]*backend.Object{}}
 	r.process = s.newProcess(ctx, b, key, commit.NewRead(cfg))
 	r.other = r.carryOut
@@ -83,7 +86,12 @@ func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first co
 func (r *read) carryOut(e commit.Effect) {
 	switch e := e.(type) {
 	case commit.Get:
-		r.calls = append(r.calls, func() commit.Event { return r.ask(e.Replica) })
+		r.calls = append(r.calls, func() commit.Event {
+			if e.Or == "" {
+				return r.ask(e.Replica)
+			}
+			return r.askEither(e.Replica, e.Or)
+		})
 	case commit.Drop:
 		r.close(e.Replica)
 	case commit.Serve:
@@ -98,27 +106,16 @@ func (r *read) carryOut(e commit.Effect) {
 
 // ask asks a replica and keeps the body of its answer open.
 func (r *read) ask(replica string) commit.Event {
-	failed := commit.Showed{Replica: replica, Failed: true}
-	if r.client.Err() != nil {
-		return failed
-	}
-	at, err := r.set.at(r.client, r.b, replica, false)
-	if err != nil {
-		return failed
-	}
-	seen, obj, err := r.how(at)
-	switch {
-	case backend.IsAbsent(err):
-		return commit.Showed{Replica: replica, Seen: object.Seen{Info: object.Info{Kind: object.Tombstone}}}
-	case err != nil:
-		r.set.o.Logger.DebugContext(r.client, "replica did not answer a read", "key", r.key, "backend", replica, "error", err)
-		return failed
-	}
+	ev, obj := r.question(r.client, replica)
+	r.keep(replica, obj)
+	return ev
+}
+
+func (r *read) keep(replica string, obj *backend.Object) {
 	if obj != nil {
 		r.close(replica)
 		r.open[replica] = obj
 	}
-	return commit.Showed{Replica: replica, Seen: seen}
 }
 
 func (r *read) close(replica string) {
@@ -151,7 +148,7 @@ func (s *Set) Head(ctx context.Context, key object.Key) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	r, err := s.look(ctx, b, key, true, func(at place) (object.Seen, *backend.Object, error) {
+	r, err := s.look(ctx, b, key, true, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 		seen, err := at.head(ctx, key.Name)
 		return seen, nil, err
 	})
@@ -201,7 +198,7 @@ func (s *Set) Get(ctx context.Context, r GetRequest) (*Object, error) {
 
 func (s *Set) get(ctx context.Context, b *bucket, r GetRequest) (*Object, error) {
 	want, known := wanted(r.Range)
-	found, err := s.look(ctx, b, r.Key, false, func(at place) (object.Seen, *backend.Object, error) {
+	found, err := s.look(ctx, b, r.Key, false, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 		return open(ctx, at, r.Key.Name, want, known)
 	})
 	if err != nil {

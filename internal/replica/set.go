@@ -136,6 +136,7 @@ type Set struct {
 
 	qualities qualities
 
+	hedges  hedges
 	history history
 	metrics *metrics
 	repairs repairs

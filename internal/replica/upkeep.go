@@ -130,7 +130,7 @@ func (bs *buckets) compare(ctx context.Context, b *bucket, replica, name string)
 			order = append(order, r)
 		}
 	}
-	r, err := bs.set.lookIn(ctx, b, cfg, commit.Look{Order: order}, key, func(at place) (object.Seen, *backend.Object, error) {
+	r, err := bs.set.lookIn(ctx, b, cfg, commit.Look{Order: order}, key, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 		seen, err := at.head(ctx, name)
 		return seen, nil, err
 	})

@@ -128,7 +128,11 @@ func (p *proc) effect(e commit.Effect) {
 	case commit.Head:
 		p.ask(e.Replica)
 	case commit.Get:
-		p.ask(e.Replica)
+		if e.Or != "" {
+			p.askEither(e.Replica, e.Or)
+		} else {
+			p.ask(e.Replica)
+		}
 	case commit.Sleep:
 		p.timers[e.Timer]++
 		gen := p.timers[e.Timer]
@@ -151,6 +155,29 @@ func (p *proc) ask(replica string) {
 		p.shown[replica] = seen
 		p.deliver(commit.Showed{Replica: replica, Seen: seen, Failed: !ok})
 	})
+}
+
+// askEither asks two replicas and tells what the first showed that did not fail.
+func (p *proc) askEither(replica, or string) {
+	w := p.g.w
+	left, won := 2, false
+	for _, name := range []string{replica, or} {
+		w.server(name).head(p.key, func(seen object.Seen, ok bool) {
+			left--
+			switch {
+			case won:
+			case ok:
+				won = true
+				if name == or {
+					w.count("hedge won")
+				}
+				p.shown[name] = seen
+				p.deliver(commit.Showed{Replica: name, Seen: seen})
+			case left == 0:
+				p.deliver(commit.Showed{Replica: replica, Failed: true})
+			}
+		})
+	}
 }
 
 func (w *world) server(name string) *server {
@@ -319,7 +346,7 @@ func (g *gateway) read(key object.Key, head bool, done func(answerRead)) {
 			g.w.fail("read returned an unknown effect %T", e)
 		}
 	})
-	p.deliver(commit.Look{Order: order, HeadOnly: head})
+	p.deliver(commit.Look{Order: order, HeadOnly: head, Hedge: g.w.hedge})
 }
 
 // ---- repair

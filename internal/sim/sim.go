@@ -30,6 +30,7 @@ type Options struct {
 	Seed  uint64
 	Only  *Personality // one backend is this one, which breaks an assumption: no invariants, no convergence
 	Trace func(string)
+	Hedge bool // reads ask a second replica where they may
 
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
@@ -75,7 +76,7 @@ const (
 )
 
 func newWorld(o Options) *world {
-	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, patience: cmp.Or(o.Patience, 20*time.Second)}
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, patience: cmp.Or(o.Patience, 20*time.Second)}
 	w.truth = &truth{
 		w: w, on: o.Only == nil, decided: map[object.Key]map[object.ID]object.Version{},
 		last: map[object.Key]object.Version{}, intents: map[object.ID]int{},

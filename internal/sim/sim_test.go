@@ -98,6 +98,23 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
+// TestHedgedReads plays schedules in which every read that may asks two replicas:
+// what is read is as right as ever.
+func TestHedgedReads(t *testing.T) {
+	won := 0
+	for seed := *firstSeed; seed < *firstSeed+uint64(max(*schedules/4, 1)); seed++ {
+		r := Run(Options{Seed: seed, Hedge: true})
+		won += r.Counts["hedge won"]
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+	if won == 0 {
+		t.Error("no second replica was ever quicker")
+	}
+	t.Logf("the second replica was quicker %d times", won)
+}
+
 // found are schedules that broke the protocol while it was built; each breaks it
 // again when the mend that is named is taken out. The directed tests of package
 // commit hold the same mends without chance.

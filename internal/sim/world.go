@@ -32,6 +32,7 @@ type world struct {
 	hist     *history
 	counts   map[string]int
 	calm     bool // faults have stopped
+	hedge    bool
 	err      error
 	patience time.Duration // of the checker, for one history
 }
