@@ -222,11 +222,11 @@ func (w *world) expectViolation() {
 	t := w.t
 	w.count()
 	_, err := w.compare()
-	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); _, err = w.compare() {
+	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); _, err = w.compare() {
 		time.Sleep(time.Second)
 	}
 	if err != nil {
-		w.violation("after the calm: %v", err)
+		w.violation("a minute after the calm: %v", err)
 	}
 	stuck, lost := 0, 0
 	for _, key := range w.keys() {
