@@ -204,7 +204,7 @@ func (m measure) text(foreign float64) string {
 func ms(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 // turn does the work one way.
-func (b *bench) turn(ctx context.Context, w way) (m measure, foreign float64, err error) {
+func (b *bench) turn(ctx context.Context, w way) (m measure, share float64, err error) {
 	work, err := w.prepare(ctx)
 	if err != nil {
 		return m, 0, err
@@ -231,18 +231,20 @@ func (b *bench) turn(ctx context.Context, w way) (m measure, foreign float64, er
 		m.wall = took
 	}
 	m.cpu = after.watched - before.watched
-	others := (after.host - before.host) - (after.ours - before.ours)
-	foreign = max(0, others.Seconds()/took.Seconds()/float64(b.machine.cores))
+	others := foreign(before.host, after.host, after.ours-before.ours, spentBy(before.programs, after.programs, b.owns))
+	share = others.Seconds() / took.Seconds() / float64(b.machine.cores)
 	if w.after != nil {
 		err = w.after(ctx)
 	}
-	return m, foreign, err
+	return m, share, err
 }
 
 // account is the state of all clocks at one moment.
 type account struct {
-	at                  time.Time
-	host, ours, watched time.Duration
+	at            time.Time
+	host          hostTimes
+	programs      map[int]time.Duration
+	ours, watched time.Duration
 }
 
 func (b *bench) account(watched *process) (a account, err error) {
@@ -254,7 +256,10 @@ func (b *bench) account(watched *process) (a account, err error) {
 	if a.ours, err = b.cpu(); err != nil {
 		return a, err
 	}
-	a.host, err = hostCPU()
+	if a.programs, err = programs(); err != nil {
+		return a, err
+	}
+	a.host, err = readHost()
 	a.at = time.Now()
 	return a, err
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,6 +97,13 @@ func (ps *processes) cpu() (time.Duration, error) {
 		sum += used
 	}
 	return sum, nil
+}
+
+// owns tells whether a program is this one or was started by it.
+func (ps *processes) owns(pid int) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return pid == os.Getpid() || slices.ContainsFunc(ps.all, func(p *process) bool { return p.pid() == pid })
 }
 
 // stopAll ends every program that still runs.
