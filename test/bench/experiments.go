@@ -125,6 +125,8 @@ var paceLarge = experiment{
 	name: "pace-long", rounds: 3,
 	about: "1 GiB at a time, sinks behind lines of 120 MB/s and 20 ms that keep connections, crc32c trailers",
 	rows: []row{
+		{id: "pace.calibration", kind: "pace", figure: "calibration: 1 GiB PUT, the ideal client's rate / the line's", target: "≥ 0.95", limit: 0.95, least: true, show: times,
+			value: func(t map[string]measure) float64 { return gib / network / t[idealPut].wall.Seconds() }},
 		{id: "pace.put", kind: "pace", figure: "1 GiB PUT through / ideal", target: "≤ 1.03", limit: 1.03, show: fine, value: ratio(throughPut, idealPut)},
 		{id: "pace.get", kind: "pace", figure: "1 GiB GET through / direct", target: "≤ 1.03", limit: 1.03, show: fine, value: ratio(throughGet, directGet)},
 	},

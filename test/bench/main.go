@@ -98,6 +98,7 @@ func start(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer b.stopAll()
+	b.say("%s, %d cores, the log on %s", b.machine.CPU, b.machine.Cores, b.machine.LogDisk)
 	if b.rcloneProgram == "" {
 		chosen = slices.DeleteFunc(chosen, func(e experiment) bool { return e.name == peers.name })
 	}
