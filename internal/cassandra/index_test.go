@@ -46,7 +46,7 @@ func TestSweepKeepsRowsAndThrowsStaleMarksAway(t *testing.T) {
 		row := newRow()
 		mustSwap(t, l, k, oplog.Epoch{}, row)
 		if i%3 == 0 { // dropped, and nobody erases the mark
-			only(s, oplogtest.StatementUnmark, oplogtest.FateTimeout)
+			only(s, StatementUnmark, FateTimeout)
 			mustSwap(t, l, k, row.Epoch, nil)
 			s.SetFault(nil)
 		}
@@ -114,11 +114,11 @@ func TestSweepMayFailAnywhere(t *testing.T) {
 		}
 		at.advance(3 * time.Hour)
 		n := 0
-		s.SetFault(func(oplogtest.Statement) oplogtest.Fate {
+		s.SetFault(func(Statement) Fate {
 			if n++; n-1 != failAt {
-				return oplogtest.FatePass
+				return FatePass
 			}
-			return []oplogtest.Fate{oplogtest.FateTimeout, oplogtest.FateLost}[failAt%2]
+			return []Fate{FateTimeout, FateLost}[failAt%2]
 		})
 		failed := l.sweepAll(bg)
 		s.SetFault(nil)
@@ -156,7 +156,7 @@ func TestAStalledCreationIsStillMarked(t *testing.T) {
 				}
 			}
 			if statement == "insert key_row" && where != statement {
-				only(s, oplogtest.StatementMark, oplogtest.FateTimeout)
+				only(s, StatementMark, FateTimeout)
 			}
 		})
 		mustSwap(t, l, photo("k"), oplog.Epoch{}, newRow())
@@ -180,7 +180,7 @@ func TestADropLeavesOthersMarks(t *testing.T) {
 	first := newRow()
 	mustSwap(t, l, photo("k"), oplog.Epoch{}, first)
 	// The creation's mark stays, as a creator that died before its insert leaves it.
-	only(s, oplogtest.StatementUnmark, oplogtest.FateUnavailable)
+	only(s, StatementUnmark, FateUnavailable)
 	if err := l.Swap(bg, photo("k"), oplog.Epoch{}, newRow()); !errors.Is(err, oplog.ErrConflict) {
 		t.Fatal(err)
 	}
@@ -194,13 +194,35 @@ func TestADropLeavesOthersMarks(t *testing.T) {
 	}
 }
 
+// TestIndexNeedsItsNonces: two nodes make the row of one key, and one loses and
+// takes its mark back. The mark of the one that won is its own, so the row stays
+// in the index. Where a mark is anybody's, which is rule R30 broken, it is lost.
+func TestIndexNeedsItsNonces(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		s := newFakeStore()
+		s.forgetsNonces = broken
+		first, second := testLog(s, nil), testLog(s, nil)
+		mustSwap(t, first, photo("k"), oplog.Epoch{}, newRow())
+		if err := second.Swap(bg, photo("k"), oplog.Epoch{}, newRow()); !errors.Is(err, oplog.ErrConflict) {
+			t.Fatal(err)
+		}
+		rows, err := first.Range(bg, "photos", "", "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := len(rows) == 1; found == broken {
+			t.Errorf("marks without nonce %v: the index shows %d rows", broken, len(rows))
+		}
+	}
+}
+
 // The mark of an earlier row of the key does not make a walk return it twice.
 func TestAStaleMarkOfALivingKeyIsPassedBy(t *testing.T) {
 	s := newFakeStore()
 	l := testLog(s, nil)
 	first := newRow()
 	mustSwap(t, l, photo("k"), oplog.Epoch{}, first)
-	only(s, oplogtest.StatementUnmark, oplogtest.FateTimeout)
+	only(s, StatementUnmark, FateTimeout)
 	mustSwap(t, l, photo("k"), first.Epoch, nil)
 	s.SetFault(nil)
 	mustSwap(t, l, photo("k"), oplog.Epoch{}, newRow())
@@ -320,14 +342,14 @@ func TestRunSweeps(t *testing.T) {
 		ctx, cancel := context.WithCancel(bg)
 		done := make(chan error)
 		time.Sleep(3 * time.Hour) // of the bubble's clock
-		only(s, oplogtest.StatementScan, oplogtest.FateTimeout)
+		only(s, StatementScan, FateTimeout)
 		go func() { done <- l.Run(ctx) }()
 		synctest.Wait()
 		s.SetFault(nil)
-		before := s.Calls()[oplogtest.StatementUnmark]
+		before := s.Calls()[StatementUnmark]
 		time.Sleep(sweepEvery + time.Second)
 		synctest.Wait()
-		if got := s.Calls()[oplogtest.StatementUnmark] - before; got != 3 {
+		if got := s.Calls()[StatementUnmark] - before; got != 3 {
 			t.Errorf("%d deletions after the pause, want the old partition's and two entries'", got)
 		}
 		oplogtest.CheckIndex(t, l, []object.Key{photo("k")})

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/oplog"
-	"github.com/s3mirror/s3mirror/internal/oplog/oplogtest"
 )
 
 // Every statement of the schema can be repeated, and takes the keyspace.
@@ -146,14 +145,14 @@ func TestMigrationMayFailAnywhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // whose clock makes leases end at once
 		files := map[string]string{"001_a.cql": "A1; A2;", "002_b.cql": "B1;"}
 		for at := 0; ; at++ {
-			for _, fate := range []oplogtest.Fate{oplogtest.FateTimeout, oplogtest.FateLost, oplogtest.FateUnavailable} {
+			for _, fate := range []Fate{FateTimeout, FateLost, FateUnavailable} {
 				c := newClusterOf(nil)
 				n := 0
-				c.SetFault(func(oplogtest.Statement) oplogtest.Fate {
+				c.SetFault(func(Statement) Fate {
 					if n++; n-1 == at {
 						return fate
 					}
-					return oplogtest.FatePass
+					return FatePass
 				})
 				first := c.migration(t, files).run(bg)
 				statements := n
@@ -239,11 +238,11 @@ func TestWaitingForALockEnds(t *testing.T) {
 		if err := newLock(c, func(string) {}).take(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the context's error", err)
 		}
-		only(c.fakeStore, oplogtest.StatementRead, oplogtest.FateTimeout)
+		only(c.fakeStore, StatementRead, FateTimeout)
 		if err := newLock(c, func(string) {}).take(bg); err == nil {
 			t.Error("a lock that cannot be looked at was taken")
 		}
-		only(c.fakeStore, oplogtest.StatementCAS, oplogtest.FateUnavailable)
+		only(c.fakeStore, StatementCAS, FateUnavailable)
 		if err := holder.renew(bg); !errors.Is(err, oplog.ErrNotApplied) {
 			t.Errorf("renew: %v, want ErrNotApplied", err)
 		}

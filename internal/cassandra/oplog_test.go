@@ -55,16 +55,16 @@ func TestRegisterUnderFaults(t *testing.T) {
 		}
 		n.Log = n.all[0]
 		rng := rand.New(rand.NewPCG(seed, 7))
-		s.SetFault(func(oplogtest.Statement) oplogtest.Fate { // under the store's lock
+		s.SetFault(func(Statement) Fate { // under the store's lock
 			switch x := rng.IntN(100); {
 			case x < 4:
-				return oplogtest.FateUnavailable
+				return FateUnavailable
 			case x < 8:
-				return oplogtest.FateTimeout
+				return FateTimeout
 			case x < 16:
-				return oplogtest.FateLost
+				return FateLost
 			}
-			return oplogtest.FatePass
+			return FatePass
 		})
 		ctx, stop := context.WithCancel(bg)
 		var wg sync.WaitGroup
@@ -115,12 +115,12 @@ func mustSwap(t *testing.T, l *Log, k object.Key, old oplog.Epoch, row *oplog.Ro
 }
 
 // only makes one sort of statement meet a fate, all others pass.
-func only(s *fakeStore, what oplogtest.Statement, fate oplogtest.Fate) {
-	s.SetFault(func(st oplogtest.Statement) oplogtest.Fate {
+func only(s *fakeStore, what Statement, fate Fate) {
+	s.SetFault(func(st Statement) Fate {
 		if st == what {
 			return fate
 		}
-		return oplogtest.FatePass
+		return FatePass
 	})
 }
 
@@ -128,20 +128,20 @@ func only(s *fakeStore, what oplogtest.Statement, fate oplogtest.Fate) {
 func TestErrorsAreTold(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		what    oplogtest.Statement
-		fate    oplogtest.Fate
+		what    Statement
+		fate    Fate
 		create  error
 		replace error
 		drop    error
 	}{
-		{"unavailable", oplogtest.StatementCAS, oplogtest.FateUnavailable, oplog.ErrNotApplied, oplog.ErrNotApplied, oplog.ErrNotApplied},
-		{"timeout", oplogtest.StatementCAS, oplogtest.FateTimeout, oplog.ErrUnknown, oplog.ErrUnknown, oplog.ErrUnknown},
-		{"answer lost", oplogtest.StatementCAS, oplogtest.FateLost, oplog.ErrUnknown, oplog.ErrUnknown, oplog.ErrUnknown},
-		{"mark", oplogtest.StatementMark, oplogtest.FateTimeout, oplog.ErrNotApplied, nil, nil},
-		{"mark lost", oplogtest.StatementMark, oplogtest.FateLost, oplog.ErrNotApplied, nil, nil},
-		{"unmark", oplogtest.StatementUnmark, oplogtest.FateTimeout, nil, nil, nil},
-		{"scan", oplogtest.StatementScan, oplogtest.FateTimeout, nil, nil, nil},
-		{"read", oplogtest.StatementRead, oplogtest.FateTimeout, nil, nil, oplog.ErrNotApplied},
+		{"unavailable", StatementCAS, FateUnavailable, oplog.ErrNotApplied, oplog.ErrNotApplied, oplog.ErrNotApplied},
+		{"timeout", StatementCAS, FateTimeout, oplog.ErrUnknown, oplog.ErrUnknown, oplog.ErrUnknown},
+		{"answer lost", StatementCAS, FateLost, oplog.ErrUnknown, oplog.ErrUnknown, oplog.ErrUnknown},
+		{"mark", StatementMark, FateTimeout, oplog.ErrNotApplied, nil, nil},
+		{"mark lost", StatementMark, FateLost, oplog.ErrNotApplied, nil, nil},
+		{"unmark", StatementUnmark, FateTimeout, nil, nil, nil},
+		{"scan", StatementScan, FateTimeout, nil, nil, nil},
+		{"read", StatementRead, FateTimeout, nil, nil, oplog.ErrNotApplied},
 	} {
 		s := newFakeStore()
 		l := testLog(s, nil)
@@ -163,7 +163,7 @@ func TestErrorsAreTold(t *testing.T) {
 }
 
 func TestReadsFailWithTheirStatements(t *testing.T) {
-	for _, what := range []oplogtest.Statement{oplogtest.StatementRead, oplogtest.StatementScan} {
+	for _, what := range []Statement{StatementRead, StatementScan} {
 		s := newFakeStore()
 		l := testLog(s, nil)
 		mustSwap(t, l, photo("k"), oplog.Epoch{}, newRow())
@@ -173,7 +173,7 @@ func TestReadsFailWithTheirStatements(t *testing.T) {
 		if err := l.Append(bg, oplog.Event{Time: time.Now(), Bucket: "photos"}); err != nil {
 			t.Fatal(err)
 		}
-		only(s, what, oplogtest.FateTimeout)
+		only(s, what, FateTimeout)
 		_, ranged := l.Range(bg, "photos", "", "", 10)
 		_, _, due := l.Due(bg, oplog.ShardOf(photo("k")), "", 10)
 		_, docs := l.Docs(bg, oplog.DocNode, "", 10)
@@ -184,29 +184,29 @@ func TestReadsFailWithTheirStatements(t *testing.T) {
 		}
 		_, row := l.Row(bg, photo("k"))
 		_, doc := l.Doc(bg, oplog.DocNode, "n")
-		if failed := what == oplogtest.StatementRead; failed != (row != nil) || failed != (doc != nil) {
+		if failed := what == StatementRead; failed != (row != nil) || failed != (doc != nil) {
 			t.Errorf("%s: row %v, doc %v", what, row, doc)
 		}
 		_, stats := l.Stats(bg)
 		_, events := l.Events(bg, oplog.HistoryQuery{})
 		expire := l.Expire(bg, time.Now().Add(3*time.Hour))
-		if failed := what == oplogtest.StatementScan; failed != (stats != nil) || failed != (events != nil) || failed != (expire != nil) {
+		if failed := what == StatementScan; failed != (stats != nil) || failed != (events != nil) || failed != (expire != nil) {
 			t.Errorf("%s: stats %v, events %v, expire %v", what, stats, events, expire)
 		}
 	}
 }
 
 func TestHistoryThatCannotBeWrittenIsToldSo(t *testing.T) {
-	for _, what := range []oplogtest.Statement{oplogtest.StatementMark, oplogtest.StatementUnmark} {
+	for _, what := range []Statement{StatementMark, StatementUnmark} {
 		s := newFakeStore()
 		l := testLog(s, nil)
 		old := time.Now().Add(-5 * time.Hour)
 		if err := l.Append(bg, oplog.Event{Time: old, Bucket: "photos"}); err != nil {
 			t.Fatal(err)
 		}
-		only(s, what, oplogtest.FateTimeout)
+		only(s, what, FateTimeout)
 		err := l.Append(bg, oplog.Event{Time: old, Bucket: "other"})
-		if what == oplogtest.StatementUnmark {
+		if what == StatementUnmark {
 			err = l.Expire(bg, time.Now())
 		}
 		if !errors.Is(err, oplog.ErrUnknown) {
@@ -226,15 +226,15 @@ func TestPartsFailWithTheirStatements(t *testing.T) {
 	s := newFakeStore()
 	l := testLog(s, nil)
 	part := oplog.Part{Upload: object.NewID(), Number: 1, Attempt: object.NewID()}
-	only(s, oplogtest.StatementMark, oplogtest.FateLost)
+	only(s, StatementMark, FateLost)
 	if err := l.AddPart(bg, part); !errors.Is(err, oplog.ErrUnknown) {
 		t.Errorf("add: got %v, want ErrUnknown", err)
 	}
-	only(s, oplogtest.StatementUnmark, oplogtest.FateLost)
+	only(s, StatementUnmark, FateLost)
 	if err := l.DropParts(bg, part.Upload); !errors.Is(err, oplog.ErrUnknown) {
 		t.Errorf("drop: got %v, want ErrUnknown", err)
 	}
-	only(s, oplogtest.StatementScan, oplogtest.FateTimeout)
+	only(s, StatementScan, FateTimeout)
 	if _, err := l.Parts(bg, part.Upload, oplog.PartName{}, 10); err == nil {
 		t.Error("parts: no error")
 	}
@@ -284,7 +284,7 @@ func TestStatementsOfACompareAndSet(t *testing.T) {
 		k = photo(fmt.Sprintf("warm %d", i))
 	}
 	row, next := newRow(), newRow()
-	count := func(do func() error) map[oplogtest.Statement]int {
+	count := func(do func() error) map[Statement]int {
 		before := s.Calls()
 		if err := do(); err != nil {
 			t.Error(err)
@@ -301,12 +301,12 @@ func TestStatementsOfACompareAndSet(t *testing.T) {
 	read := count(func() error { _, err := l.Row(bg, k); return err })
 	update := count(func() error { return l.Swap(bg, k, row.Epoch, next) })
 	drop := count(func() error { return l.Swap(bg, k, next.Epoch, nil) })
-	for name, c := range map[string]struct{ got, want map[oplogtest.Statement]int }{
-		"create": {create, map[oplogtest.Statement]int{oplogtest.StatementMark: 1, oplogtest.StatementCAS: 1}},
-		"read":   {read, map[oplogtest.Statement]int{oplogtest.StatementRead: 1}},
-		"update": {update, map[oplogtest.Statement]int{oplogtest.StatementCAS: 1}},
-		"drop": {drop, map[oplogtest.Statement]int{
-			oplogtest.StatementRead: 1, oplogtest.StatementCAS: 1, oplogtest.StatementScan: 1, oplogtest.StatementUnmark: 1}},
+	for name, c := range map[string]struct{ got, want map[Statement]int }{
+		"create": {create, map[Statement]int{StatementMark: 1, StatementCAS: 1}},
+		"read":   {read, map[Statement]int{StatementRead: 1}},
+		"update": {update, map[Statement]int{StatementCAS: 1}},
+		"drop": {drop, map[Statement]int{
+			StatementRead: 1, StatementCAS: 1, StatementScan: 1, StatementUnmark: 1}},
 	} {
 		if fmt.Sprint(c.got) != fmt.Sprint(c.want) {
 			t.Errorf("%s took %v, want %v", name, c.got, c.want)

@@ -10,20 +10,19 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/oplog"
-	"github.com/s3mirror/s3mirror/internal/oplog/oplogtest"
 )
 
-// fakeStore is a store in memory on the suite's own Store, which offers only what
-// Cassandra offers, outlives the logs made on it, and whose statements fail as
-// Cassandra's do.
+// fakeStore is a store in memory that offers only what Cassandra offers, outlives
+// the logs made on it, and whose statements fail as Cassandra's do.
 type fakeStore struct {
-	*oplogtest.Store
+	*partitionStore
+	forgetsNonces bool // breaks R30, for the test of the tests: a creation erases the marks of others as well
 
 	mu   sync.Mutex   // guards hook
 	hook func(string) // called before each statement, with its name and table
 }
 
-func newFakeStore() *fakeStore { return &fakeStore{Store: oplogtest.NewStore()} }
+func newFakeStore() *fakeStore { return &fakeStore{partitionStore: newPartitionStore()} }
 
 // testLog makes a log on the store, as one more node.
 func testLog(s *fakeStore, now func() time.Time) *Log {
@@ -46,8 +45,8 @@ func (s *fakeStore) hear(statement, table string) {
 	}
 }
 
-func fakeRow(t *rowTable, id rowID) oplogtest.RowID {
-	return oplogtest.RowID{Space: t.name + "/" + id.space, Name: id.name}
+func fakeRow(t *rowTable, id rowID) RowID {
+	return RowID{Space: t.name + "/" + id.space, Name: id.name}
 }
 
 func (s *fakeStore) read(ctx context.Context, t *rowTable, id rowID) (stored, bool, error) {
@@ -62,7 +61,7 @@ func (s *fakeStore) glance(ctx context.Context, t *rowTable, id rowID) (stored, 
 
 func (s *fakeStore) insert(ctx context.Context, t *rowTable, id rowID, row stored) (bool, error) {
 	s.hear("insert", t.name)
-	return s.Insert(ctx, fakeRow(t, id), oplogtest.StoredRow{Epoch: row.epoch, Mark: row.mark, Body: row.body})
+	return s.Insert(ctx, fakeRow(t, id), StoredRow{Epoch: row.epoch, Mark: row.mark, Body: row.body})
 }
 
 func (s *fakeStore) update(ctx context.Context, t *rowTable, id rowID, old, epoch oplog.Epoch, body []byte) (bool, error) {
@@ -82,6 +81,20 @@ func (s *fakeStore) put(ctx context.Context, t *recordTable, partition, name key
 
 func (s *fakeStore) erase(ctx context.Context, t *recordTable, partition, name key) error {
 	s.hear("erase", t.name)
+	if s.forgetsNonces && t == marks {
+		found, err := s.scan(ctx, t, partition, span{})
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			if r.name[0] == name[0] {
+				if err := s.Unmark(ctx, t.name+ordered(partition), ordered(r.name)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 	return s.Unmark(ctx, t.name+ordered(partition), ordered(name))
 }
 

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/auth/authtest"
 	"github.com/s3mirror/s3mirror/internal/document"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/oplog"
-	"github.com/s3mirror/s3mirror/internal/oplog/oplogtest"
 	"github.com/s3mirror/s3mirror/internal/pebble"
 )
 
@@ -44,15 +42,6 @@ func TestContractOnPebble(t *testing.T) {
 				return document.NewStore(open())
 			},
 		}
-	})
-}
-
-// TestContractOnPrimitive runs on a log that has only what Cassandra offers.
-func TestContractOnPrimitive(t *testing.T) {
-	authtest.Run(t, func(t *testing.T) authtest.Harness {
-		store := oplogtest.NewStore()
-		open := func() auth.Store { return document.NewStore(oplogtest.NewPrimitive(store, time.Now)) }
-		return authtest.Harness{Store: open(), Reopen: func(*testing.T) auth.Store { return open() }}
 	})
 }
 

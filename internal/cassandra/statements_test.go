@@ -1,4 +1,4 @@
-package oplogtest
+package cassandra
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
-// Store offers what a Cassandra cluster offers, and no more (RELIABILITY 4.6):
+// partitionStore offers what a Cassandra cluster offers, and no more (RELIABILITY 4.6):
 //
 //   - rows, each a partition of its own, read serially and changed by one
 //     conditional statement; there is no way to list or range over them;
@@ -19,12 +19,11 @@ import (
 //
 // It is in memory, linearizable, and outlives the Logs that are made on it. Fault
 // draws what befalls a statement.
-type Store struct {
+type partitionStore struct {
 	mu    sync.Mutex // guards what follows
 	rows  map[RowID]StoredRow
 	marks map[string]map[string][]byte // partition -> name -> body
 	fault func(Statement) Fate
-	hook  func(Statement)
 	calls map[Statement]int
 }
 
@@ -65,44 +64,30 @@ var (
 	errTimeout     = errors.New("no answer in time")
 )
 
-// NewStore makes an empty store.
-func NewStore() *Store {
-	return &Store{rows: map[RowID]StoredRow{}, marks: map[string]map[string][]byte{}, calls: map[Statement]int{}}
+// newPartitionStore makes an empty store.
+func newPartitionStore() *partitionStore {
+	return &partitionStore{rows: map[RowID]StoredRow{}, marks: map[string]map[string][]byte{}, calls: map[Statement]int{}}
 }
 
 // SetFault makes fault draw the fate of each statement from now on; nil: all
 // pass. It is called under the store's lock and must not call the store.
-func (s *Store) SetFault(fault func(Statement) Fate) {
+func (s *partitionStore) SetFault(fault func(Statement) Fate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
 }
 
-// SetHook makes hook hear of each statement from now on, before it runs; nil:
-// nobody. It may call the store.
-func (s *Store) SetHook(hook func(Statement)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hook = hook
-}
-
 // Calls counts the statements of each sort.
-func (s *Store) Calls() map[Statement]int {
+func (s *partitionStore) Calls() map[Statement]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.calls)
 }
 
 // do runs one statement under the lock and its fate.
-func (s *Store) do(ctx context.Context, what Statement, effect func()) error {
+func (s *partitionStore) do(ctx context.Context, what Statement, effect func()) error {
 	if err := ctx.Err(); err != nil {
 		return oplog.NotApplied(err)
-	}
-	s.mu.Lock()
-	hook := s.hook
-	s.mu.Unlock()
-	if hook != nil {
-		hook(what)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +109,7 @@ func (s *Store) do(ctx context.Context, what Statement, effect func()) error {
 }
 
 // Read returns a row at serial consistency; ok false: there is none.
-func (s *Store) Read(ctx context.Context, id RowID) (row StoredRow, ok bool, err error) {
+func (s *partitionStore) Read(ctx context.Context, id RowID) (row StoredRow, ok bool, err error) {
 	err = s.do(ctx, StatementRead, func() { row, ok = s.rows[id] })
 	if err != nil {
 		return StoredRow{}, false, err
@@ -133,7 +118,7 @@ func (s *Store) Read(ctx context.Context, id RowID) (row StoredRow, ok bool, err
 }
 
 // Insert makes the row IF NOT EXISTS. applied false without error: it exists.
-func (s *Store) Insert(ctx context.Context, id RowID, row StoredRow) (applied bool, err error) {
+func (s *partitionStore) Insert(ctx context.Context, id RowID, row StoredRow) (applied bool, err error) {
 	row.Body = slices.Clone(row.Body)
 	err = s.do(ctx, StatementCAS, func() {
 		if _, exists := s.rows[id]; !exists {
@@ -144,7 +129,7 @@ func (s *Store) Insert(ctx context.Context, id RowID, row StoredRow) (applied bo
 }
 
 // Update changes epoch and body IF epoch = old.
-func (s *Store) Update(ctx context.Context, id RowID, old, epoch oplog.Epoch, body []byte) (applied bool, err error) {
+func (s *partitionStore) Update(ctx context.Context, id RowID, old, epoch oplog.Epoch, body []byte) (applied bool, err error) {
 	body = slices.Clone(body)
 	err = s.do(ctx, StatementCAS, func() {
 		if row, exists := s.rows[id]; exists && row.Epoch == old {
@@ -155,7 +140,7 @@ func (s *Store) Update(ctx context.Context, id RowID, old, epoch oplog.Epoch, bo
 }
 
 // Delete drops the row IF epoch = old.
-func (s *Store) Delete(ctx context.Context, id RowID, old oplog.Epoch) (applied bool, err error) {
+func (s *partitionStore) Delete(ctx context.Context, id RowID, old oplog.Epoch) (applied bool, err error) {
 	err = s.do(ctx, StatementCAS, func() {
 		if row, exists := s.rows[id]; exists && row.Epoch == old {
 			delete(s.rows, id)
@@ -166,7 +151,7 @@ func (s *Store) Delete(ctx context.Context, id RowID, old oplog.Epoch) (applied 
 }
 
 // Mark writes a record; one of the same name is replaced.
-func (s *Store) Mark(ctx context.Context, partition, name string, body []byte) error {
+func (s *partitionStore) Mark(ctx context.Context, partition, name string, body []byte) error {
 	return s.do(ctx, StatementMark, func() {
 		if s.marks[partition] == nil {
 			s.marks[partition] = map[string][]byte{}
@@ -176,12 +161,12 @@ func (s *Store) Mark(ctx context.Context, partition, name string, body []byte) e
 }
 
 // Unmark deletes a record, if it is there.
-func (s *Store) Unmark(ctx context.Context, partition, name string) error {
+func (s *partitionStore) Unmark(ctx context.Context, partition, name string) error {
 	return s.do(ctx, StatementUnmark, func() { delete(s.marks[partition], name) })
 }
 
 // DropPartition deletes all records of a partition.
-func (s *Store) DropPartition(ctx context.Context, partition string) error {
+func (s *partitionStore) DropPartition(ctx context.Context, partition string) error {
 	return s.do(ctx, StatementUnmark, func() { delete(s.marks, partition) })
 }
 
@@ -193,7 +178,7 @@ type Record struct {
 
 // Scan returns the records of a partition from the name on, in order, at most
 // limit; zero: all.
-func (s *Store) Scan(ctx context.Context, partition, from string, limit int) (records []Record, err error) {
+func (s *partitionStore) Scan(ctx context.Context, partition, from string, limit int) (records []Record, err error) {
 	err = s.do(ctx, StatementScan, func() {
 		for _, name := range slices.Sorted(maps.Keys(s.marks[partition])) {
 			if name < from {
