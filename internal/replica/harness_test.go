@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -91,6 +92,38 @@ func (w *wire) plug(off bool) {
 	}
 }
 
+// counter counts what reaches an endpoint, by method and key.
+type counter struct {
+	http.Handler
+	mu   sync.Mutex // guards seen
+	seen map[string]int
+}
+
+func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	c.seen[r.Method+" "+strings.TrimPrefix(r.URL.Path, "/"+testBucket+"/")]++
+	c.mu.Unlock()
+	c.Handler.ServeHTTP(w, r)
+}
+
+// reset begins to count anew.
+func (c *counter) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.seen)
+}
+
+// of is how often a key was asked for by a method; of "PUT" and "DELETE"
+// together when the method is empty.
+func (c *counter) of(method, key string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if method == "" {
+		return c.seen["PUT "+key] + c.seen["DELETE "+key]
+	}
+	return c.seen[method+" "+key]
+}
+
 // times are the tests' scale.
 var times = commit.Times{
 	Lease: 8 * time.Second, Margin: 4 * time.Second, Settle: 20 * time.Second, Gap: 2 * time.Second,
@@ -104,6 +137,7 @@ type rig struct {
 	log     oplog.Log
 	wires   map[string]*wire
 	servers map[string]*memory.Server
+	counts  map[string]*counter
 	names   []string
 	started time.Time
 
@@ -128,14 +162,15 @@ func inBubble(t *testing.T, do func(t *testing.T, r *rig)) {
 }
 
 func newRig(t *testing.T, log oplog.Log, names ...string) *rig {
-	r := &rig{t: t, log: log, names: names, wires: map[string]*wire{}, servers: map[string]*memory.Server{}, started: time.Now(), ctx: context.Background()}
+	r := &rig{t: t, log: log, names: names, wires: map[string]*wire{}, servers: map[string]*memory.Server{}, counts: map[string]*counter{}, started: time.Now(), ctx: context.Background()}
 	var serving sync.WaitGroup
 	for i, name := range names {
 		srv := memory.New(memory.Options{AccessKeyID: "k", SecretAccessKey: "s", Seed: uint64(i)})
 		w := newWire()
-		hs := &http.Server{Handler: srv, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+		count := &counter{Handler: srv, seen: map[string]int{}}
+		hs := &http.Server{Handler: count, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 		serving.Go(func() { hs.Serve(w) })
-		r.wires[name], r.servers[name] = w, srv
+		r.wires[name], r.servers[name], r.counts[name] = w, srv, count
 		t.Cleanup(func() { srv.SetFaults(memory.Faults{}); w.Close(); hs.Close() })
 	}
 	t.Cleanup(func() {
