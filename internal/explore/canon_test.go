@@ -31,7 +31,7 @@ func TestBranchesShareNothing(t *testing.T) {
 // turn out, and whichever seeds the hash has.
 func TestSearchesRepeat(t *testing.T) {
 	count := func(fresh uint16) [3]int {
-		s := &search{seen: map[stateID]bool{}}
+		s := &search{seen: map[stateID]place{}}
 		w := newWorld(scenario("create, get", "crash", ""))
 		w.fresh = fresh
 		if !s.visit(w) {

@@ -53,6 +53,10 @@ var faults = []struct {
 	{"crash", Faults{Crash: 1}},
 	{"crash, late", Faults{Crash: 1, Late: 1}},
 	{"crash, cut", Faults{Crash: 1, Cut: 1}},
+	{"crash, unknown", Faults{Crash: 1, Unknown: 1}},
+	{"cut, refuse", Faults{Cut: 1, Refuse: 1}},
+	{"hurry thrice", Faults{Hurry: 3}},
+	{"cut, mute", Faults{Cut: 1, Mute: 1}},
 }
 
 // turns are worlds that differ from the plain one.

@@ -1,6 +1,9 @@
 package explore
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Result of a search.
 type Result struct {
@@ -15,14 +18,15 @@ type Result struct {
 
 // Options of a search.
 type Options struct {
-	MaxStates int  // gives up beyond so many, with an error; 0: never
+	MaxStates int  // gives up beyond so many, with ErrTooMany; 0: never
+	MaxMoves  int  // goes no deeper, so that what it finds is short; 0: to every end
 	Paranoid  bool // looks after every move whether it changed the state that it began from
 }
 
 // Search visits every state of a scenario, depth first, and stops at the first
 // that breaks a promise.
 func Search(sc *Scenario, o Options) Result {
-	s := &search{o: o, seen: map[stateID]bool{}}
+	s := &search{o: o, seen: map[stateID]place{}}
 	w := newWorld(sc)
 	s.visit(w)
 	s.Result.sc = sc
@@ -32,48 +36,66 @@ func Search(sc *Scenario, o Options) Result {
 type search struct {
 	Result
 	o    Options
-	seen map[stateID]bool // true while the state is on the path
+	seen map[stateID]place
 	enc  encoder
 }
+
+// place is where a state was met.
+type place struct {
+	depth  uint16 // moves from the beginning
+	onPath bool
+}
+
+// ErrTooMany ends a search that met more states than it was to.
+var ErrTooMany = errors.New("more states than asked for")
 
 // visit explores what follows a state; false ends the search.
 func (s *search) visit(w *world) bool {
 	id := w.id(&s.enc)
-	onPath, known := s.seen[id]
-	if onPath {
+	depth := uint16(len(s.path)) //nolint:gosec // hundreds
+	was, known := s.seen[id]
+	if was.onPath {
 		// Time passes and budgets shrink with every round, so that two equal states
 		// on one path mean a key that may never come to rest.
 		s.Err = fmt.Errorf("I11: the world goes round in a circle: %s", rowText(w.row))
 		return false
 	}
-	if known {
+	if known && (s.o.MaxMoves == 0 || was.depth <= depth) {
 		return true
 	}
-	s.seen[id] = true
-	s.States++
+	s.seen[id] = place{depth, true}
+	if !known {
+		s.States++
+	}
 	if s.o.MaxStates > 0 && s.States > s.o.MaxStates {
-		s.Err = fmt.Errorf("more than %d states", s.o.MaxStates)
+		s.Err = ErrTooMany
 		return false
 	}
 	s.Depth = max(s.Depth, len(s.path))
+	if s.o.MaxMoves > 0 && len(s.path) >= s.o.MaxMoves {
+		s.seen[id] = place{depth, false}
+		return true
+	}
 	moves := w.moves()
 	for _, mv := range moves {
 		if !s.follow(w, mv) {
 			return false
 		}
 		if s.o.Paranoid && w.id(&s.enc) != id {
-			s.Err = fmt.Errorf("a move changed the state that it began from")
+			s.Err = errors.New("a move changed the state that it began from")
 			return false
 		}
 	}
 	if w.ended(moves) {
-		s.Ends++
+		if !known {
+			s.Ends++
+		}
 		if w.checkEnd(); w.err != nil {
 			s.Err = w.err
 			return false
 		}
 	}
-	s.seen[id] = false
+	s.seen[id] = place{depth, false}
 	return true
 }
 
@@ -121,6 +143,9 @@ func (w *world) ended(moves []move) bool {
 	}
 	return true
 }
+
+// Moves is the length of the way to the violation.
+func (r *Result) Moves() int { return len(r.path) }
 
 // Trace replays the way to the violation, a line for each thing that happened.
 func (r *Result) Trace(line func(string)) {
