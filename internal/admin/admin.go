@@ -50,8 +50,9 @@ type Handler struct {
 }
 
 const (
-	maxBody     = 64 << 10 // bytes; no request of this API needs more
-	actDeadline = 20 * time.Second
+	maxBody      = 64 << 10 // bytes; no request of this API needs more
+	actDeadline  = 20 * time.Second
+	writeTimeout = 60 * time.Second // of the connection: no answer takes longer
 )
 
 // New joins the parts. It starts nothing.
@@ -100,7 +101,7 @@ func NewServer(h *Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug),
@@ -137,7 +138,11 @@ func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) erro
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		header.Set("Cache-Control", "no-store")
 
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), actDeadline)
+		deadline := actDeadline
+		if isProfile(r) {
+			deadline = writeTimeout
+		}
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), deadline)
 		defer cancel()
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		err := recovered(func() error { return act(c, rec, r.WithContext(ctx)) })
@@ -178,6 +183,9 @@ func recovered(act func() error) (err error) {
 
 // act finds the operation, proves the caller if it wants that, and does it.
 func (h *Handler) act(c *call, w http.ResponseWriter, r *http.Request) error {
+	if isProfile(r) {
+		return h.profile(c, w, r)
+	}
 	_, pattern := h.mux.Handler(r)
 	op, ok := h.operations[pattern]
 	if !ok {
