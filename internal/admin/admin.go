@@ -119,6 +119,8 @@ type call struct {
 	token   string        // the bearer token that the request brings, proved or not
 	target  string        // the user, or the key of one, that it is about
 	detail  string        // what was changed
+	cookie  string        // that a refusal sets
+	secure  bool          // the browser came by HTTPS
 	err     error         // of the act
 }
 
@@ -131,7 +133,7 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 // serve wraps an act: its error becomes a problem document here, and only here.
 func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{id: newRequestID(), client: h.Client(r)}
+		c := &call{id: newRequestID(), client: h.Client(r), secure: overTLS(r)}
 		header := w.Header()
 		header.Set("X-Amz-Request-Id", c.id)
 		header.Set("X-Content-Type-Options", "nosniff")
@@ -158,10 +160,17 @@ func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) erro
 // refuse answers with an error.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, err error) {
 	p := asProblem(err)
-	if p.Status == http.StatusUnauthorized && !isBearer(r) { // a browser asks for a password then
-		w.Header().Set("WWW-Authenticate", `Basic realm="s3mirror", charset="UTF-8"`)
-	} else if p.Status == http.StatusUnauthorized {
+	switch {
+	case p.Status != http.StatusUnauthorized:
+	case isBearer(r):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	case r.Header.Get(guard) != "": // the console, which asks for a password itself
+		w.Header().Set("WWW-Authenticate", `Bearer realm="s3mirror"`)
+	default: // a browser asks for a password then
+		w.Header().Set("WWW-Authenticate", `Basic realm="s3mirror", charset="UTF-8"`)
+	}
+	if c.cookie != "" {
+		w.Header().Set("Set-Cookie", c.cookie)
 	}
 	writeProblem(w, p, c.id)
 }
@@ -292,6 +301,8 @@ func (h *Handler) audit(r *http.Request, c *call, status int, err error) {
 		e.Refused = reasonOf(err)
 	case status/100 != 2 || r.Method == http.MethodGet || r.Method == http.MethodHead || c.op.id == "validatePost":
 		return
+	case c.op.id == "renewSession" && status == http.StatusNoContent: // nothing was asked for
+		return
 	}
 	h.Audit.Note(r.Context(), e)
 }
@@ -346,7 +357,7 @@ func newRequestID() string {
 // an unknown path.
 func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) error {
 	var allow []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		o := *r
 		o.Method = method
 		if _, pattern := h.mux.Handler(&o); slices.Contains(slices.Collect(maps.Keys(h.operations)), pattern) {

@@ -224,7 +224,7 @@ func TestEmptyDocumentsHaveEmptyLists(t *testing.T) {
 // TestWhoIsAdmitted asks every operation without a proof, with a wrong one, as a
 // user and as root. What needs a role answers nobody else.
 func TestWhoIsAdmitted(t *testing.T) {
-	open := []string{"health", "ready", "version", "metrics", "jwks", "login", "refresh", "logout"}
+	open := []string{"health", "ready", "version", "metrics", "jwks", "login", "refresh", "logout", "beginSession", "renewSession", "endSession"}
 	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey"}
 	var n byte
 	f := newFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out

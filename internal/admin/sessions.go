@@ -11,14 +11,23 @@ import (
 
 // Login gives tokens for a password.
 func (h face) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
-	c := callOf(ctx)
-	c.claimed = r.Body.Login[:min(len(r.Body.Login), 100)]
-	grant, err := h.Logins.Login(ctx, r.Body.Login, r.Body.Password, c.client)
+	grant, err := h.login(ctx, r.Body)
 	if err != nil {
 		return nil, err
 	}
-	c.claimed, c.who.Login = "", grant.Login
 	return api.Login200JSONResponse{TokensJSONResponse: tokens(grant)}, nil
+}
+
+// login proves the caller by his password.
+func (h face) login(ctx context.Context, given *api.Credentials) (auth.Grant, error) {
+	c := callOf(ctx)
+	c.claimed = given.Login[:min(len(given.Login), 100)]
+	grant, err := h.Logins.Login(ctx, given.Login, given.Password, c.client)
+	if err != nil {
+		return auth.Grant{}, err
+	}
+	c.claimed, c.who.Login = "", grant.Login
+	return grant, nil
 }
 
 // Refresh gives the next tokens.

@@ -26,6 +26,9 @@ const (
 	accessLife  = 15 * time.Minute
 	refreshLife = 7 * 24 * time.Hour  // of one refresh token
 	sessionLife = 30 * 24 * time.Hour // then a password is asked for again
+	// leeway is how long the refresh token before the present one still renews the
+	// session of a browser: docs/decisions/0028.
+	leeway = 10 * time.Second
 )
 
 var (
@@ -113,6 +116,7 @@ type Grant struct {
 	Access  string        // opens S3 and the admin API
 	Refresh string        // opens the next Grant, once
 	Life    time.Duration // of Access
+	Until   time.Time     // the end of Refresh
 }
 
 // Format shows whose it is, whatever the verb.
@@ -155,7 +159,7 @@ func (l *Logins) grant(ctx context.Context, s Session) (Grant, error) {
 	access := signToken(claims{
 		login: s.Login, session: s.ID, tokens: s.Tokens, issued: now, expires: now.Add(accessLife), signedBy: key.name,
 	}, key.private)
-	return Grant{Login: s.Login, Access: access, Refresh: l.refreshToken(s.ID, s.Step), Life: accessLife}, nil
+	return Grant{Login: s.Login, Access: access, Refresh: l.refreshToken(s.ID, s.Step), Life: accessLife, Until: s.Expires}, nil
 }
 
 // check finds the user who has this login and password and may come from there.
@@ -225,6 +229,23 @@ func (l *Logins) match(ctx context.Context, password, hash string, still func() 
 // Refresh gives the next tokens for a refresh token, which is worth nothing
 // from then on. ErrToken, ErrReused.
 func (l *Logins) Refresh(ctx context.Context, token string, client netip.Addr) (Grant, error) {
+	return l.refreshed(ctx, token, client, 0)
+}
+
+// Renew is Refresh for a browser, whose page may be loaded anew before it saw the
+// answer, and whose tabs may ask at once: for a moment the token before the
+// present one is answered with the present one. A thief of it is found out when
+// the two who have it refresh the next time.
+func (l *Logins) Renew(ctx context.Context, token string, client netip.Addr) (Grant, error) {
+	g, err := l.refreshed(ctx, token, client, leeway)
+	if errors.Is(err, ErrConflict) { // another tab was faster, so this is the token before
+		g, err = l.refreshed(ctx, token, client, leeway)
+	}
+	return g, err
+}
+
+// refreshed is Refresh with a leeway. ErrConflict only when there is one.
+func (l *Logins) refreshed(ctx context.Context, token string, client netip.Addr, leeway time.Duration) (Grant, error) {
 	id, step, err := l.openRefresh(token)
 	if err != nil {
 		return Grant{}, err
@@ -233,20 +254,25 @@ func (l *Logins) Refresh(ctx context.Context, token string, client netip.Addr) (
 	if err != nil {
 		return Grant{}, err
 	}
+	now := l.now()
+	// In the last week of a session Expires says less: then there is no leeway.
+	late := step+1 == s.Step && now.Before(s.Expires.Add(leeway-refreshLife))
 	switch {
-	case step != s.Step:
+	case step != s.Step && !late:
 		return Grant{}, l.reused(ctx, s)
 	case !u.mayComeFrom(client):
 		return Grant{}, fmt.Errorf("%w: %s may not come from this address", ErrToken, u.Login)
+	case late:
+		return l.grant(ctx, s)
 	}
-	now, old := l.now(), s.Revision
+	old := s.Revision
 	s.Revision, s.Step = NewRevision(), s.Step+1
 	s.Expires = now.Add(refreshLife)
 	if last := s.Created.Add(sessionLife); s.Expires.After(last) {
 		s.Expires = last
 	}
 	err = l.directory.store.SwapSession(ctx, id, old, &s)
-	if errors.Is(err, ErrConflict) { // somebody else was faster with the same token
+	if errors.Is(err, ErrConflict) && leeway == 0 { // somebody else was faster with the same token
 		return Grant{}, l.reused(ctx, s)
 	}
 	if err != nil {

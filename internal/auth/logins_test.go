@@ -285,6 +285,84 @@ func TestRefreshRace(t *testing.T) {
 	}
 }
 
+// TestRenew: the token before the present one is good for a moment, which ends, and
+// then it is a thief's. No older one ever is.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLoginNode(t, memory.NewLog()).withAlice(t)
+		first := n.login(t)
+		renew := func(g auth.Grant) auth.Grant {
+			t.Helper()
+			next, err := n.Renew(t.Context(), g.Refresh, here)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.speaks(t, next.Access, true)
+			return next
+		}
+		second := renew(first)
+		time.Sleep(9 * time.Second)
+		if again := renew(first); again.Refresh != second.Refresh || !again.Until.Equal(second.Until) {
+			t.Error("two tabs do not share the session")
+		}
+		if _, err := n.Renew(t.Context(), first.Refresh, netip.MustParseAddr("10.0.0.1")); err != nil {
+			t.Errorf("from elsewhere, where there is no limit: %v", err)
+		}
+		third := renew(second)
+		time.Sleep(11 * time.Second)
+		if _, err := n.Renew(t.Context(), second.Refresh, here); !errors.Is(err, auth.ErrReused) {
+			t.Errorf("after the moment: %v", err)
+		}
+		n.speaks(t, third.Access, false)
+
+		first = n.login(t)
+		renew(renew(first))
+		if _, err := n.Renew(t.Context(), first.Refresh, here); !errors.Is(err, auth.ErrReused) {
+			t.Errorf("two steps back: %v", err)
+		}
+		// At the end of its month a session has no moment to give.
+		g := n.login(t)
+		for range 29 {
+			time.Sleep(24 * time.Hour)
+			g = renew(g)
+		}
+		renew(g)
+		if _, err := n.Renew(t.Context(), g.Refresh, here); !errors.Is(err, auth.ErrReused) {
+			t.Errorf("in its last days: %v", err)
+		}
+	})
+}
+
+// TestRenewRace: tabs that ask at once, on two nodes, all go on with one session.
+func TestRenewRace(t *testing.T) {
+	log := memory.NewLog()
+	n := newLoginNode(t, log).withAlice(t)
+	nodes := []loginNode{n, newLoginNode(t, log)}
+	g := n.login(t)
+	var wg sync.WaitGroup
+	next := make(chan string, 20)
+	for i := range 20 {
+		wg.Go(func() {
+			g, err := nodes[i%2].Renew(context.Background(), g.Refresh, here)
+			if err != nil {
+				t.Error(err)
+			}
+			next <- g.Refresh
+		})
+	}
+	wg.Wait()
+	close(next)
+	first := <-next
+	for other := range next {
+		if other != first {
+			t.Fatal("two tokens are good")
+		}
+	}
+	if _, err := n.Renew(t.Context(), first, here); err != nil {
+		t.Errorf("the session does not go on: %v", err)
+	}
+}
+
 // TestSessionsEnd: after a week without use, and after a month whatever is used.
 func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

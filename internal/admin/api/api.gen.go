@@ -80,6 +80,33 @@ func (e State) Valid() bool {
 	}
 }
 
+// Defines values for Guard.
+const (
+	GuardOne Guard = "1"
+)
+
+// Valid indicates whether the value is a known member of the Guard enum.
+func (e Guard) Valid() bool {
+	switch e {
+	case GuardOne:
+		return true
+	default:
+		return false
+	}
+}
+
+// AccessToken defines model for AccessToken.
+type AccessToken struct {
+	// AccessToken A JWT; opens the S3 port and this API
+	AccessToken string `json:"access_token"`
+
+	// ExpiresIn Seconds that the access token is good for
+	ExpiresIn int `json:"expires_in"`
+
+	// TokenType Always Bearer
+	TokenType string `json:"token_type"`
+}
+
 // BackendLag defines model for BackendLag.
 type BackendLag struct {
 	Buckets     []BucketLag `json:"buckets"`
@@ -412,8 +439,41 @@ type Limit = int
 // Login defines model for Login.
 type Login = string
 
+// Cookie defines model for SessionCookie.
+type Cookie = string
+
+// Guard defines model for SessionGuard.
+type Guard string
+
+// Session defines model for Session.
+type Session = AccessToken
+
 // Switched defines model for Switched.
 type Switched = SwitchState
+
+// EndSessionParams defines parameters for EndSession.
+type EndSessionParams struct {
+	// Guard Always 1: shows that a page of this origin asks
+	Guard Guard `json:"X-S3mirror-Session"`
+
+	// Cookie The refresh token
+	Cookie Cookie `form:"s3mirror_session,omitempty" json:"s3mirror_session,omitempty"`
+}
+
+// BeginSessionParams defines parameters for BeginSession.
+type BeginSessionParams struct {
+	// Guard Always 1: shows that a page of this origin asks
+	Guard Guard `json:"X-S3mirror-Session"`
+}
+
+// RenewSessionParams defines parameters for RenewSession.
+type RenewSessionParams struct {
+	// Guard Always 1: shows that a page of this origin asks
+	Guard Guard `json:"X-S3mirror-Session"`
+
+	// Cookie The refresh token
+	Cookie Cookie `form:"s3mirror_session,omitempty" json:"s3mirror_session,omitempty"`
+}
 
 // HistoryParams defines parameters for History.
 type HistoryParams struct {
@@ -450,6 +510,9 @@ type LogoutJSONRequestBody = RefreshToken
 
 // RefreshJSONRequestBody defines body for Refresh for application/json ContentType.
 type RefreshJSONRequestBody = RefreshToken
+
+// BeginSessionJSONRequestBody defines body for BeginSession for application/json ContentType.
+type BeginSessionJSONRequestBody = Credentials
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewUser
@@ -604,6 +667,47 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/auth/refresh (the `Refresh` operationId).
 	Refresh(ctx context.Context, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSession Log a browser out
+	//
+	// As `logout`, with the cookie, which is removed.
+	//
+	// Corresponds with DELETE /api/v1/auth/session (the `EndSession` operationId).
+	EndSession(ctx context.Context, params *EndSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BeginSessionWithBody Log a browser in
+	//
+	// As `login`, with the refresh token in a cookie that no script can read, sent to
+	// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+	// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+	// Programs use `login` and `refresh`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+	BeginSessionWithBody(ctx context.Context, params *BeginSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BeginSession Log a browser in
+	//
+	// As `login`, with the refresh token in a cookie that no script can read, sent to
+	// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+	// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+	// Programs use `login` and `refresh`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+	BeginSession(ctx context.Context, params *BeginSessionParams, body BeginSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenewSession The next access token of a browser's session
+	//
+	// As `refresh`, with the cookie, which is replaced. The cookie before it is good
+	// for ten seconds more: a page that was loaded anew did not see the answer, and
+	// two tabs may ask at once. 204: the browser brings no session, which a page
+	// that asks as it loads need not be told as an error.
+	//
+	// Corresponds with PUT /api/v1/auth/session (the `RenewSession` operationId).
+	RenewSession(ctx context.Context, params *RenewSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Validate Who the caller is
 	//
@@ -889,6 +993,87 @@ func (c *Client) RefreshWithBody(ctx context.Context, contentType string, body i
 // Corresponds with POST /api/v1/auth/refresh (the `Refresh` operationId).
 func (c *Client) Refresh(ctx context.Context, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSession Log a browser out
+//
+// As `logout`, with the cookie, which is removed.
+//
+// Corresponds with DELETE /api/v1/auth/session (the `EndSession` operationId).
+func (c *Client) EndSession(ctx context.Context, params *EndSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BeginSessionWithBody Log a browser in
+//
+// As `login`, with the refresh token in a cookie that no script can read, sent to
+// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+// Programs use `login` and `refresh`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+func (c *Client) BeginSessionWithBody(ctx context.Context, params *BeginSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBeginSessionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BeginSession Log a browser in
+//
+// As `login`, with the refresh token in a cookie that no script can read, sent to
+// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+// Programs use `login` and `refresh`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+func (c *Client) BeginSession(ctx context.Context, params *BeginSessionParams, body BeginSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBeginSessionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenewSession The next access token of a browser's session
+//
+// As `refresh`, with the cookie, which is replaced. The cookie before it is good
+// for ten seconds more: a page that was loaded anew did not see the answer, and
+// two tabs may ask at once. 204: the browser brings no session, which a page
+// that asks as it loads need not be told as an error.
+//
+// Corresponds with PUT /api/v1/auth/session (the `RenewSession` operationId).
+func (c *Client) RenewSession(ctx context.Context, params *RenewSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenewSessionRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1435,6 +1620,171 @@ func NewRefreshRequestWithBody(server string, contentType string, body io.Reader
 
 	req.Header.Add("Content-Type", contentType)
 
+	return req, nil
+}
+
+// NewEndSessionRequest constructs an http.Request for the EndSession method
+func NewEndSessionRequest(server string, params *EndSessionParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/auth/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-S3mirror-Session", params.Guard, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-S3mirror-Session", headerParam0)
+
+	}
+
+	if params != nil {
+
+		var cookieParam0 string
+
+		cookieParam0, err = runtime.StyleParamWithOptions("simple", true, "s3mirror_session", params.Cookie, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationCookie, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		cookie0 := &http.Cookie{
+			Name:  "s3mirror_session",
+			Value: cookieParam0,
+		}
+		req.AddCookie(cookie0)
+
+	}
+	return req, nil
+}
+
+// NewBeginSessionRequest calls the generic BeginSession builder with application/json body
+func NewBeginSessionRequest(server string, params *BeginSessionParams, body BeginSessionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBeginSessionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewBeginSessionRequestWithBody constructs an http.Request for the BeginSession method, with any body, and a specified content type
+func NewBeginSessionRequestWithBody(server string, params *BeginSessionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/auth/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-S3mirror-Session", params.Guard, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-S3mirror-Session", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRenewSessionRequest constructs an http.Request for the RenewSession method
+func NewRenewSessionRequest(server string, params *RenewSessionParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/auth/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-S3mirror-Session", params.Guard, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-S3mirror-Session", headerParam0)
+
+	}
+
+	if params != nil {
+
+		var cookieParam0 string
+
+		cookieParam0, err = runtime.StyleParamWithOptions("simple", true, "s3mirror_session", params.Cookie, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationCookie, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		cookie0 := &http.Cookie{
+			Name:  "s3mirror_session",
+			Value: cookieParam0,
+		}
+		req.AddCookie(cookie0)
+
+	}
 	return req, nil
 }
 
@@ -2359,6 +2709,51 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/auth/refresh (the `Refresh` operationId).
 	RefreshWithResponse(ctx context.Context, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshAnswer, error)
 
+	// EndSessionWithResponse Log a browser out
+	//
+	// As `logout`, with the cookie, which is removed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/auth/session (the `EndSession` operationId).
+	EndSessionWithResponse(ctx context.Context, params *EndSessionParams, reqEditors ...RequestEditorFn) (*EndSessionAnswer, error)
+
+	// BeginSessionWithBodyWithResponse Log a browser in
+	//
+	// As `login`, with the refresh token in a cookie that no script can read, sent to
+	// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+	// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+	// Programs use `login` and `refresh`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+	BeginSessionWithBodyWithResponse(ctx context.Context, params *BeginSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginSessionAnswer, error)
+
+	// BeginSessionWithResponse Log a browser in
+	//
+	// As `login`, with the refresh token in a cookie that no script can read, sent to
+	// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+	// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+	// Programs use `login` and `refresh`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+	BeginSessionWithResponse(ctx context.Context, params *BeginSessionParams, body BeginSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*BeginSessionAnswer, error)
+
+	// RenewSessionWithResponse The next access token of a browser's session
+	//
+	// As `refresh`, with the cookie, which is replaced. The cookie before it is good
+	// for ten seconds more: a page that was loaded anew did not see the answer, and
+	// two tabs may ask at once. 204: the browser brings no session, which a page
+	// that asks as it loads need not be told as an error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/auth/session (the `RenewSession` operationId).
+	RenewSessionWithResponse(ctx context.Context, params *RenewSessionParams, reqEditors ...RequestEditorFn) (*RenewSessionAnswer, error)
+
 	// ValidateWithResponse Who the caller is
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2727,6 +3122,164 @@ func (r RefreshAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefreshAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EndSessionAnswer204Headers the declared response headers of an HTTP 204 response for EndSession
+type EndSessionAnswer204Headers struct {
+	SetCookie string
+}
+
+type EndSessionAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *EndSessionAnswer204Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndSessionAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndSessionAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSessionAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BeginSessionAnswer200Headers the declared response headers of an HTTP 200 response for BeginSession
+type BeginSessionAnswer200Headers struct {
+	SetCookie string
+}
+
+type BeginSessionAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *BeginSessionAnswer200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BeginSessionAnswer) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r BeginSessionAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r BeginSessionAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BeginSessionAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BeginSessionAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BeginSessionAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RenewSessionAnswer200Headers the declared response headers of an HTTP 200 response for RenewSession
+type RenewSessionAnswer200Headers struct {
+	SetCookie string
+}
+
+type RenewSessionAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RenewSessionAnswer200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RenewSessionAnswer) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RenewSessionAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RenewSessionAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RenewSessionAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RenewSessionAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RenewSessionAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3807,6 +4360,75 @@ func (c *ClientWithResponses) RefreshWithResponse(ctx context.Context, body Refr
 	return ParseRefreshAnswer(rsp)
 }
 
+// EndSessionWithResponse Log a browser out
+//
+// As `logout`, with the cookie, which is removed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/auth/session (the `EndSession` operationId).
+func (c *ClientWithResponses) EndSessionWithResponse(ctx context.Context, params *EndSessionParams, reqEditors ...RequestEditorFn) (*EndSessionAnswer, error) {
+	rsp, err := c.EndSession(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionAnswer(rsp)
+}
+
+// BeginSessionWithBodyWithResponse Log a browser in
+//
+// As `login`, with the refresh token in a cookie that no script can read, sent to
+// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+// Programs use `login` and `refresh`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+func (c *ClientWithResponses) BeginSessionWithBodyWithResponse(ctx context.Context, params *BeginSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BeginSessionAnswer, error) {
+	rsp, err := c.BeginSessionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBeginSessionAnswer(rsp)
+}
+
+// BeginSessionWithResponse Log a browser in
+//
+// As `login`, with the refresh token in a cookie that no script can read, sent to
+// `/api/v1/auth` alone and by pages of the same site alone. Whoever sends it has
+// to send `X-S3mirror-Session` too, which a page of another origin cannot.
+// Programs use `login` and `refresh`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/auth/session (the `BeginSession` operationId).
+func (c *ClientWithResponses) BeginSessionWithResponse(ctx context.Context, params *BeginSessionParams, body BeginSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*BeginSessionAnswer, error) {
+	rsp, err := c.BeginSession(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBeginSessionAnswer(rsp)
+}
+
+// RenewSessionWithResponse The next access token of a browser's session
+//
+// As `refresh`, with the cookie, which is replaced. The cookie before it is good
+// for ten seconds more: a page that was loaded anew did not see the answer, and
+// two tabs may ask at once. 204: the browser brings no session, which a page
+// that asks as it loads need not be told as an error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/auth/session (the `RenewSession` operationId).
+func (c *ClientWithResponses) RenewSessionWithResponse(ctx context.Context, params *RenewSessionParams, reqEditors ...RequestEditorFn) (*RenewSessionAnswer, error) {
+	rsp, err := c.RenewSession(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenewSessionAnswer(rsp)
+}
+
 // ValidateWithResponse Who the caller is
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4262,6 +4884,143 @@ func ParseRefreshAnswer(rsp *http.Response) (*RefreshAnswer, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionAnswer parses an HTTP response from a EndSessionWithResponse call
+func ParseEndSessionAnswer(rsp *http.Response) (*EndSessionAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers EndSessionAnswer204Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBeginSessionAnswer parses an HTTP response from a BeginSessionWithResponse call
+func ParseBeginSessionAnswer(rsp *http.Response) (*BeginSessionAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BeginSessionAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers BeginSessionAnswer200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRenewSessionAnswer parses an HTTP response from a RenewSessionWithResponse call
+func ParseRenewSessionAnswer(rsp *http.Response) (*RenewSessionAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RenewSessionAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RenewSessionAnswer200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -4931,6 +5690,15 @@ type ServerInterface interface {
 	// Refresh The next tokens for a refresh token
 	// (POST /api/v1/auth/refresh)
 	Refresh(w http.ResponseWriter, r *http.Request)
+	// EndSession Log a browser out
+	// (DELETE /api/v1/auth/session)
+	EndSession(w http.ResponseWriter, r *http.Request, params EndSessionParams)
+	// BeginSession Log a browser in
+	// (POST /api/v1/auth/session)
+	BeginSession(w http.ResponseWriter, r *http.Request, params BeginSessionParams)
+	// RenewSession The next access token of a browser's session
+	// (PUT /api/v1/auth/session)
+	RenewSession(w http.ResponseWriter, r *http.Request, params RenewSessionParams)
 	// Validate Who the caller is
 	// (GET /api/v1/auth/validate)
 	Validate(w http.ResponseWriter, r *http.Request)
@@ -5052,6 +5820,171 @@ func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Refresh(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndSession operation middleware
+func (siw *ServerInterfaceWrapper) EndSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndSessionParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "X-S3mirror-Session" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-S3mirror-Session")]; found {
+		var Guard Guard
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-S3mirror-Session", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-S3mirror-Session", valueList[0], &Guard, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-S3mirror-Session", Err: err})
+			return
+		}
+
+		params.Guard = Guard
+
+	} else {
+		err := fmt.Errorf("Header parameter X-S3mirror-Session is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "X-S3mirror-Session", Err: err})
+		return
+	}
+
+	{
+		var cookie *http.Cookie
+
+		if cookie, err = r.Cookie("s3mirror_session"); err == nil {
+			var value Cookie
+			err = runtime.BindStyledParameterWithOptions("simple", "s3mirror_session", cookie.Value, &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationCookie, Explode: true, Required: false, Type: "string", Format: ""})
+			if err != nil {
+				siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "s3mirror_session", Err: err})
+				return
+			}
+			params.Cookie = value
+
+		}
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndSession(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BeginSession operation middleware
+func (siw *ServerInterfaceWrapper) BeginSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginSessionParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "X-S3mirror-Session" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-S3mirror-Session")]; found {
+		var Guard Guard
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-S3mirror-Session", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-S3mirror-Session", valueList[0], &Guard, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-S3mirror-Session", Err: err})
+			return
+		}
+
+		params.Guard = Guard
+
+	} else {
+		err := fmt.Errorf("Header parameter X-S3mirror-Session is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "X-S3mirror-Session", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BeginSession(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RenewSession operation middleware
+func (siw *ServerInterfaceWrapper) RenewSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenewSessionParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "X-S3mirror-Session" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-S3mirror-Session")]; found {
+		var Guard Guard
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-S3mirror-Session", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-S3mirror-Session", valueList[0], &Guard, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-S3mirror-Session", Err: err})
+			return
+		}
+
+		params.Guard = Guard
+
+	} else {
+		err := fmt.Errorf("Header parameter X-S3mirror-Session is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "X-S3mirror-Session", Err: err})
+		return
+	}
+
+	{
+		var cookie *http.Cookie
+
+		if cookie, err = r.Cookie("s3mirror_session"); err == nil {
+			var value Cookie
+			err = runtime.BindStyledParameterWithOptions("simple", "s3mirror_session", cookie.Value, &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationCookie, Explode: true, Required: false, Type: "string", Format: ""})
+			if err != nil {
+				siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "s3mirror_session", Err: err})
+				return
+			}
+			params.Cookie = value
+
+		}
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RenewSession(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5729,6 +6662,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/auth/validate", wrapper.Validate)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/validate", wrapper.ValidatePost)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/logout", wrapper.Logout)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/auth/session", wrapper.EndSession)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/session", wrapper.BeginSession)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/auth/session", wrapper.RenewSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/users/{login}", wrapper.DeleteUser)
@@ -5746,6 +6682,15 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
+
+type SessionResponseHeaders struct {
+	SetCookie string
+}
+type SessionJSONResponse struct {
+	Body AccessToken
+
+	Headers SessionResponseHeaders
+}
 
 type SwitchedJSONResponse SwitchState
 
@@ -5893,6 +6838,134 @@ type RefreshdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RefreshdefaultApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSessionRequestObject struct {
+	Params EndSessionParams
+}
+
+type EndSessionResponseObject interface {
+	VisitEndSessionResponse(w http.ResponseWriter) error
+}
+
+type EndSession204ResponseHeaders struct {
+	SetCookie string
+}
+
+type EndSession204Response struct {
+	Headers EndSession204ResponseHeaders
+}
+
+func (response EndSession204Response) VisitEndSessionResponse(w http.ResponseWriter) error {
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
+	w.WriteHeader(204)
+	return nil
+}
+
+type EndSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndSessiondefaultApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSessionRequestObject struct {
+	Params BeginSessionParams
+	Body   *BeginSessionJSONRequestBody
+}
+
+type BeginSessionResponseObject interface {
+	VisitBeginSessionResponse(w http.ResponseWriter) error
+}
+
+type BeginSession200JSONResponse struct{ SessionJSONResponse }
+
+func (response BeginSession200JSONResponse) VisitBeginSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response BeginSessiondefaultApplicationProblemPlusJSONResponse) VisitBeginSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewSessionRequestObject struct {
+	Params RenewSessionParams
+}
+
+type RenewSessionResponseObject interface {
+	VisitRenewSessionResponse(w http.ResponseWriter) error
+}
+
+type RenewSession200JSONResponse struct{ SessionJSONResponse }
+
+func (response RenewSession200JSONResponse) VisitRenewSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewSession204Response struct {
+}
+
+func (response RenewSession204Response) VisitRenewSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RenewSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RenewSessiondefaultApplicationProblemPlusJSONResponse) VisitRenewSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6674,6 +7747,15 @@ type StrictServerInterface interface {
 	// Refresh The next tokens for a refresh token
 	// (POST /api/v1/auth/refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// EndSession Log a browser out
+	// (DELETE /api/v1/auth/session)
+	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
+	// BeginSession Log a browser in
+	// (POST /api/v1/auth/session)
+	BeginSession(ctx context.Context, request BeginSessionRequestObject) (BeginSessionResponseObject, error)
+	// RenewSession The next access token of a browser's session
+	// (PUT /api/v1/auth/session)
+	RenewSession(ctx context.Context, request RenewSessionRequestObject) (RenewSessionResponseObject, error)
 	// Validate Who the caller is
 	// (GET /api/v1/auth/validate)
 	Validate(ctx context.Context, request ValidateRequestObject) (ValidateResponseObject, error)
@@ -6891,6 +7973,91 @@ func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RefreshResponseObject); ok {
 		if err := validResponse.VisitRefreshResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndSession operation middleware
+func (sh *strictHandler) EndSession(w http.ResponseWriter, r *http.Request, params EndSessionParams) {
+	var request EndSessionRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndSession(ctx, request.(EndSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndSessionResponseObject); ok {
+		if err := validResponse.VisitEndSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BeginSession operation middleware
+func (sh *strictHandler) BeginSession(w http.ResponseWriter, r *http.Request, params BeginSessionParams) {
+	var request BeginSessionRequestObject
+
+	request.Params = params
+
+	var body BeginSessionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginSession(ctx, request.(BeginSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BeginSessionResponseObject); ok {
+		if err := validResponse.VisitBeginSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RenewSession operation middleware
+func (sh *strictHandler) RenewSession(w http.ResponseWriter, r *http.Request, params RenewSessionParams) {
+	var request RenewSessionRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RenewSession(ctx, request.(RenewSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenewSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RenewSessionResponseObject); ok {
+		if err := validResponse.VisitRenewSessionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
