@@ -52,7 +52,7 @@ func (w *Write) openHeal() []Effect {
 func (w *Write) healStale() bool {
 	r := w.row
 	return r == nil || r.Intent != nil || r.Open || r.Cur.ID != w.op.Info.ID || r.Cur.Ver != w.op.Info.Ver ||
-		r.Cur.Kind != w.op.Info.Kind || r.Good.Has(w.op.Target) || !clean(r, w.op.Target) || len(r.Good) == 0
+		r.Cur.Kind != w.op.Info.Kind || !w.cfg.heals().Has(w.op.Target) || r.Good.Has(w.op.Target) || !clean(r, w.op.Target) || len(r.Good) == 0
 }
 
 // current is the version that a condition is judged against.

@@ -55,6 +55,11 @@ const (
 	R28Retention  Clause = "R28 retention"   // a row outlives its retention
 	R28Fresh      Clause = "R28 fresh"       // a row is dropped on fresh HEADs
 	R29Unknown    Clause = "R29 unknown"     // an unknown compare-and-set is not taken for applied
+	R31Primary    Clause = "R31 primary"     // disabled: a client's write is released to the primary alone
+	R31Ack        Clause = "R31 ack"         // disabled: the primary's yes is the ack rule
+	R31Heal       Clause = "R31 heal"        // disabled: the primary alone is healed
+	R31Whole      Clause = "R31 whole"       // a key's state is that of the whole replica set, whatever the mode
+	R31First      Clause = "R31 first"       // disabled: the primary is asked first, and nobody beside it
 )
 
 // Clauses are all of them, in order.
@@ -63,4 +68,5 @@ var Clauses = []Clause{
 	R10Stale, R11Lease, R12Ambiguous, R13Confirm, R14Stragglers, R15Anchor, R15Then, R15Ack, R16AllNo, R17Helped, R17Overlap, R17Moved,
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
 	R22Anchor, R23After, R24Anchor, R25Roll, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
+	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
 }

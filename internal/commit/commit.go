@@ -22,6 +22,7 @@ type Config struct {
 	Serving   object.Replicas // those that serve reads; all, unless one is under resync
 	Epoch     uint64          // configuration epoch of the bucket
 	Ack       Rule
+	Mode      Mode
 	Times     Times
 }
 

@@ -126,10 +126,20 @@ func (p *Repair) rowRead(now Now, ev RowRead) []Effect {
 		return p.end(Report{})
 	}
 	p.mem.note(p.row, now.Boot)
-	if p.row.Quiet(p.cfg.Replicas) && (!p.retired(now) || p.row.IsMap()) {
+	if p.idle(now) {
 		return p.end(Report{Row: p.row, Next: p.cfg.Times.Retention})
 	}
 	return p.heads()
+}
+
+// idle tells whether a visit can change nothing: the row is quiet and has to wait
+// out its retention, or it only says what replicas miss that are not healed in
+// this mode. Nobody is asked then, so that those who are left alone are.
+func (p *Repair) idle(now Now) bool {
+	if p.row.Quiet(p.cfg.whole()) {
+		return !p.retired(now) || p.row.IsMap()
+	}
+	return p.row.Quiet(p.cfg.heals())
 }
 
 // retired tells whether the row has been unchanged for the retention.
@@ -140,7 +150,7 @@ func (p *Repair) retired(now Now) bool {
 // heads asks every replica of the set, so that each visit is a beat of each
 // replica's watch series.
 func (p *Repair) heads() []Effect {
-	p.state, p.asked, p.shown = pHeads, p.cfg.Replicas, map[string]object.Seen{}
+	p.state, p.asked, p.shown = pHeads, p.cfg.whole(), map[string]object.Seen{}
 	var out []Effect
 	for _, r := range p.asked {
 		out = append(out, Head{r})
@@ -217,7 +227,7 @@ func (p *Repair) swapped(now Now, ev Swapped) []Effect {
 
 // which returns the replicas that answered with something that fits.
 func (p *Repair) which(fits func(r string, s object.Seen) bool) object.Replicas {
-	return p.cfg.Replicas.Filter(func(r string) bool {
+	return p.cfg.whole().Filter(func(r string) bool {
 		s, ok := p.shown[r]
 		return ok && fits(r, s)
 	})
@@ -241,12 +251,12 @@ func (p *Repair) allAnswered(reps object.Replicas) bool {
 func (p *Repair) sources() object.Replicas { return p.showing().And(p.row.Good) }
 
 // lagging returns a replica that can be healed now: not good, clean, answering,
-// and not tried on this visit.
+// not tried on this visit, and healed at all in this mode.
 func (p *Repair) lagging() (string, bool) {
 	if len(p.sources()) == 0 && p.row.Cur.Kind == object.Present {
 		return "", false
 	}
-	for _, r := range p.cfg.Replicas.Minus(p.row.Good) {
+	for _, r := range p.cfg.heals().Minus(p.row.Good) {
 		_, answered := p.shown[r]
 		if answered && (clean(p.row, r) || !holds(R27Clean)) && !p.copied.Has(r) {
 			return r, true
@@ -257,5 +267,5 @@ func (p *Repair) lagging() (string, bool) {
 
 // droppable tells whether the key is quiet and every replica just showed it (R28).
 func (p *Repair) droppable(now Now) bool {
-	return p.row.Quiet(p.cfg.Replicas) && (len(p.showing()) == len(p.cfg.Replicas) || !holds(R28Fresh))
+	return p.row.Quiet(p.cfg.whole()) && (len(p.showing()) == len(p.cfg.whole()) || !holds(R28Fresh))
 }

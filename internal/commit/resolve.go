@@ -23,11 +23,11 @@ func (p *Repair) resolve(now Now) []Effect {
 		return p.closeBase(now)
 	}
 	good := p.showing().And(p.row.Good)
-	lost := p.allAnswered(p.cfg.Replicas) || p.row.Cur.Kind == object.Tombstone && p.allAnswered(p.row.Good)
+	lost := p.allAnswered(p.cfg.whole()) || p.row.Cur.Kind == object.Tombstone && p.allAnswered(p.row.Good)
 	if len(good) > 0 || lost {
 		next := p.row.Clone()
 		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present && !partOf(in, seen) {
-			next.Cur, next.Good = seen.Info, p.cfg.Replicas
+			next.Cur, next.Good = seen.Info, p.cfg.whole()
 			next.Cur.Ver = object.Tick(now.Wall, p.row.MaxVer())
 		}
 		next.Intent, next.Changed = nil, now.Wall
@@ -40,7 +40,7 @@ func (p *Repair) resolve(now Now) []Effect {
 // agreed returns what all replicas show, if they all show the same.
 func (p *Repair) agreed() (object.Seen, bool) {
 	var first object.Seen
-	for i, r := range p.cfg.Replicas {
+	for i, r := range p.cfg.whole() {
 		s, ok := p.shown[r]
 		if !ok {
 			return first, false
@@ -59,7 +59,7 @@ func (p *Repair) agreed() (object.Seen, bool) {
 func (p *Repair) closeBase(now Now) []Effect {
 	in := p.row.Intent
 	var base *object.Seen
-	for _, r := range p.cfg.Replicas {
+	for _, r := range p.cfg.whole() {
 		s, ok := p.shown[r]
 		if !ok || partOf(in, s) {
 			continue
@@ -85,7 +85,7 @@ func (p *Repair) closeBase(now Now) []Effect {
 // rollForward decides a version that nobody was told about, when it is all that
 // is left of the key (R25); without it keys get stuck.
 func (p *Repair) rollForward(now Now) *oplog.Row {
-	if len(p.row.Unsettled) == 0 || !p.allAnswered(p.cfg.Replicas) || len(p.showing()) > 0 {
+	if len(p.row.Unsettled) == 0 || !p.allAnswered(p.cfg.whole()) || len(p.showing()) > 0 {
 		return nil
 	}
 	var best *oplog.Entry

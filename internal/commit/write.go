@@ -228,7 +228,7 @@ func (w *Write) Released() bool { return w.state >= wAnswers && w.intent != nil 
 func (w *Write) Step(now Now, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Begin:
-		w.up, w.begun, w.readAt, w.state = ev.Up.And(w.cfg.Replicas), now.Boot, now.Boot, wEarly
+		w.up, w.begun, w.readAt, w.state = ev.Up.And(w.cfg.takes()), now.Boot, now.Boot, wEarly
 		return []Effect{ReadRow{}}
 	case RowRead:
 		return w.rowRead(now, ev)
@@ -305,5 +305,5 @@ func (w *Write) need(reps object.Replicas) bool {
 	if w.op.Type == oplog.OpHeal {
 		return len(reps) > 0
 	}
-	return w.cfg.Ack.Met(reps)
+	return w.cfg.rule().Met(reps)
 }

@@ -43,6 +43,7 @@ type proc struct {
 	started map[string]time.Duration // uploads, by replica
 	shown   map[string]object.Seen   // what replicas answered last: the bytes that a read serves
 	op      commit.Op
+	mode    commit.Mode // that the machine began with
 	over    func()
 }
 
@@ -65,7 +66,7 @@ func (g *gateway) run(life int, do func()) {
 }
 
 func (g *gateway) spawn(key object.Key, m machine, other func(*proc, commit.Effect)) *proc {
-	p := &proc{g: g, life: g.life, key: key, m: m, timers: map[commit.Timer]uint64{}, started: map[string]time.Duration{}, shown: map[string]object.Seen{}}
+	p := &proc{g: g, life: g.life, key: key, m: m, mode: g.cfg.Mode, timers: map[commit.Timer]uint64{}, started: map[string]time.Duration{}, shown: map[string]object.Seen{}}
 	p.other = func(e commit.Effect) { other(p, e) }
 	g.open[p] = true
 	return p
@@ -120,6 +121,7 @@ func (p *proc) carryOutNow(effects []commit.Effect) {
 
 func (p *proc) effect(e commit.Effect) {
 	w := p.g.w
+	p.obeys(e)
 	switch e := e.(type) {
 	case commit.ReadRow:
 		w.log.read(p.key, func(r commit.RowRead) { p.deliver(r) })
@@ -434,6 +436,7 @@ func (g *gateway) healLoop(life int) {
 func (g *gateway) start() {
 	g.life++
 	g.alive = true
+	g.cfg.Mode = g.w.mode
 	g.cfg.Node = g.name + "#" + string(rune('a'+g.life%26))
 	g.memory, g.repairs = map[object.Key]*commit.Memory{}, map[object.Key]*repairRun{}
 	g.due, g.open = map[object.Key]time.Duration{}, map[*proc]bool{}

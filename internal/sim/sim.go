@@ -31,6 +31,7 @@ type Options struct {
 	Only  *Personality // one backend is this one, which breaks an assumption: no invariants, no convergence
 	Trace func(string)
 	Hedge bool // reads ask a second replica where they may
+	Modes bool // replication is disabled and made active again under load
 
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
@@ -61,6 +62,9 @@ var times = commit.Times{
 func Run(o Options) Report {
 	w := newWorld(o)
 	w.clients()
+	if o.Modes {
+		w.switching()
+	}
 	for w.now < activeFor && w.step(activeFor) {
 	}
 	w.quiesce(o)
@@ -353,6 +357,9 @@ func (w *world) hurt() time.Duration {
 // is equal and that the histories make sense.
 func (w *world) quiesce(o Options) {
 	w.calm = true
+	if o.Modes {
+		w.settleMode()
+	}
 	limit := w.now + calmFor
 	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0) {
 	}

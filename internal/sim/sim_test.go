@@ -15,6 +15,7 @@ var (
 	schedules = flag.Int("sim.schedules", 200, "how many random schedules to play")
 	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
 	oneSeed   = flag.Uint64("sim.seed", 0, "play only this seed, and print every event")
+	oneModes  = flag.Bool("sim.modes", false, "with -sim.seed: the mode is switched under load")
 )
 
 // mustStrike are the faults, and the outcomes, that a run must have seen.
@@ -34,7 +35,7 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
 )
 
@@ -33,6 +34,7 @@ type world struct {
 	counts   map[string]int
 	calm     bool // faults have stopped
 	hedge    bool
+	mode     commit.Mode // as the log has it
 	err      error
 	patience time.Duration // of the checker, for one history
 }
