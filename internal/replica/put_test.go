@@ -175,6 +175,23 @@ func TestAHungBackendHoldsNobodyUp(t *testing.T) {
 	})
 }
 
+// TestWhoOwesAnAnswerIsAccused: what a hung backend owes counts against it long
+// before the time for answers is over, and nothing counts against the others.
+func TestWhoOwesAnAnswerIsAccused(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.servers["c"].SetFaults(memory.Faults{Hang: true})
+		for i := range 5 {
+			r.mustPut(fmt.Sprint(i), content(10, 1))
+		}
+		time.Sleep(times.Grace + time.Second)
+		for i, want := range []uint64{0, 0, 1} {
+			if got := r.stacks[i].Breaker.Health().Opens; got != want {
+				t.Errorf("the breaker of %s has opened %d times, want %d", r.names[i], got, want)
+			}
+		}
+	})
+}
+
 func TestAllBackendsOff(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.mustPut("k", content(10, 1))

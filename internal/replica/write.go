@@ -262,7 +262,7 @@ func (w *write) done(res commit.Result) {
 	}
 	w.answer(res)
 	w.record(res)
-	if res.Kind == commit.Acked {
+	if res.Kind == commit.Acked && len(w.owing()) > 0 { // most owe nothing, and a timer would keep the write in memory
 		time.AfterFunc(w.set.o.Times.Grace, func() { w.post(w.accuse) })
 	}
 }
@@ -279,11 +279,19 @@ func (w *write) answer(res commit.Result) {
 // time for answers is over. It compares replicas of one write, so that a load
 // that slows all of them opens no breaker.
 func (w *write) accuse() {
+	for _, replica := range w.owing() {
+		w.set.stacks[replica].Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+	}
+}
+
+// owing are the replicas whose requests were let go and have not ended.
+func (w *write) owing() (replicas []string) {
 	for replica, q := range w.requests {
 		if q.released && !q.ended {
-			w.set.stacks[replica].Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+			replicas = append(replicas, replica)
 		}
 	}
+	return replicas
 }
 
 // record writes the history's line. Replicas that have not answered are late.
