@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 )
@@ -37,6 +38,7 @@ const (
 	rowRefused
 	rowETag
 	rowChanged
+	rowDone
 )
 
 const (
@@ -64,6 +66,7 @@ const (
 	entryAdded
 	entrySize
 	entryETag
+	opSlow
 )
 
 // EncodeRow returns the stored form of a row.
@@ -95,6 +98,11 @@ func AppendRow(dst []byte, r *Row) []byte {
 	}
 	encodeMap(&e, rowETag, r.ETags)
 	e.time(rowChanged, r.Changed)
+	for i := range r.Done {
+		at := e.begin(rowDone)
+		encodeDone(&e, &r.Done[i])
+		e.end(at)
+	}
 	return e.buf
 }
 
@@ -128,6 +136,8 @@ func DecodeRow(data []byte) (Row, error) {
 			r.ETags = decodeEntryOf(&d, r.ETags)
 		case rowChanged:
 			r.Changed = d.time()
+		case rowDone:
+			r.Done = append(r.Done, decodeDone(&d))
 		}
 	}
 	if d.bad {
@@ -236,6 +246,7 @@ func encodeIntent(e *encoder, in *Intent) {
 	at := e.begin(intentInfo)
 	encodeInfo(e, &in.Info)
 	e.end(at)
+	e.int(opSlow, int64(in.Slow))
 }
 
 func decodeIntent(up *decoder) *Intent {
@@ -261,6 +272,8 @@ func decodeIntent(up *decoder) *Intent {
 			in.Reps = appendName(in.Reps, d.str())
 		case intentInfo:
 			in.Info = decodeInfo(&d)
+		case opSlow:
+			in.Slow = time.Duration(d.int())
 		}
 	}
 	up.bad = up.bad || d.bad
@@ -277,6 +290,7 @@ func encodeEntry(e *encoder, in *Entry) {
 	e.time(entryAdded, in.Added)
 	e.int(entrySize, in.Size)
 	e.str(entryETag, in.ETag)
+	e.int(opSlow, int64(in.Slow))
 }
 
 func decodeEntry(up *decoder) (in Entry) {
@@ -299,6 +313,30 @@ func decodeEntry(up *decoder) (in Entry) {
 			in.Added = d.time()
 		case entrySize:
 			in.Size = d.int()
+		case entryETag:
+			in.ETag = d.str()
+		case opSlow:
+			in.Slow = time.Duration(d.int())
+		}
+	}
+	up.bad = up.bad || d.bad
+	return in
+}
+
+func encodeDone(e *encoder, in *Done) {
+	e.id(opID, in.ID)
+	e.uint(opVer, uint64(in.Ver))
+	e.str(entryETag, in.ETag)
+}
+
+func decodeDone(up *decoder) (in Done) {
+	d := decoder{rest: up.str()}
+	for d.next() {
+		switch d.field {
+		case opID:
+			in.ID = d.id()
+		case opVer:
+			in.Ver = object.Version(d.uint())
 		case entryETag:
 			in.ETag = d.str()
 		}

@@ -168,7 +168,7 @@ func TestStoredFormIsFrozen(t *testing.T) {
 	}
 }
 
-// A row as it was written before entries kept size and ETag.
+// A row as it was written before entries kept size and ETag, and before uploads.
 func TestRowsOfOlderVersionsAreRead(t *testing.T) {
 	data, err := hex.DecodeString(frozenRow1)
 	if err != nil {
@@ -176,6 +176,7 @@ func TestRowsOfOlderVersionsAreRead(t *testing.T) {
 	}
 	want := fullRow()
 	want.Unsettled[0].Size, want.Unsettled[0].ETag = 0, ""
+	want.Unsettled[0].Slow, want.Intent.Slow, want.Done = 0, 0, nil
 	if back, err := oplog.DecodeRow(data); err != nil || !reflect.DeepEqual(back, want) {
 		t.Errorf("reads as %+v, %v", back, err)
 	}
@@ -211,10 +212,12 @@ func everyField(t *testing.T, path string, v reflect.Value) {
 const frozenRow = "" +
 	"0165706f63680000000000000000000000020305610310010200000000000000000000000000000480808080802006010904396232630a" +
 	"0a0d06908dacb00d070f170c636f6e74656e742d74797065746578742f706c61696e0f120e782d616d7a2d6d6574612d72617700ff0a10" +
-	"808080051000100e0601090465752d31090472752d310b5703100300000000000000000000000000000005100400000000000000000000" +
+	"808080051000100e0601090465752d31090472752d310b5d03100300000000000000000000000000000005100400000000000000000000" +
 	"0000000000068180808080200a020d066e6f64652d310f1005000000000000000000000000000000110465752d31110465752d3213020a" +
-	"010d40031006000000000000000000000000000000051007000000000000000000000000000000060908010a01150465752d321706f0d4" +
-	"abb00d07180a1b04396232630f130465752d32456e74697479546f6f4c61726765110b0472752d31396232632d311306928dacb00d07"
+	"011c80a8d6b9070d47031006000000000000000000000000000000051007000000000000000000000000000000060908010a0115046575" +
+	"2d321706f0d4abb00d07180a1b04396232631c80e0ba84bf030f130465752d32456e74697479546f6f4c61726765110b0472752d313962" +
+	"32632d311306928dacb00d07151c05100800000000000000000000000000000006071b06396232632d33"
+
 const frozenRow1 = "" +
 	"0165706f63680000000000000000000000020305610310010200000000000000000000000000000480808080802006010904396232630a" +
 	"0a0d06908dacb00d070f170c636f6e74656e742d74797065746578742f706c61696e0f120e782d616d7a2d6d6574612d72617700ff0a10" +
@@ -236,14 +239,15 @@ func fullRow() oplog.Row {
 		Good: object.NewReplicas("eu-1", "ru-1"),
 		Intent: &oplog.Intent{
 			Op: object.ID{3}, ID: object.ID{4}, Ver: 1<<40 + 1, Kind: object.Tombstone, Type: oplog.OpDelete,
-			Owner: "node-1", Nonce: object.ID{5}, Reps: object.NewReplicas("eu-1", "eu-2"), Info: object.Info{Size: -1},
+			Owner: "node-1", Nonce: object.ID{5}, Reps: object.NewReplicas("eu-1", "eu-2"), Info: object.Info{Size: -1}, Slow: time.Second,
 		},
 		Unsettled: []oplog.Entry{{
 			Op: object.ID{6}, ID: object.ID{7}, Ver: 9, Kind: object.Present, Type: oplog.OpPut, Replica: "eu-2", Added: at.Add(-time.Hour),
-			Size: 5, ETag: "9b2c",
+			Size: 5, ETag: "9b2c", Slow: time.Minute,
 		}},
 		Refused: []oplog.Refusal{{Replica: "eu-2", Code: "EntityTooLarge"}},
 		ETags:   map[string]string{"ru-1": "9b2c-1"},
+		Done:    []oplog.Done{{ID: object.ID{8}, Ver: 7, ETag: "9b2c-3"}},
 		Changed: at.Add(time.Second),
 	}
 }

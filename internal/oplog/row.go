@@ -23,7 +23,10 @@ type OpKind uint8
 const (
 	OpPut OpKind = iota + 1
 	OpDelete
-	OpHeal // copies the current version (or its absence) to one lagging replica
+	OpHeal     // copies the current version (or its absence) to one lagging replica
+	OpComplete // puts a multipart upload together
+	OpCopy     // copies a version of another key
+	OpTag      // changes the tags of the current version
 )
 
 func (k OpKind) String() string {
@@ -34,6 +37,12 @@ func (k OpKind) String() string {
 		return "delete"
 	case OpHeal:
 		return "heal"
+	case OpComplete:
+		return "complete"
+	case OpCopy:
+		return "copy"
+	case OpTag:
+		return "tag"
 	}
 	return "unknown"
 }
@@ -50,7 +59,17 @@ type Row struct {
 	Unsettled []Entry           // released requests whose outcome is not known
 	Refused   []Refusal         // replicas that definitively refuse this key
 	ETags     map[string]string // replica -> its own ETag of Cur, where it legitimately differs in form: such a row is a map row
+	Done      []Done            // uploads that became versions here and whose documents do not say so yet
 	Changed   time.Time         // wall clock of the last change, for retention
+}
+
+// Done says that a multipart upload became a version of the key. The row keeps it,
+// whatever is written since, until the upload's document says so: an upload takes
+// effect at most once.
+type Done struct {
+	ID   object.ID // of the upload, and of the version
+	Ver  object.Version
+	ETag string
 }
 
 // Intent is a write that was logged and not yet decided.
@@ -64,6 +83,7 @@ type Intent struct {
 	Nonce object.ID       // renewed by a live owner (R3)
 	Reps  object.Replicas // the replicas that are released
 	Info  object.Info     // what the version will be, as far as known at the intent
+	Slow  time.Duration   // how long a backend may work on one of its requests; 0: it is an ordinary one
 }
 
 // Entry is one released request whose outcome on one replica is not known yet.
@@ -74,9 +94,10 @@ type Entry struct {
 	Kind    object.Kind
 	Type    OpKind
 	Replica string
-	Size    int64     // of the version, bytes
-	ETag    string    // of the version where it was known beforehand
-	Added   time.Time // wall clock of the compare-and-set that recorded it; for people
+	Size    int64         // of the version, bytes
+	ETag    string        // of the version where it was known beforehand
+	Added   time.Time     // wall clock of the compare-and-set that recorded it; for people
+	Slow    time.Duration // as the intent's: settling takes so much longer
 }
 
 // Refusal says that a replica definitively refuses to hold the key.
@@ -90,9 +111,10 @@ type Refusal struct {
 func (r *Row) IsMap() bool { return len(r.ETags) > 0 && r.Cur.Kind == object.Present }
 
 // Quiet tells whether nothing is left to do for the key but to wait out the
-// retention: no intent, nothing unsettled, every serving replica good.
+// retention: no intent, nothing unsettled, every serving replica good, no upload
+// to be remembered.
 func (r *Row) Quiet(serving object.Replicas) bool {
-	return r.Intent == nil && len(r.Unsettled) == 0 && !r.Open && r.Good.Covers(serving)
+	return r.Intent == nil && len(r.Unsettled) == 0 && !r.Open && len(r.Done) == 0 && r.Good.Covers(serving)
 }
 
 // MaxVer is the highest version the row names: in Cur, the intent or an entry.
@@ -117,6 +139,7 @@ func (r *Row) Clone() *Row {
 	c.Good = append(object.Replicas(nil), r.Good...)
 	c.Unsettled = append([]Entry(nil), r.Unsettled...)
 	c.Refused = append([]Refusal(nil), r.Refused...)
+	c.Done = append([]Done(nil), r.Done...)
 	if r.Intent != nil {
 		i := *r.Intent
 		i.Reps = append(object.Replicas(nil), r.Intent.Reps...)

@@ -22,6 +22,7 @@ func Rows() *rapid.Generator[oplog.Row] {
 			Unsettled: nonEmpty(rapid.SliceOfN(entries(), 0, 4).Draw(t, "unsettled")),
 			Refused:   nonEmpty(rapid.SliceOfN(refusals(), 0, 3).Draw(t, "refused")),
 			ETags:     drawMap(t, "etags"),
+			Done:      nonEmpty(rapid.SliceOfN(dones(), 0, 3).Draw(t, "done")),
 			Changed:   drawTime(t, "changed"),
 		}
 		if rapid.Bool().Draw(t, "has intent") {
@@ -96,7 +97,14 @@ func drawIntent(t *rapid.T) *oplog.Intent {
 		Nonce: drawID(t, "nonce"),
 		Reps:  drawReplicas(t, "reps"),
 		Info:  Infos().Draw(t, "info"),
+		Slow:  time.Duration(rapid.Int64().Draw(t, "slow")),
 	}
+}
+
+func dones() *rapid.Generator[oplog.Done] {
+	return rapid.Custom(func(t *rapid.T) oplog.Done {
+		return oplog.Done{ID: drawID(t, "id"), Ver: object.Version(rapid.Uint64().Draw(t, "ver")), ETag: rawText().Draw(t, "etag")}
+	})
 }
 
 func entries() *rapid.Generator[oplog.Entry] {
@@ -111,6 +119,7 @@ func entries() *rapid.Generator[oplog.Entry] {
 			Size:    rapid.Int64().Draw(t, "size"),
 			ETag:    rawText().Draw(t, "etag"),
 			Added:   drawTime(t, "added"),
+			Slow:    time.Duration(rapid.Int64().Draw(t, "slow")),
 		}
 	})
 }
@@ -142,7 +151,7 @@ func drawKind(t *rapid.T) object.Kind {
 }
 
 func drawType(t *rapid.T) oplog.OpKind {
-	return rapid.SampledFrom([]oplog.OpKind{oplog.OpPut, oplog.OpDelete, oplog.OpHeal}).Draw(t, "type")
+	return rapid.SampledFrom([]oplog.OpKind{oplog.OpPut, oplog.OpDelete, oplog.OpHeal, oplog.OpComplete, oplog.OpCopy, oplog.OpTag}).Draw(t, "type")
 }
 
 func drawReplicas(t *rapid.T, label string) object.Replicas {
