@@ -61,13 +61,14 @@ explore:
 
 # The tests of the tests: docs/mutations.md is the table, and docs/explore.md. After a
 # change of the simulator's generator the schedules are searched anew with
-# mutation-update; after one of the small world, with
+# mutation-update, where ONLY='^U' searches those of the clauses that match and keeps the
+# other lines; after one of the small world, with
 # go test -tags mutation -timeout 0 -run TestMutations ./internal/explore -explore.hunt
 mutation:
 	$(GO) test -count=1 -tags mutation -run 'TestMutations' ./internal/sim ./internal/explore
 
 mutation-update:
-	$(GO) test -count=1 -tags mutation -timeout 0 -v -run 'TestMutations' ./internal/sim -mutation.update
+	$(GO) test -count=1 -tags mutation -timeout 0 -v -run 'TestMutations' ./internal/sim -mutation.update -mutation.only '$(ONLY)'
 
 powerloss:
 	$(GO) test -count=1 -timeout 0 -v -run 'TestPowerLoss' ./internal/replica -powerloss.subsets=$(SUBSETS)

@@ -17,6 +17,9 @@ func (w *Write) early(now Now) []Effect {
 	if w.op.Type == oplog.OpHeal {
 		return w.openHeal()
 	}
+	if out, over := w.complete(); over {
+		return out
+	}
 	if w.op.If != nil && (w.row == nil || w.row.Intent == nil) {
 		if w.row == nil && w.base == nil {
 			return w.askBase(wEarlyHead)
@@ -33,7 +36,7 @@ func (w *Write) open() []Effect {
 	w.state = wBody
 	var out []Effect
 	if w.op.Stream {
-		for _, r := range w.up {
+		for _, r := range w.up.Minus(w.op.Direct) {
 			out = append(out, Open{r})
 		}
 	}

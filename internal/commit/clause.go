@@ -23,8 +23,11 @@ const (
 	R9Known       Clause = "R9 known"        // nothing is released before the intent is known to stand
 	R10Stale      Clause = "R10 stale"       // a row that was made on an old read is taken back
 	R11Lease      Clause = "R11 lease"       // nothing is released when too little of the lease is left
+	R11Copy       Clause = "R11 copy"        // a copy whose ETag nobody knows counts after a HEAD
+	R11Match      Clause = "R11 match"       // a replica copies only what the source was
 	R12Ambiguous  Clause = "R12 ambiguous"   // what is neither yes nor no is ambiguous
 	R13Confirm    Clause = "R13 confirm"     // a yes counts after a HEAD when the row changed meanwhile
+	R13Spoilt     Clause = "R13 spoilt"      // a replica that holds half of the write did not refuse it
 	R14Stragglers Clause = "R14 stragglers"  // the decide records who has not answered
 	R15Anchor     Clause = "R15 anchor"      // no decide without an anchor
 	R15Then       Clause = "R15 then"        // the anchor is as the intent saw it, not as the row is now
@@ -60,13 +63,27 @@ const (
 	R31Heal       Clause = "R31 heal"        // disabled: the primary alone is healed
 	R31Whole      Clause = "R31 whole"       // a key's state is that of the whole replica set, whatever the mode
 	R31First      Clause = "R31 first"       // disabled: the primary is asked first, and nobody beside it
+
+	UOnce    Clause = "U1 once"     // an upload that became a version does not become one again
+	UPermit  Clause = "U2 permit"   // nothing is released before the upload's record names the Complete
+	ULease   Clause = "U3 lease"    // who aborts waits for a Complete that may be on its way
+	UList    Clause = "U4 list"     // no Complete of other parts while one may land
+	UConfirm Clause = "U5 confirm"  // a yes counts after a HEAD
+	UAbsent  Clause = "U6 absent"   // what a replica shows settles that it does not know the upload
+	USame    Clause = "U7 same"     // Completes of one upload are no threat to each other
+	USeen    Clause = "U8 seen"     // the version ends all its Completes only where an upload completes once
+	UFence   Clause = "U9 fence"    // an abort ends a Complete only where it fences
+	USlow    Clause = "U10 slow"    // slow requests settle later
+	UHolders Clause = "U11 holders" // a Complete goes to replicas that hold every part
+	UPart    Clause = "U12 leave"   // a replica that lacks a part leaves before the part is acknowledged
 )
 
 // Clauses are all of them, in order.
 var Clauses = []Clause{
 	R1Moved, R1NoVerdict, R2Wait, R3Renew, R4Half, R4Reread, R4Base, R5Clean, R6Verdict, R6Second, R7Version, R8Newer, R9Known,
-	R10Stale, R11Lease, R12Ambiguous, R13Confirm, R14Stragglers, R15Anchor, R15Then, R15Ack, R16AllNo, R17Helped, R17Overlap, R17Moved,
+	R10Stale, R11Lease, R11Copy, R11Match, R12Ambiguous, R13Confirm, R13Spoilt, R14Stragglers, R15Anchor, R15Then, R15Ack, R16AllNo, R17Helped, R17Overlap, R17Moved,
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
 	R22Anchor, R23After, R24Anchor, R25Roll, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
+	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
 }

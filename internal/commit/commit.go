@@ -24,6 +24,9 @@ type Config struct {
 	Ack       Rule
 	Mode      Mode
 	Times     Times
+	Fences    object.Replicas // where an upload that was completed or aborted can not be completed any more, not even by a request that is on its way (probed)
+	Copies    object.Replicas // where a copy keeps to x-amz-copy-source-if-match (probed)
+	Composed  object.Replicas // where the ETag of a multipart object is the MD5 of its parts' MD5s (probed)
 }
 
 // Rule is the ack rule: at least Need replicas, and all of Include.
@@ -49,6 +52,8 @@ type Times struct {
 	LockWait  time.Duration // how long a write waits for another one's intent
 	Grace     time.Duration // a replica without progress for so long leaves a write that can do without it
 	HelpWait  time.Duration // how long a reader lets the writer win before it helps
+	UploadAge time.Duration // an upload that is older is aborted; 0: none is
+	Remember  time.Duration // how long the result of a completed upload is kept
 }
 
 // Event is something that happened; see the types below.
@@ -121,6 +126,7 @@ const (
 	TimerRenew              // renew the intent's nonce (R3)
 	TimerFloor              // stop waiting for replicas beyond the ack rule
 	TimerKeep               // stop waiting for answers
+	TimerDoc                // look at an upload's document again
 )
 
 func (RowRead) event()  {}
@@ -134,15 +140,15 @@ func (Sleep) effect()   {}
 func (Alarm) effect()   {}
 
 // with returns a copy of the map in which name is value.
-func with[V any](m map[string]V, name string, value V) map[string]V {
+func with[K comparable, V any](m map[K]V, name K, value V) map[K]V {
 	next := without(m, name)
 	next[name] = value
 	return next
 }
 
 // without returns a copy of the map that lacks name.
-func without[V any](m map[string]V, name string) map[string]V {
-	next := make(map[string]V, len(m)+1)
+func without[K comparable, V any](m map[K]V, name K) map[K]V {
+	next := make(map[K]V, len(m)+1)
 	for k, v := range m {
 		if k != name {
 			next[k] = v
@@ -161,6 +167,22 @@ func atEpoch(row *oplog.Row, epoch oplog.Epoch) *oplog.Row {
 	return &next
 }
 
+// threat tells whether an unsettled request could put something else in the place of
+// the version: requests of one upload's Complete all leave the same there.
+func threat(e oplog.Entry, version object.ID) bool {
+	return e.Type != oplog.OpComplete || e.ID != version || !holds(USame)
+}
+
+// cleanFor is clean for a write of the version.
+func cleanFor(row *oplog.Row, r string, version object.ID) bool {
+	for _, e := range row.Unsettled {
+		if e.Replica == r && threat(e, version) {
+			return false
+		}
+	}
+	return true
+}
+
 // clean tells whether no released request with an unknown outcome is on r.
 func clean(row *oplog.Row, r string) bool {
 	for _, e := range row.Unsettled {
@@ -171,20 +193,20 @@ func clean(row *oplog.Row, r string) bool {
 	return true
 }
 
-// anchored tells whether some replica in s cannot be hit any more by a request
-// older than ver: without one nothing may be decided (R15, R22, R24).
-func anchored(row *oplog.Row, s object.Replicas, ver object.Version) bool {
+// anchored tells whether some replica in s cannot be hit any more by a request that is
+// older than the version id at ver: without one nothing may be decided (R15, R22, R24).
+func anchored(row *oplog.Row, s object.Replicas, id object.ID, ver object.Version) bool {
 	for _, r := range s {
-		if anchor(row, r, ver) {
+		if anchor(row, r, id, ver) {
 			return true
 		}
 	}
 	return false
 }
 
-func anchor(row *oplog.Row, r string, ver object.Version) bool {
+func anchor(row *oplog.Row, r string, id object.ID, ver object.Version) bool {
 	for _, e := range row.Unsettled {
-		if e.Replica == r && e.Ver < ver {
+		if e.Replica == r && e.Ver < ver && threat(e, id) {
 			return false
 		}
 	}
@@ -195,7 +217,7 @@ func anchor(row *oplog.Row, r string, ver object.Version) bool {
 func entries(in *oplog.Intent, reps object.Replicas, now Now) []oplog.Entry {
 	var out []oplog.Entry
 	for _, r := range reps {
-		out = append(out, oplog.Entry{Op: in.Op, ID: in.ID, Ver: in.Ver, Kind: in.Kind, Type: in.Type, Replica: r, Size: in.Info.Size, ETag: in.Info.ETag, Added: now.Wall})
+		out = append(out, oplog.Entry{Op: in.Op, ID: in.ID, Ver: in.Ver, Kind: in.Kind, Type: in.Type, Replica: r, Size: in.Info.Size, ETag: in.Info.ETag, Added: now.Wall, Slow: in.Slow})
 	}
 	return out
 }
@@ -239,6 +261,7 @@ type evidence struct {
 	unsettled []oplog.Entry   // released requests without a definitive answer
 	etags     map[string]string
 	refused   []oplog.Refusal
+	typ       oplog.OpKind // of the write that made it
 }
 
 // decide returns the row in which the version is current. The caller has
@@ -255,6 +278,9 @@ func decide(row *oplog.Row, ev evidence, cfg Config, now Now) *oplog.Row {
 	next.Refused = ev.refused
 	next.ETags = ev.etags
 	next.Changed = now.Wall
+	if ev.typ == oplog.OpComplete {
+		next.Done = append(next.Done, oplog.Done{ID: ev.info.ID, Ver: ev.info.Ver, ETag: ev.info.ETag})
+	}
 	return next
 }
 

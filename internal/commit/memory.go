@@ -60,15 +60,20 @@ func (m *Memory) note(row *oplog.Row, now time.Duration) {
 }
 
 // watched tells whether an entry may be settled by time (R19): this node saw
-// the replica answer without a pause for T_settle since the entry was there.
+// the replica answer without a pause for T_settle since the entry was there. What a
+// backend works on for long is settled later: its work may have to begin after a hang.
 func (m *Memory) watched(e oplog.Entry, now, settle time.Duration) bool {
 	s, ok := m.Series[e.Replica]
+	slow := e.Slow
+	if !holds(USlow) {
+		slow = 0
+	}
 	at, known := m.Seen[EntryKey{e.Op, e.Replica}]
 	switch {
 	case !holds(R19Time):
 		return true
 	case !holds(R19Watch):
-		return known && now-at >= settle
+		return known && now-at >= settle+2*slow
 	}
-	return ok && known && now-max(s.Begun, at) >= settle
+	return ok && known && now-max(s.Begun, at+slow) >= settle+slow
 }

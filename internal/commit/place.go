@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"slices"
+
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
@@ -89,6 +91,9 @@ func (w *Write) examine(now Now) []Effect {
 		}
 		return w.place(now)
 	}
+	if out, over := w.complete(); over {
+		return out
+	}
 	if w.row != nil && w.row.Intent != nil {
 		return w.yieldTo(now, w.row.Intent)
 	}
@@ -140,7 +145,7 @@ func (w *Write) place(now Now) []Effect {
 		}
 	}
 	reps := w.up
-	w.clean = reps.Filter(func(r string) bool { return clean(next, r) })
+	w.clean = reps.Filter(func(r string) bool { return cleanFor(next, r, w.op.version()) })
 	if len(w.clean) == 0 && holds(R5Clean) || !w.need(reps) {
 		return w.finish(Result{Kind: Failed, Code: codeSlowDown}) // R5: nothing was released
 	}
@@ -156,21 +161,26 @@ func (w *Write) place(now Now) []Effect {
 	}
 	info := w.op.Info
 	if w.op.Type != oplog.OpHeal {
-		info.ID, info.Ver, info.Kind = w.op.ID, ver, kind
+		info.ID, info.Ver, info.Kind = w.op.version(), ver, kind
 		info.ModTime = ver.Time()
 	}
 	next.Cfg = w.cfg.Epoch
 	next.Changed = now.Wall
 	next.Intent = &oplog.Intent{
 		Op: w.op.ID, ID: info.ID, Ver: ver, Kind: kind, Type: w.op.Type,
-		Owner: w.cfg.Node, Nonce: w.op.ID, Reps: reps, Info: info,
+		Owner: w.cfg.Node, Nonce: w.op.ID, Reps: reps, Info: info, Slow: w.op.Slow,
 	}
 	w.intent, w.created = next.Intent, w.row == nil
+	if w.op.Ask {
+		w.places++
+	}
 	if !w.doubt {
 		w.casAt = now.Boot // the lease counts from the first attempt that may have been applied
 	}
 	w.doubtOld, w.tried = epochOf(w.row), next
-	w.confirm = w.op.Stream && (w.first != epochOf(w.row) || w.row == nil && now.Boot-w.begun > w.cfg.Times.Retention/2)
+	w.confirm = w.op.Stream && holds(R13Confirm) && (w.first != epochOf(w.row) || w.row == nil && now.Boot-w.begun > w.cfg.Times.Retention/2) ||
+		w.op.Type == oplog.OpComplete && holds(UConfirm) ||
+		w.op.Type == oplog.OpCopy && w.op.Info.ETag == "" && holds(R11Copy) // nothing says yet what it should be
 	w.state = wIntent
 	return []Effect{Swap{w.doubtOld, next}}
 }
@@ -212,17 +222,57 @@ func (w *Write) placed(now Now) []Effect {
 	late := holds(R11Lease) && now.Boot-w.casAt > w.cfg.Times.Lease-w.cfg.Times.Margin   // R11
 	stale := holds(R10Stale) && w.created && now.Boot-w.readAt > w.cfg.Times.Retention/2 // R10
 	w.up = w.up.And(w.intent.Reps)
-	if late || stale || !w.need(w.up) || len(w.clean.And(w.up)) == 0 {
+	if late || stale || w.denied != "" || !w.need(w.up) || len(w.clean.And(w.up)) == 0 {
+		w.permit = false
 		return w.undo(now)
 	}
+	if w.op.Ask && !w.permit {
+		w.state = wAsk
+		return []Effect{Ask{}}
+	}
 	return w.release(now)
+}
+
+// permitted goes on to the release, or not; the lease is looked at again.
+func (w *Write) permitted(now Now, ev Permit) []Effect {
+	if w.state != wAsk {
+		return nil
+	}
+	w.permit, w.denied = ev.Code == "", ev.Code
+	return w.placed(now)
+}
+
+// complete ends the Complete of an upload that became a version of the key already:
+// an upload takes effect at most once, and its Complete may be repeated.
+func (w *Write) complete() (out []Effect, over bool) {
+	if w.op.Type != oplog.OpComplete {
+		return nil, false
+	}
+	d, ok := became(w.row, w.op.Upload)
+	if !ok {
+		return nil, false
+	}
+	info := w.op.Info
+	info.ID, info.Ver, info.ETag, info.Kind, info.ModTime = d.ID, d.Ver, d.ETag, object.Present, d.Ver.Time()
+	res := Result{Kind: Acked, Info: info, OK: w.row.Good}
+	stands := w.row.Cur.ID == d.ID
+	if stands {
+		res.Info = w.row.Cur
+	}
+	switch {
+	case w.op.Info.ETag != "" && w.op.Info.ETag != d.ETag, stands && !slices.Equal(w.row.Cur.Parts, w.op.Info.Parts):
+		res = Result{Kind: Failed, Code: codeNoSuchUpload} // it was completed with other parts
+	case stands && (!w.cfg.rule().Met(w.row.Good) || !anchored(w.row, w.row.Good, d.ID, d.Ver)):
+		res.Kind, res.Code = Doubt, codeSlowDown
+	}
+	return w.finish(res), true
 }
 
 // release lets every request go at once. From here on the write is detached
 // from its client.
 func (w *Write) release(now Now) []Effect {
 	w.state = wAnswers
-	out := []Effect{Sleep{TimerRenew, w.cfg.Times.Lease / 3}, Sleep{TimerKeep, w.cfg.Times.Keep}}
+	out := []Effect{Sleep{TimerRenew, w.cfg.Times.Lease / 3}, Sleep{TimerKeep, max(w.cfg.Times.Keep, w.op.Slow)}}
 	for _, r := range w.intent.Reps {
 		if !w.up.Has(r) {
 			w.tally.add(r, Answer{Class: No}) // its upload ended after the intent named it: it was never released
@@ -254,6 +304,9 @@ func (w *Write) undone(now Now, ev Swapped) []Effect {
 	switch ev.Outcome {
 	case Applied:
 		w.intent, w.base, w.asked = nil, nil, nil
+		if w.denied != "" {
+			return w.finish(Result{Kind: Failed, Code: w.denied})
+		}
 		if now.Boot >= w.waitUntil || !w.need(w.up) {
 			return w.finish(Result{Kind: Failed, Code: codeSlowDown})
 		}

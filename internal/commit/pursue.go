@@ -16,7 +16,7 @@ func (w *Write) pursue(now Now) []Effect {
 		return w.pursueIntent(now)
 	case w.op.Type == oplog.OpHeal:
 		return w.pursueLostHeal(now)
-	case w.row != nil && w.row.Cur.ID == w.op.ID && holds(R17Helped):
+	case w.row != nil && w.row.Cur.ID == w.op.version() && holds(R17Helped):
 		w.stood = true
 		return w.pursueDecided(now)
 	case w.stood && holds(R18Overtaken):
@@ -35,7 +35,7 @@ func (w *Write) pursueIntent(now Now) []Effect {
 	case !holds(R15Anchor):
 		anchor = len(ok) > 0
 	case !holds(R15Then):
-		anchor = anchored(w.row, ok, w.intent.Ver)
+		anchor = anchored(w.row, ok, w.intent.ID, w.intent.Ver)
 	}
 	switch {
 	case len(left) == 0 && len(ok) == 0 && (len(w.tally.maybe) == 0 || !holds(R16AllNo)):
@@ -106,6 +106,7 @@ func (w *Write) decided(now Now) *oplog.Row {
 		unsettled: entries(w.intent, w.stragglers(), now),
 		etags:     etags,
 		refused:   w.refusedReps(),
+		typ:       w.op.Type,
 	}, w.cfg, now)
 }
 
@@ -133,7 +134,7 @@ func (w *Write) form() (object.Info, map[string]string) {
 		if etag == "" || etag == info.ETag {
 			continue
 		}
-		if isMD5(etag) && isMD5(info.ETag) { // all MD5, and differ: one of them holds something else
+		if w.cfg.differ(r, etag, info.ETag) { // one of them holds something else
 			w.tally.add(r, Answer{Class: Ambiguous})
 			continue
 		}
@@ -218,7 +219,7 @@ func (w *Write) pursued(now Now, ev Swapped) []Effect {
 func (w *Write) ended(had *oplog.Row) bool {
 	mine := had != nil && had.Intent != nil && had.Intent.Op == w.op.ID
 	still := w.row != nil && w.row.Intent != nil && w.row.Intent.Op == w.op.ID
-	isCur := w.op.Type != oplog.OpHeal && w.row != nil && w.row.Cur.ID == w.op.ID
+	isCur := w.op.Type != oplog.OpHeal && w.row != nil && w.row.Cur.ID == w.op.version()
 	return mine && !still && !isCur || !mine && still
 }
 
@@ -269,7 +270,7 @@ func (w *Write) pursueOvertaken(now Now) []Effect {
 // taken back meanwhile, and landed after this one. Repair looks, and adds them.
 func (w *Write) folded(now Now) *oplog.Row {
 	definite := w.tally.yes.Or(w.tally.no)
-	mine := w.row.Cur.ID == w.op.ID
+	mine := w.row.Cur.ID == w.op.version()
 	next := w.row.Clone()
 	changed := false
 	w.held = nil
@@ -281,7 +282,7 @@ func (w *Write) folded(now Now) *oplog.Row {
 		if hasEntry(next.Unsettled, w.op.ID, r) {
 			if !mine && w.tally.yes.Has(r) && next.Good.Has(r) {
 				// It landed after, or before, the newer version: only a look tells.
-				if len(next.Good) == 1 || holds(R18Anchor) && !anchored(next, next.Good.Without(r), next.Cur.Ver) {
+				if len(next.Good) == 1 || holds(R18Anchor) && !anchored(next, next.Good.Without(r), next.Cur.ID, next.Cur.Ver) {
 					continue
 				}
 				next.Good = next.Good.Without(r)
@@ -333,7 +334,7 @@ func (w *Write) sameForm(next *oplog.Row, r string) bool {
 	if next.Cur.Kind == object.Tombstone || etag == "" || etag == next.Cur.ETag {
 		return true
 	}
-	if isMD5(etag) && isMD5(next.Cur.ETag) {
+	if w.cfg.differ(r, etag, next.Cur.ETag) {
 		return false
 	}
 	if next.ETags == nil {
@@ -388,7 +389,7 @@ func (w *Write) pursueLostHeal(now Now) []Effect {
 		!overlaps(w.row.Intent, w.op.ID, w.op.Target) {
 		next := w.row.Clone()
 		if w.tally.yes.Has(w.op.Target) && next.Good.Has(w.op.Target) && next.Cur.ID != w.op.Info.ID {
-			if !anchored(next, next.Good.Without(w.op.Target), next.Cur.Ver) {
+			if !anchored(next, next.Good.Without(w.op.Target), next.Cur.ID, next.Cur.Ver) {
 				return w.leave()
 			}
 			next.Good = next.Good.Without(w.op.Target)

@@ -355,7 +355,7 @@ func partOf(in *oplog.Intent, s object.Seen) bool {
 // which the writer normally wins.
 func (r *Read) help(now Now, ev Showed) []Effect {
 	in := r.row.Intent
-	if holds(R22Anchor) && !anchor(r.row, ev.Replica, in.Ver) {
+	if holds(R22Anchor) && !anchor(r.row, ev.Replica, in.ID, in.Ver) {
 		return r.ask(now, rOpen)
 	}
 	if !r.waited {
@@ -375,12 +375,20 @@ func (r *Read) help(now Now, ev Showed) []Effect {
 func helped(row *oplog.Row, found object.Replicas, seen object.Seen, cfg Config, now Now) *oplog.Row {
 	in := row.Intent
 	info, rest := in.Info, in.Reps.Minus(found)
-	if in.Kind == object.Tombstone && holds(R26Help) {
-		rest = in.Reps // R26: absence does not prove that a DELETE is over
-	} else if info.ETag == "" {
+	switch {
+	case in.Kind == object.Tombstone:
+		if holds(R26Help) {
+			rest = in.Reps // R26: absence does not prove that a DELETE is over
+		}
+	case in.Type == oplog.OpComplete && holds(USeen):
+		// It may be an earlier Complete's work: that this one is over too is known only
+		// where an upload cannot be completed twice.
+		rest = in.Reps.Minus(found.And(cfg.Fences))
+	}
+	if in.Kind == object.Present && info.ETag == "" {
 		info.ETag = seen.ETag
 	}
-	return decide(row, evidence{info: info, good: found, unsettled: entries(in, rest, now)}, cfg, now)
+	return decide(row, evidence{info: info, good: found, unsettled: entries(in, rest, now), typ: in.Type}, cfg, now)
 }
 
 func (r *Read) swapped(now Now, ev Swapped) []Effect {

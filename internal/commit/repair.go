@@ -28,6 +28,24 @@ type (
 		Info    object.Info
 		Sources object.Replicas
 	}
+	// Fence asks for an end of an upload's Completes on a replica: Fenced.OK once nothing
+	// of the upload is left there. MayFence tells whether it may be aborted.
+	Fence struct {
+		Replica string
+		Upload  object.ID
+		Decided bool // it became a version of the key
+	}
+	// Fenced answers it.
+	Fenced struct {
+		Replica string
+		Upload  object.ID
+		OK      bool
+	}
+	// Remember asks that the documents of these uploads say that they became versions
+	// (Remembered).
+	Remember struct{ Done []oplog.Done }
+	// Recalled answers it: OK when all do.
+	Recalled struct{ OK bool }
 	// Examined ends the repair with what is left.
 	Examined struct{ Report Report }
 )
@@ -41,7 +59,11 @@ type Report struct {
 
 func (Examine) event()   {}
 func (Copied) event()    {}
+func (Fenced) event()    {}
+func (Recalled) event()  {}
 func (Copy) effect()     {}
+func (Fence) effect()    {}
+func (Remember) effect() {}
 func (Examined) effect() {}
 
 type repairState uint8
@@ -52,6 +74,8 @@ const (
 	pHeads
 	pSwap
 	pCopy
+	pFence
+	pRemember
 	pOver
 )
 
@@ -74,6 +98,9 @@ type Repair struct {
 	tried  *oplog.Row
 	drops  bool
 	copied object.Replicas // targets of this visit
+
+	fences []fenceOf // of this visit
+	told   bool      // the documents were asked for on this visit
 }
 
 // NewRepair returns the machine of one visit to one key.
@@ -98,6 +125,10 @@ func (p *Repair) Step(now Now, ev Event) []Effect {
 		if p.state == pCopy {
 			return p.look()
 		}
+	case Fenced:
+		return p.fencedOne(ev)
+	case Recalled:
+		return p.recalled(now, ev)
 	}
 	return nil
 }
@@ -184,11 +215,18 @@ func (p *Repair) conclude(now Now) []Effect {
 		}
 		return p.resolve(now)
 	}
+	if out := p.fence(); out != nil {
+		return out
+	}
 	if next := p.rollForward(now); next != nil && holds(R25Roll) {
 		return p.swap(next)
 	}
 	if next := p.tidy(now); next != nil {
 		return append(p.alarms(), p.swap(next)...)
+	}
+	if len(p.row.Done) > 0 && !p.told {
+		p.told, p.state = true, pRemember
+		return []Effect{Remember{p.row.Done}}
 	}
 	if r, ok := p.lagging(); ok {
 		p.copied, p.state = p.copied.With(r), pCopy

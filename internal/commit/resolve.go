@@ -16,7 +16,7 @@ func (p *Repair) resolve(now Now) []Effect {
 		return p.swap(next)
 	}
 	found := p.which(func(r string, s object.Seen) bool { return showsIntent(p.row, r, s) })
-	if anchored(p.row, found, in.Ver) || !holds(R24Anchor) && len(found) > 0 {
+	if anchored(p.row, found, in.ID, in.Ver) || !holds(R24Anchor) && len(found) > 0 {
 		return p.swap(helped(p.row, found, p.shown[found[0]], p.cfg, now))
 	}
 	if p.row.Open {
@@ -95,7 +95,7 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 			continue
 		}
 		found := p.holders(e)
-		if anchored(p.row, found, e.Ver) {
+		if anchored(p.row, found, e.ID, e.Ver) {
 			best, holders = &p.row.Unsettled[i], found
 		}
 	}
@@ -104,15 +104,15 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 	}
 	info := p.shown[holders[0]].Info
 	info.ID, info.Ver, info.Kind = best.ID, best.Ver, best.Kind
-	return decide(p.row, evidence{info: info, good: holders}, p.cfg, now)
+	return decide(p.row, evidence{info: info, good: holders, typ: best.Type}, p.cfg, now)
 }
 
 // holders are the replicas that show an entry's version, whole: of copies that
 // differ only those that are like the first.
 func (p *Repair) holders(e oplog.Entry) object.Replicas {
 	like := e.ETag
-	return p.which(func(_ string, s object.Seen) bool {
-		if !landed(e, s) || like != "" && s.ETag != like && isMD5(s.ETag) && isMD5(like) {
+	return p.which(func(r string, s object.Seen) bool {
+		if !p.landed(r, e, s) || like != "" && p.cfg.differ(r, s.ETag, like) {
 			return false
 		}
 		if like == "" {

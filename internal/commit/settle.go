@@ -12,7 +12,7 @@ func (p *Repair) tidy(now Now) *oplog.Row {
 	showing := p.showing()
 	good := p.row.Good.Or(showing)
 	bad := p.which(func(r string, s object.Seen) bool { return good.Has(r) && !shows(p.row, r, s) })
-	if len(good.Minus(bad)) == 0 || holds(R19Anchor) && !anchored(p.row, good.Minus(bad), p.row.Cur.Ver) {
+	if len(good.Minus(bad)) == 0 || holds(R19Anchor) && !anchored(p.row, good.Minus(bad), p.row.Cur.ID, p.row.Cur.Ver) {
 		good = good.Minus(bad).Or(p.row.Good) // what is left would not carry the version
 	} else {
 		good, bad = good.Minus(bad), nil
@@ -26,7 +26,7 @@ func (p *Repair) tidy(now Now) *oplog.Row {
 	for _, e := range p.row.Unsettled {
 		// I4: a replica that counts as good and shows something else stays named,
 		// by the request that it shows if there is one.
-		if !p.settled(e, now, len(showing) > 0) || holds(R19Shown) && bad.Has(e.Replica) && landed(e, p.shown[e.Replica]) {
+		if !p.settled(e, now, len(showing) > 0) || holds(R19Shown) && bad.Has(e.Replica) && p.landed(e.Replica, e, p.shown[e.Replica]) {
 			next.Unsettled = append(next.Unsettled, e)
 			named = named.Without(e.Replica)
 		}
@@ -64,13 +64,16 @@ func (p *Repair) settled(e oplog.Entry, now Now, curSeen bool) bool {
 	if !ok {
 		return false
 	}
-	if holds(R19Last) && !curSeen && e.Ver > p.row.Cur.Ver && landed(e, s) {
+	if holds(R19Last) && !curSeen && e.Ver > p.row.Cur.Ver && p.landed(e.Replica, e, s) {
 		// With the current version nowhere in sight this may be all that is left of
 		// the key: rollForward needs the entry (the simulator's addition to R19).
 		return false
 	}
-	if (e.Kind == object.Present || !holds(R26Absence)) && landed(e, s) && curSeen && p.alone(e) {
+	if (e.Kind == object.Present || !holds(R26Absence)) && p.landed(e.Replica, e, s) && curSeen && p.alone(e) {
 		return true
+	}
+	if e.Type == oplog.OpComplete && p.fenced(e.ID, e.Replica) {
+		return true // its upload is gone: what the replica shows since then is what it left
 	}
 	return p.mem.watched(e, now.Boot, p.cfg.Times.Settle)
 }
@@ -78,18 +81,25 @@ func (p *Repair) settled(e oplog.Entry, now Now, curSeen bool) bool {
 // landed tells whether a replica shows what the request would have left there:
 // the whole version, not a part of it that an earlier request left (the
 // simulator's addition to R19), or absence.
-func landed(e oplog.Entry, s object.Seen) bool {
+func (p *Repair) landed(r string, e oplog.Entry, s object.Seen) bool {
 	if s.Kind != e.Kind || e.Kind == object.Tombstone {
 		return s.Kind == e.Kind
 	}
 	if !holds(R19Whole) {
 		return s.ID == e.ID
 	}
-	return s.ID == e.ID && s.Size == e.Size && !(e.ETag != "" && s.ETag != e.ETag && isMD5(s.ETag) && isMD5(e.ETag))
+	return s.ID == e.ID && s.Size == e.Size && !(e.ETag != "" && p.cfg.differ(r, s.ETag, e.ETag))
 }
 
-// alone tells whether no other request of the same version is on the replica.
+// alone tells whether no other request of the same version can have left what the
+// replica shows. A Complete of the upload that was answered can have, and is named no
+// more: so the version ends no request to complete it, but where an upload cannot be
+// completed twice, and there it ends all of them (the simulator's addition). A heal,
+// which would show the same, goes only to a replica that none of them may reach (R27).
 func (p *Repair) alone(e oplog.Entry) bool {
+	if e.Type == oplog.OpComplete && holds(USeen) {
+		return p.cfg.Fences.Has(e.Replica)
+	}
 	n := 0
 	for _, o := range p.row.Unsettled {
 		if o.Replica == e.Replica && o.ID == e.ID {

@@ -16,10 +16,25 @@ type Condition func(cur object.Info) (code string)
 type Op struct {
 	ID     object.ID // fresh; identity of the version for PUT and DELETE
 	Type   oplog.OpKind
-	Stream bool        // the body goes to the replicas before the intent, its tail held
-	If     Condition   // nil: unconditional
-	Info   object.Info // PUT: size, headers, ModTime and, if known, ETag; heal: the version to copy
-	Target string      // heal: the lagging replica
+	Stream bool            // the body goes to the replicas before the intent, its tail held
+	If     Condition       // nil: unconditional
+	Info   object.Info     // PUT: size, headers, ModTime and, if known, ETag; heal: the version to copy
+	Target string          // heal: the lagging replica
+	Direct object.Replicas // copy: the replicas that copy by themselves; they have no part in the body
+	Upload object.ID       // complete: the upload, whose id is the version's identity
+	Slow   time.Duration   // how long a backend may work on a released request; 0: an ordinary one
+	Ask    bool            // the release waits for a Permit
+}
+
+// version is the identity that the key will have.
+func (op *Op) version() object.ID {
+	switch op.Type {
+	case oplog.OpHeal:
+		return op.Info.ID
+	case oplog.OpComplete:
+		return op.Upload
+	}
+	return op.ID
 }
 
 // Answer is what a replica said to a released request, or that it was refused
@@ -67,6 +82,8 @@ type (
 	}
 	// Repaired answers Resolve.
 	Repaired struct{}
+	// Permit answers Ask; a code refuses, and the write ends with it.
+	Permit struct{ Code string }
 )
 
 // Effects of a write.
@@ -85,6 +102,8 @@ type (
 	// Resolve asks for Repair of the key, with the nonce of an intent that has
 	// been seen unchanged for a lease.
 	Resolve struct{ Expired object.ID }
+	// Ask says that the intent stands and that nothing was released yet (Op.Ask).
+	Ask struct{}
 	// Done is the client's answer. The machine may go on in the background.
 	Done struct{ Result Result }
 )
@@ -114,11 +133,13 @@ func (Lost) event()     {}
 func (Stalled) event()  {}
 func (Answered) event() {}
 func (Repaired) event() {}
+func (Permit) event()   {}
 func (Open) effect()    {}
 func (Accept) effect()  {}
 func (Leave) effect()   {}
 func (Release) effect() {}
 func (Resolve) effect() {}
+func (Ask) effect()     {}
 func (Done) effect()    {}
 
 type writeState uint8
@@ -134,6 +155,7 @@ const (
 	wWait                 // another intent is open
 	wRepair               // another intent is being resolved
 	wIntent               // swapping the intent in
+	wAsk                  // the intent stands; waiting for the permit
 	wUndo                 // swapping the intent out again, nothing released
 	wUndoRead             // the undo was not known
 	wAnswers              // released, no log call under way
@@ -142,8 +164,8 @@ const (
 	wOver
 )
 
-// Write drives one PUT, DELETE or heal copy from its first byte to its last
-// answer (RELIABILITY 4.3).
+// Write drives one PUT, DELETE, Complete, copy or heal from its first byte to its last
+// answer (RELIABILITY 4.3). Complete (the machine) drives the Write of an upload.
 type Write struct {
 	cfg   Config
 	op    Op
@@ -174,7 +196,11 @@ type Write struct {
 	clean   object.Replicas // replicas without older requests, as the intent's compare-and-set saw them (R15)
 	confirm bool            // an OK counts only after a HEAD of its own (R13)
 	tally   tally
-	heads   object.Replicas // OKs that wait for their HEAD
+	heads   object.Replicas // answers that wait for their HEAD
+	absent  object.Replicas // of those, whoever said that it does not know the upload
+	permit  bool            // the release may go
+	denied  string          // the code with which it may not
+	places  int             // attempts to place the intent, of a write that asks for its release
 
 	tried    *oplog.Row      // what the swap under way writes
 	triedAs  oplog.Epoch     // its epoch
@@ -251,6 +277,8 @@ func (w *Write) Step(now Now, ev Event) []Effect {
 		return w.answer(now, ev.Replica, ev.Answer)
 	case Fired:
 		return w.fired(now, ev.Timer)
+	case Permit:
+		return w.permitted(now, ev)
 	case Repaired:
 		if w.state == wRepair {
 			return w.again(now) // what can not be resolved yet is not asked about in a hot loop
@@ -272,7 +300,7 @@ func (w *Write) finish(res Result) []Effect {
 	}
 	var out []Effect
 	if w.op.Stream && !w.Released() {
-		for _, r := range w.up {
+		for _, r := range w.up.Minus(w.op.Direct) {
 			out = append(out, Leave{r})
 		}
 	}

@@ -37,10 +37,13 @@ func formOf(t reflect.Type) form {
 }
 
 // ignored are fields that no decision reads: they are for people, and differ with
-// every schedule.
+// every schedule. Slow is a length and no moment, and always 0 here: no scenario has a
+// request on which a backend works for long.
 var ignored = map[reflect.Type][]string{
 	reflect.TypeFor[object.Info]():   {"ModTime"},
-	reflect.TypeFor[oplog.Entry]():   {"Added"},
+	reflect.TypeFor[oplog.Entry]():   {"Added", "Slow"},
+	reflect.TypeFor[oplog.Intent]():  {"Slow"},
+	reflect.TypeFor[commit.Op]():     {"Slow"},
 	reflect.TypeFor[commit.Repair](): {"mem"}, // lent for a step; it is the proc's
 }
 

@@ -28,6 +28,8 @@ type gateway struct {
 	repairs map[object.Key]*repairRun
 	due     map[object.Key]time.Duration
 	open    map[*proc]bool
+	tended  map[object.ID]time.Duration // when an upload is visited again
+	swept   time.Duration               // when the servers' uploads are looked at again
 }
 
 type repairRun struct{ waiters []func() }
@@ -45,6 +47,7 @@ type proc struct {
 	op      commit.Op
 	mode    commit.Mode // that the machine began with
 	over    func()
+	upload  object.ID // of a machine that works on one
 }
 
 func (g *gateway) now() commit.Now {
@@ -147,7 +150,9 @@ func (p *proc) effect(e commit.Effect) {
 		w.count("alarm")
 	case commit.Drop:
 	default:
-		p.other(e)
+		if !p.uploadEffect(e) {
+			p.other(e)
+		}
 	}
 }
 
@@ -221,7 +226,7 @@ func (g *gateway) writeEffect(p *proc, e commit.Effect, body func(*proc), done f
 	case commit.Accept:
 		body(p)
 	case commit.Open:
-		p.upload(e.Replica)
+		p.hold(e.Replica)
 	case commit.Leave:
 	case commit.Release:
 		p.release(e)
@@ -253,8 +258,8 @@ func (g *gateway) clientBody(p *proc, size int64) {
 	w.after(d, func() { p.deliver(commit.Verified{Info: object.Info{Size: size, ETag: p.op.Info.ETag}}) })
 }
 
-// upload is a held upload of a stream; it may end before the release.
-func (p *proc) upload(replica string) {
+// hold is a held upload of a stream; it may end before the release.
+func (p *proc) hold(replica string) {
 	w := p.g.w
 	s := w.server(replica)
 	p.started[replica] = w.now
@@ -283,12 +288,18 @@ func (p *proc) release(e commit.Release) {
 		put.Kind, put.ID = object.Present, p.version()
 		put.ETag = etagOf(p.version())
 		put.Flag, put.Uploaded = object.FlagSmall, p.g.now().Wall
+		if p.op.Type == oplog.OpHeal {
+			put.ETag = p.op.Info.ETag // with the same parts it is the same
+			if len(p.op.Info.Parts) > 0 {
+				put.Flag = object.FlagMultipart
+			}
+		}
 		if p.op.Type == oplog.OpHeal && p.op.Info.ID.IsZero() {
 			put.ID, put.ETag, put.Flag = object.ID{}, p.op.Info.ETag, object.FlagNone
 		}
 		if p.op.Stream {
 			started = p.started[e.Replica]
-			if put.Flag != object.FlagNone {
+			if put.Flag == object.FlagSmall {
 				put.Flag = object.FlagStream
 			}
 		} else {
@@ -297,7 +308,7 @@ func (p *proc) release(e commit.Release) {
 	}
 	life := p.life
 	s.send(&request{
-		key: p.key, op: p.op.ID, put: put, ver: e.Ver, started: started, owner: p,
+		key: p.key, op: p.op.ID, put: put, ver: e.Ver, started: started, owner: p, work: p.op.Slow,
 		answer: func(a commit.Answer) {
 			p.g.run(life, func() { p.deliver(commit.Answered{Replica: e.Replica, Answer: a}) })
 		},
@@ -370,6 +381,10 @@ func (g *gateway) repair(key object.Key, expired object.ID, done func()) {
 		switch e := e.(type) {
 		case commit.Copy:
 			g.copy(p, e)
+		case commit.Fence:
+			g.fence(p, e)
+		case commit.Remember:
+			g.remember(p, e)
 		case commit.Examined:
 			g.due[key] = g.w.now + e.Report.Next
 			delete(g.repairs, key)
@@ -386,6 +401,9 @@ func (g *gateway) repair(key object.Key, expired object.ID, done func()) {
 // copy is a heal: a write whose client is a current replica.
 func (g *gateway) copy(parent *proc, e commit.Copy) {
 	op := commit.Op{ID: g.w.id(), Type: oplog.OpHeal, Info: e.Info, Target: e.Target, Stream: e.Info.Kind == object.Present && g.w.rng.IntN(2) == 0}
+	if len(e.Info.Parts) > 0 {
+		op.Slow = slow // it is put together from parts too
+	}
 	finished := false
 	end := func(ok bool) {
 		if !finished {
@@ -426,6 +444,7 @@ func (g *gateway) healLoop(life int) {
 					g.repair(key, object.ID{}, func() {})
 				}
 			}
+			g.upkeep()
 		})
 		g.healLoop(life)
 	})
@@ -440,6 +459,7 @@ func (g *gateway) start() {
 	g.cfg.Node = g.name + "#" + string(rune('a'+g.life%26))
 	g.memory, g.repairs = map[object.Key]*commit.Memory{}, map[object.Key]*repairRun{}
 	g.due, g.open = map[object.Key]time.Duration{}, map[*proc]bool{}
+	g.tended, g.swept = map[object.ID]time.Duration{}, 0
 	g.healLoop(g.life)
 }
 

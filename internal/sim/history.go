@@ -59,8 +59,12 @@ type history struct {
 	served  map[string]bool
 }
 
+// begin records a call to a gateway; nil: to whichever lives, so that no crash ends it.
 func (h *history) begin(key object.Key, client int, g *gateway, c call) *record {
-	r := &record{key: key, client: client, gateway: g, life: g.life, call: c, began: h.w.now}
+	r := &record{key: key, client: client, gateway: g, call: c, began: h.w.now}
+	if g != nil {
+		r.life = g.life
+	}
 	h.records = append(h.records, r)
 	return r
 }
@@ -96,7 +100,7 @@ func (h *history) wrote(r *record, res commit.Result) {
 			h.w.count("definitely failed")
 			r.drop = true
 		}
-		if r.call.verb == verbPut {
+		if r.call.verb == verbPut && !h.w.again[r.call.etag] {
 			h.failed[r.call.etag] = true
 			if h.served[r.call.etag] {
 				h.w.fail("I8 %s: %s was read, and then reported as failed", r.key.Name, r.call.etag[:6])
@@ -266,6 +270,9 @@ func rowText(r *oplog.Row) string {
 	}
 	for _, e := range r.Unsettled {
 		s += fmt.Sprintf(" unsettled{%s %s v%d %s}", e.Type, short(e.Op), e.Ver, e.Replica)
+	}
+	for _, d := range r.Done {
+		s += fmt.Sprintf(" done{%s v%d}", short(d.ID), d.Ver)
 	}
 	return s
 }

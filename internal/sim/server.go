@@ -51,6 +51,11 @@ type server struct {
 	renamed     time.Duration         // until then: says NoSuchBucket, which is no word about any key (H19)
 	backlog     []func()              // what waits for the hang to end
 	outstanding []*request            // released, not applied, not dead
+
+	uploads map[string]*upload       // multipart uploads, by this server's own ids
+	leaked  map[string]time.Duration // parts that landed after their upload was aborted, and when; another abort frees them
+	fencing bool                     // a Complete that arrived applies only while its upload is there
+	serial  int                      // of upload ids
 }
 
 // request is one released mutation on its way to one backend.
@@ -62,6 +67,14 @@ type request struct {
 	started time.Duration
 	owner   *proc
 	answer  func(commit.Answer)
+
+	// Of uploads.
+	arrive func()               // when the server has it; nil: nothing happens then
+	do     func() commit.Answer // the effect, instead of put
+	upload string               // of a Complete
+	side   bool                 // changes no key
+	work   time.Duration        // how long the server may work on it
+	subs   []*request           // what a batch is made of
 }
 
 func (s *server) at(key object.Key) object.Seen { return s.objs[key].seen }
@@ -173,7 +186,9 @@ const rpcTimeout = 2 * time.Second
 // send carries a released request to the server under the schedule's faults.
 func (s *server) send(r *request, late time.Duration) {
 	w, f := s.w, s.w.faults
-	s.outstanding = append(s.outstanding, r)
+	if !r.side {
+		s.outstanding = append(s.outstanding, r)
+	}
 	reply := func(a commit.Answer) {
 		if w.chance(f.ReplyLost) {
 			w.count("answer lost")
@@ -185,6 +200,9 @@ func (s *server) send(r *request, late time.Duration) {
 		w.after(w.delay(s.median/2), func() { r.answer(a) })
 	}
 	w.after(w.delay(s.median/2), func() {
+		if r.arrive != nil && !s.isDown() && !s.isGone() {
+			r.arrive()
+		}
 		switch {
 		case s.isDown():
 			w.count("connection refused")
@@ -213,6 +231,14 @@ func (s *server) send(r *request, late time.Duration) {
 				s.dead(r)
 			}
 			reply(commit.Answer{Class: commit.Ambiguous})
+		case r.work > 0 && w.chance(f.Inner):
+			w.count("200 with an error inside")
+			if w.chance(0.5) {
+				s.later(r, late)
+			} else {
+				s.dead(r)
+			}
+			reply(commit.Answer{Class: commit.Ambiguous})
 		case w.chance(f.Late):
 			w.count("late apply")
 			s.later(r, late)
@@ -224,7 +250,12 @@ func (s *server) send(r *request, late time.Duration) {
 				w.count("backend killed")
 				s.crash(w.between(time.Second, 5*time.Second))
 			}
-			w.after(w.delay(s.median/4), func() {
+			d := w.delay(s.median / 4)
+			if r.work > 0 && w.chance(f.SlowWork) {
+				w.count("slow complete")
+				d = w.between(0, r.work)
+			}
+			w.after(d, func() {
 				s.whenUp(func() {
 					if s.isDown() { // it died with the request in hand
 						w.count("died in hand")
@@ -245,17 +276,27 @@ func (s *server) send(r *request, late time.Duration) {
 
 // later applies a request within A3; its answer, if any, comes then.
 func (s *server) later(r *request, late time.Duration) {
+	end := func() {
+		a := s.apply(r)
+		if s.w.chance(0.5) {
+			s.w.after(s.w.delay(s.median), func() { r.answer(a) })
+		}
+	}
 	s.w.after(s.w.between(0, late), func() {
 		s.whenUp(func() {
-			a := s.apply(r)
-			if s.w.chance(0.5) {
-				s.w.after(s.w.delay(s.median), func() { r.answer(a) })
+			if r.work == 0 {
+				end()
+				return
 			}
+			s.w.after(s.w.between(0, r.work), func() { s.whenUp(end) })
 		})
 	})
 }
 
 func (s *server) dead(r *request) {
+	for _, sub := range r.subs {
+		s.dead(sub)
+	}
 	for i, o := range s.outstanding {
 		if o == r {
 			s.outstanding = append(s.outstanding[:i], s.outstanding[i+1:]...)
@@ -267,10 +308,19 @@ func (s *server) dead(r *request) {
 
 // apply is the moment a mutation takes effect.
 func (s *server) apply(r *request) commit.Answer {
+	if r.subs == nil { // each of a batch's is over when it is applied
+		s.dead(r)
+	}
+	if r.do != nil {
+		return r.do()
+	}
+	return s.store(r, r.put)
+}
+
+// store puts the object, or its absence, under the key.
+func (s *server) store(r *request, put object.Seen) commit.Answer {
 	w := s.w
-	s.dead(r)
 	old := s.objs[r.key]
-	put := r.put
 	etag := put.ETag
 	if s.personality == StartOrdered && r.started < old.started {
 		w.count("lost race, 200 all the same")

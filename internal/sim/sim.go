@@ -19,6 +19,7 @@ type Faults struct {
 	RequestLost, ReplyLost, Late  float64
 	Refuse, Broken5xx, UploadLost float64
 	SlowBody, HangUp              float64
+	Inner, SlowWork, Vanish       float64 // of multipart uploads
 	StallAtDeed, CrashAtDeed      float64
 	Nemesis                       time.Duration // mean pause between crashes, stalls, hangs and outages; 0: none
 	LateMax                       time.Duration // A3: how late a request may land
@@ -32,6 +33,10 @@ type Options struct {
 	Trace func(string)
 	Hedge bool // reads ask a second replica where they may
 	Modes bool // replication is disabled and made active again under load
+
+	// Uploads has clients make multipart uploads, copies and batches of deletes too.
+	// Without it the schedule of a seed is what it was before there were any.
+	Uploads bool
 
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
@@ -56,6 +61,7 @@ var times = commit.Times{
 	Lease: 8 * time.Second, Margin: 4 * time.Second, Settle: 20 * time.Second, Gap: 2 * time.Second,
 	Retention: 60 * time.Second, Keep: 12 * time.Second, LockWait: 10 * time.Second,
 	Grace: 2 * time.Second, HelpWait: 50 * time.Millisecond,
+	UploadAge: 60 * time.Second, Remember: 40 * time.Second,
 }
 
 // Run plays one schedule to its end.
@@ -80,14 +86,15 @@ const (
 )
 
 func newWorld(o Options) *world {
-	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, patience: cmp.Or(o.Patience, 20*time.Second)}
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads, patience: cmp.Or(o.Patience, 20*time.Second)}
+	w.sessions, w.last, w.again = map[object.ID]*session{}, map[object.Key]*session{}, map[string]bool{}
 	w.truth = &truth{
 		w: w, on: o.Only == nil, decided: map[object.Key]map[object.ID]object.Version{},
 		last: map[object.Key]object.Version{}, intents: map[object.ID]int{},
 	}
 	w.hist = &history{w: w, failed: map[string]bool{}, served: map[string]bool{}}
 	w.drawFaults()
-	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
+	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, docs: map[object.ID]*uploadDoc{}, parts: map[object.ID][]oplog.Part{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
 	w.drawServers(o)
 	w.drawGateways()
 	if o.Only == nil && !w.faults.One && w.rng.IntN(4) == 0 {
@@ -126,6 +133,9 @@ func (w *world) drawFaults() {
 	f.RequestLost, f.ReplyLost, f.Late = some(0.1), some(0.2), some(0.2)
 	f.Refuse, f.Broken5xx, f.UploadLost = some(0.05), some(0.1), some(0.1)
 	f.SlowBody, f.HangUp = some(0.2), some(0.1)
+	if w.uploads {
+		f.Inner, f.SlowWork, f.Vanish = some(0.2), some(0.3), some(0.02)
+	}
 	f.StallAtDeed, f.CrashAtDeed = some(0.04), some(0.04)
 	if f.StallAtDeed > 0 { // a stalled node releases late: what is left of A3 is for the network
 		f.LateMax = times.Settle/2 - times.Gap - rpcTimeout - time.Second
@@ -141,6 +151,7 @@ func (w *world) drawServers(o Options) {
 		s := &server{
 			w: w, name: string(rune('A' + i)), median: w.between(2*time.Millisecond, 60*time.Millisecond),
 			objs: map[object.Key]stored{}, before: map[object.Key]stored{},
+			uploads: map[string]*upload{}, leaked: map[string]time.Duration{}, fencing: w.uploads && w.rng.IntN(3) > 0,
 		}
 		if o.Only != nil && i == 0 {
 			s.personality = *o.Only
@@ -157,6 +168,8 @@ func (w *world) drawGateways() {
 		names = append(names, s.name)
 	}
 	reps := object.NewReplicas(names...)
+	copies := reps.Filter(func(string) bool { return w.uploads && w.rng.IntN(3) > 0 })
+	fences := reps.Filter(func(r string) bool { return w.server(r).fencing })
 	n := 1 + w.rng.IntN(4)
 	need := 1 + w.rng.IntN(len(reps))
 	if w.faults.One {
@@ -169,7 +182,7 @@ func (w *world) drawGateways() {
 	for i := range n {
 		g := &gateway{
 			w: w, name: fmt.Sprintf("G%d", i+1), skew: w.between(-400*time.Millisecond, 400*time.Millisecond),
-			cfg: commit.Config{Exclusive: n == 1, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times},
+			cfg: commit.Config{Exclusive: n == 1, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times, Fences: fences, Composed: reps, Copies: copies},
 		}
 		g.start()
 		w.gateways = append(w.gateways, g)
@@ -224,6 +237,9 @@ func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
 		w.listAll(i, g, goOn)
 		return
 	}
+	if w.uploads && w.newer(i, g, key, goOn) {
+		return
+	}
 	if w.rng.IntN(100) < 45 {
 		r := w.hist.begin(key, i, g, call{verb: verbRead})
 		g.read(key, w.rng.IntN(4) == 0, func(a answerRead) { w.hist.saw(r, a); goOn() })
@@ -234,6 +250,21 @@ func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
 	op.Info.Size = size
 	r := w.hist.begin(key, i, g, c)
 	g.write(key, op, size, func(res commit.Result) { w.hist.wrote(r, res); goOn() })
+}
+
+// newer sends an operation that only schedules with uploads have; false: none.
+func (w *world) newer(i int, g *gateway, key object.Key, next func()) bool {
+	switch {
+	case w.rng.IntN(100) < 8:
+		w.multipart(i, key, next)
+	case w.rng.IntN(100) < 3:
+		w.deleteAll(i, g, next)
+	case w.rng.IntN(100) < 8:
+		w.copyObject(i, g, w.keys[w.rng.IntN(len(w.keys))], key, next)
+	default:
+		return false
+	}
+	return true
 }
 
 // listAll records a page as one presence read per key.
@@ -361,7 +392,7 @@ func (w *world) quiesce(o Options) {
 		w.settleMode()
 	}
 	limit := w.now + calmFor
-	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0) {
+	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0 && w.leftovers() == "") {
 	}
 	if w.err != nil {
 		return
@@ -396,6 +427,9 @@ func (w *world) quiesce(o Options) {
 				w.fail("I11 %s: %s cannot read it after calm", key.Name, g.name)
 			}
 		}
+	}
+	if left := w.leftovers(); left != "" {
+		w.fail("leaked: %s", left)
 	}
 	for _, r := range w.hist.records {
 		if !r.res.done {

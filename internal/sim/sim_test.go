@@ -16,6 +16,7 @@ var (
 	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
 	oneSeed   = flag.Uint64("sim.seed", 0, "play only this seed, and print every event")
 	oneModes  = flag.Bool("sim.modes", false, "with -sim.seed: the mode is switched under load")
+	uploads   = flag.Bool("sim.uploads", false, "with the seed: the schedule with uploads")
 )
 
 // mustStrike are the faults, and the outcomes, that a run must have seen.
@@ -30,19 +31,39 @@ var mustStrike = []string{
 	"read", "list", "alarm",
 }
 
+// mustStrikeUploads are those of schedules with uploads, copies and batches.
+var mustStrikeUploads = []string{
+	"200 for an upload that is not there", "200 with an error inside", "abort acknowledged", "complete acknowledged",
+	"complete echoed", "complete repeated", "complete twice at once", "create failed", "fence", "invalid part",
+	"no such upload", "part acknowledged", "part failed", "part landed after an abort", "part overwritten",
+	"slow complete", "complete with other parts", "the same bytes again",
+	"stray upload swept", "upload created", "upload forgotten", "upload vanished",
+	"batch delete", "deletes in one request",
+	"copy", "copied by a replica itself", "source is gone", "source is another",
+}
+
 // TestSeed replays one schedule with its trace: go test ./internal/sim -run TestSeed -sim.seed=N
 func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
 }
 
 // TestSchedules plays random schedules; the seed of a failure replays it.
-func TestSchedules(t *testing.T) {
+func TestSchedules(t *testing.T) { play(t, Options{}, mustStrike) }
+
+// TestSchedulesWithUploads plays as many in which clients make multipart uploads, copies
+// and batches of deletes too.
+func TestSchedulesWithUploads(t *testing.T) {
+	play(t, Options{Uploads: true}, slices.Concat(mustStrike, mustStrikeUploads))
+}
+
+func play(t *testing.T, o Options, must []string) {
+	t.Helper()
 	var mu sync.Mutex
 	var failed []error
 	total := map[string]int{}
@@ -54,7 +75,9 @@ func TestSchedules(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := next.Add(1) - 1; seed < last; seed = next.Add(1) - 1 {
-				r := Run(Options{Seed: seed})
+				o := o
+				o.Seed = seed
+				r := Run(o)
 				mu.Lock()
 				ops += r.Operations
 				for k, n := range r.Counts {
@@ -85,7 +108,7 @@ func TestSchedules(t *testing.T) {
 	if share < 80 {
 		t.Errorf("only %.1f %% of the writes were acknowledged with one fault at a time", share)
 	}
-	for _, name := range mustStrike {
+	for _, name := range must {
 		if total[name] == 0 {
 			t.Errorf("no schedule had the fault %q", name)
 		}

@@ -13,6 +13,8 @@ import (
 type slog struct {
 	w        *world
 	rows     map[object.Key]*oplog.Row
+	docs     map[object.ID]*uploadDoc   // of uploads
+	parts    map[object.ID][]oplog.Part // their parts
 	median   time.Duration
 	readOnly time.Duration // until then: refuses changes (no space)
 	down     time.Duration // until then: answers nothing

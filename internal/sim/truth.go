@@ -58,6 +58,12 @@ func (t *truth) decide(key object.Key, row *oplog.Row) {
 	if row.Cur.Ver <= t.last[key] {
 		t.w.fail("I2 %s: version %d decided after %d", key.Name, row.Cur.Ver, t.last[key])
 	}
+	if s := t.w.sessions[row.Cur.ID]; s != nil {
+		if _, again := t.decided[key][row.Cur.ID]; again {
+			t.w.fail("U1 %s: upload %s took effect twice", key.Name, short(row.Cur.ID))
+		}
+		s.decided = t.w.now
+	}
 	t.decided[key][row.Cur.ID] = row.Cur.Ver
 	t.last[key] = row.Cur.Ver
 }
@@ -70,7 +76,7 @@ func (t *truth) quiet(key object.Key) {
 			t.w.fail("I5 %s: no row, but %s and %s differ", key.Name, t.w.servers[0].name, s.name)
 		}
 		for _, o := range s.outstanding {
-			if o.key == key {
+			if o.key == key && !s.spent(o) {
 				t.w.fail("I5 %s: no row, but request %s is outstanding on %s", key.Name, short(o.op), s.name)
 			}
 		}
@@ -90,7 +96,7 @@ func (t *truth) anchor(key object.Key, row *oplog.Row) {
 		s := t.w.server(r)
 		free := true
 		for _, o := range s.outstanding {
-			free = free && !(o.key == key && o.ver < row.Cur.Ver)
+			free = free && !(o.key == key && o.ver < row.Cur.Ver && o.put.ID != row.Cur.ID && !s.spent(o))
 		}
 		if free {
 			return
@@ -123,7 +129,7 @@ func (t *truth) good(key object.Key, row *oplog.Row) {
 func (t *truth) named(key object.Key, row *oplog.Row) {
 	for _, s := range t.w.servers {
 		for _, o := range s.outstanding {
-			if o.key != key || row.Intent != nil && row.Intent.Op == o.op {
+			if o.key != key || row.Intent != nil && row.Intent.Op == o.op || s.spent(o) {
 				continue
 			}
 			live := !o.owner.g.dead(o.owner.life) && !o.owner.m.Over()
@@ -141,4 +147,12 @@ func hasEntry(row *oplog.Row, op object.ID, replica string) bool {
 		}
 	}
 	return false
+}
+
+// touchAll checks every key: a request that has no object to change any more may have
+// been the last that a row names.
+func (t *truth) touchAll() {
+	for _, key := range t.w.keys {
+		t.touch(key)
+	}
 }

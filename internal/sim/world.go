@@ -32,9 +32,13 @@ type world struct {
 	truth    *truth
 	hist     *history
 	counts   map[string]int
-	calm     bool // faults have stopped
+	sessions map[object.ID]*session  // of clients with uploads
+	last     map[object.Key]*session // the last one on each key
+	again    map[string]bool         // ETags that more than one write has
+	calm     bool                    // faults have stopped
 	hedge    bool
 	mode     commit.Mode // as the log has it
+	uploads  bool        // clients make uploads, copies and batches too
 	err      error
 	patience time.Duration // of the checker, for one history
 }
@@ -94,7 +98,11 @@ func (w *world) logf(format string, args ...any) {
 // fail records the first broken promise and stops the schedule.
 func (w *world) fail(format string, args ...any) {
 	if w.err == nil {
-		w.err = fmt.Errorf("seed %d at %.4fs: %w", w.seed, w.now.Seconds(), fmt.Errorf(format, args...))
+		with := ""
+		if w.uploads {
+			with = " with uploads"
+		}
+		w.err = fmt.Errorf("seed %d%s at %.4fs: %w", w.seed, with, w.now.Seconds(), fmt.Errorf(format, args...))
 		w.logf("VIOLATION %v", w.err)
 	}
 }
