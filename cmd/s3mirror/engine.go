@@ -39,6 +39,8 @@ type parts struct {
 type engine struct {
 	server *http.Server                    // the S3 face, for a listener of gateway.Listen
 	source admin.Source                    // what the admin API tells
+	set    admin.Replicas                  // what it shows of buckets and objects
+	s3     admin.S3                        // what it does to them
 	run    func(ctx context.Context) error // the healer and other loops, until ctx ends
 	drain  func(ctx context.Context) error // awaits what outlives its request; nothing new may come
 }
@@ -66,6 +68,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	return &engine{
 		server: gateway.NewServer(face),
 		source: source{set: set, log: p.log, node: p.node, probe: probes.report},
+		set:    set, s3: face,
 		run: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return set.Run(ctx) })

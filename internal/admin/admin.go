@@ -20,12 +20,15 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/object"
 )
 
-// Options are the parts that a Handler stands on. Source, Logins, Accounts, Log
-// and Metrics are required.
+// Options are the parts that a Handler stands on. Audit, Demo and Client may be
+// left out.
 type Options struct {
 	Source   Source
+	Replicas Replicas       // what is under management
+	S3       S3             // what callers may do with it, and have done
 	Logins   *auth.Logins   // who asks
 	Accounts *auth.Accounts // whom there is
 	Audit    auth.Auditor   // is told of every refusal and change; nil: nobody is
@@ -81,7 +84,7 @@ func New(o Options) *Handler {
 	origin.SetDenyHandler(h.serve(func(*call, http.ResponseWriter, *http.Request) error {
 		return problem(http.StatusForbidden, "cross-origin", "Cross-origin request", "another site asked for this")
 	}))
-	h.chain = http.MaxBytesHandler(origin.Handler(h.serve(h.act)), maxBody)
+	h.chain = origin.Handler(h.serve(h.act))
 	return h
 }
 
@@ -90,12 +93,15 @@ func peer(r *http.Request) netip.Addr {
 	return p.Addr().Unmap()
 }
 
-// ServeHTTP runs the chain: body limit, origin, id, recover, authenticate, role,
+// ServeHTTP runs the chain: origin, id, limits, recover, authenticate, role,
 // parameters, act, log, audit.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.chain.ServeHTTP(w, r) }
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.chain.ServeHTTP(w, withKeyInOneSegment(r))
+}
 
 // NewServer is an http.Server for the handler with every bound set: no client
-// can hold a connection or fill memory by being slow or large.
+// can hold a connection or fill memory by being slow or large. What streams sets
+// its own, which move with its progress.
 func NewServer(h *Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -118,7 +124,10 @@ type call struct {
 	claimed string        // the login that was given without proof
 	token   string        // the bearer token that the request brings, proved or not
 	target  string        // the user, or the key of one, that it is about
+	object  object.Key    // the bucket, or the object, that it is about
 	detail  string        // what was changed
+	w       http.ResponseWriter
+	r       *http.Request
 	cookie  string        // that a refusal sets
 	secure  bool          // the browser came by HTTPS
 	err     error         // of the act
@@ -134,6 +143,8 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{id: newRequestID(), client: h.Client(r), secure: overTLS(r)}
+		_, pattern := h.mux.Handler(r)
+		c.op = h.operations[pattern]
 		header := w.Header()
 		header.Set("X-Amz-Request-Id", c.id)
 		header.Set("X-Content-Type-Options", "nosniff")
@@ -144,17 +155,36 @@ func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) erro
 		if isProfile(r) {
 			deadline = writeTimeout
 		}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), deadline)
+		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, c))
 		defer cancel()
+		if c.op.streams {
+			unbounded(w)
+		} else {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeout(ctx, deadline)
+			defer stop()
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		err := recovered(func() error { return act(c, rec, r.WithContext(ctx)) })
-		if err != nil && !rec.wrote {
+		rec.begun = rec.wrote
+		if err != nil && !rec.begun {
 			h.refuse(rec, r, c, err)
 		}
 		h.metrics.observe(cmp.Or(c.op.path, other), rec.status)
 		h.record(r, c, rec.status, err)
 		h.audit(r, c, rec.status, err)
+		if err != nil && rec.begun {
+			panic(http.ErrAbortHandler) // net/http's way to cut a connection
+		}
 	})
+}
+
+// unbounded takes the deadlines from a connection that NewServer gave it.
+func unbounded(w http.ResponseWriter) {
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Time{}) // not supported: a test's writer
+	_ = conn.SetWriteDeadline(time.Time{})
 }
 
 // refuse answers with an error.
@@ -195,19 +225,20 @@ func (h *Handler) act(c *call, w http.ResponseWriter, r *http.Request) error {
 	if isProfile(r) {
 		return h.profile(c, w, r)
 	}
-	_, pattern := h.mux.Handler(r)
-	op, ok := h.operations[pattern]
-	if !ok {
+	op := c.op
+	if op.id == "" {
 		if err := h.admit(c, r, auth.RoleUser); err != nil { // what there is, is told to those who may ask
 			return err
 		}
 		return h.notFound(w, r)
 	}
-	c.op = op
 	if isBearer(r) {
 		_, c.token, _ = strings.Cut(r.Header.Get("Authorization"), " ")
 	}
-	c.target = op.login(r)
+	c.target = short(op.value(r, "login"))
+	if op.object {
+		c.object = object.Key{Bucket: op.value(r, "bucket"), Name: op.value(r, "key")}
+	}
 	if op.role != "" {
 		if err := h.admit(c, r, op.role); err != nil {
 			return err
@@ -219,6 +250,7 @@ func (h *Handler) act(c *call, w http.ResponseWriter, r *http.Request) error {
 	if err := op.checkBody(r); err != nil {
 		return err
 	}
+	c.w, c.r = w, r
 	h.mux.ServeHTTP(w, r)
 	return c.err
 }
@@ -227,7 +259,7 @@ func (h *Handler) act(c *call, w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) admit(c *call, r *http.Request, role auth.Role) error {
 	who, err := h.authenticate(r, c.client)
 	if login, _, ok := r.BasicAuth(); ok && err != nil {
-		c.claimed = login[:min(len(login), 100)]
+		c.claimed = short(login)
 	}
 	if err != nil {
 		return err
@@ -241,6 +273,9 @@ func (h *Handler) admit(c *call, r *http.Request, role auth.Role) error {
 	}
 	return nil
 }
+
+// short is what is kept of a name that a client may make as long as it likes.
+func short(s string) string { return s[:min(len(s), 100)] }
 
 // authenticate proves who asks, by the one proof that he gives.
 func (h *Handler) authenticate(r *http.Request, client netip.Addr) (auth.Identity, error) {
@@ -293,13 +328,16 @@ func (h *Handler) record(r *http.Request, c *call, status int, err error) {
 
 // audit tells of refusals and of changes.
 func (h *Handler) audit(r *http.Request, c *call, status int, err error) {
-	e := auth.Entry{Act: cmp.Or(c.op.id, other), Actor: c.who.Login, Claimed: c.claimed, Client: c.client, Target: c.target, Detail: c.detail, Request: c.id}
+	e := auth.Entry{
+		Act: cmp.Or(c.op.id, other), Actor: c.who.Login, Claimed: c.claimed, Client: c.client, Target: c.target, Detail: c.detail, Request: c.id,
+		Bucket: short(c.object.Bucket), Key: c.object.Name,
+	}
 	switch {
 	case h.Audit == nil:
 		return
 	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}, status):
 		e.Refused = reasonOf(err)
-	case status/100 != 2 || r.Method == http.MethodGet || r.Method == http.MethodHead || c.op.id == "validatePost":
+	case status/100 != 2 || r.Method == http.MethodGet || r.Method == http.MethodHead || c.op.id == "validatePost" || c.op.object:
 		return
 	case c.op.id == "renewSession" && status == http.StatusNoContent: // nothing was asked for
 		return
@@ -329,6 +367,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	wrote  bool
+	begun  bool // the act itself wrote
 }
 
 func (r *recorder) WriteHeader(status int) {

@@ -14,7 +14,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +25,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/auth/authtest"
 	"github.com/s3mirror/s3mirror/internal/document"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -105,31 +105,11 @@ func cheapHash(t *testing.T, password string) string {
 	return hash
 }
 
-// auditor keeps what it is told.
-type auditor struct {
-	mu      sync.Mutex // guards entries
-	entries []auth.Entry
-}
-
-func (a *auditor) Note(_ context.Context, e auth.Entry) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.entries = append(a.entries, e)
-}
-
-func (a *auditor) take() []auth.Entry {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	taken := a.entries
-	a.entries = nil
-	return taken
-}
-
 // fixture is a served Handler and a client of it.
 type fixture struct {
 	*source
 	users
-	audit  *auditor
+	audit  *authtest.Auditor
 	demo   switches
 	log    *bytes.Buffer
 	server *httptest.Server
@@ -138,7 +118,12 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*admin.Options)) *fixture {
 	t.Helper()
-	f := &fixture{source: &source{}, users: newUsers(t, memory.NewLog()), audit: &auditor{}, demo: switches{"eu-1": true}, log: &bytes.Buffer{}}
+	return fixtureOf(t, newUsers(t, memory.NewLog()), change...)
+}
+
+func fixtureOf(t *testing.T, u users, change ...func(*admin.Options)) *fixture {
+	t.Helper()
+	f := &fixture{source: &source{}, users: u, audit: &authtest.Auditor{}, demo: switches{"eu-1": true}, log: &bytes.Buffer{}}
 	o := admin.Options{
 		Source: f.source, Logins: f.logins, Accounts: f.accounts, Audit: f.audit, Demo: f.demo,
 		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -225,16 +210,18 @@ func TestEmptyDocumentsHaveEmptyLists(t *testing.T) {
 // user and as root. What needs a role answers nobody else.
 func TestWhoIsAdmitted(t *testing.T) {
 	open := []string{"health", "ready", "version", "metrics", "jwks", "login", "refresh", "logout", "beginSession", "renewSession", "endSession"}
-	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey"}
+	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey",
+		"listBuckets", "createBucket", "getBucket", "putBucket", "deleteBucket", "listObjects", "getObject", "putObject", "deleteObject"}
 	var n byte
-	f := newFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out
+	f, _ := newEngineFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out
 		o.Client = func(*http.Request) netip.Addr { n++; return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
 	})
-	f.user(t, "ann")
+	write := func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead, auth.ScopeWrite} }
+	f.user(t, "ann", write)
 	seen := 0
 	for _, op := range admin.Operations() {
 		method, path, _ := strings.Cut(op.Pattern, " ")
-		path = strings.NewReplacer("{name}", "eu-1", "{login}", "ann", "{id}", "AK").Replace(path)
+		path = strings.NewReplacer("{name}", "eu-1", "{login}", "ann", "{id}", "AK", "{bucket}", "photos", "{key}", "k.txt").Replace(path)
 		role := "admin"
 		if slices.Contains(open, op.ID) {
 			role = ""
@@ -256,6 +243,9 @@ func TestWhoIsAdmitted(t *testing.T) {
 		} {
 			resp, body := f.do(t, method, path, tc.login)
 			refused := (resp.StatusCode == 401 || resp.StatusCode == 403) && role != ""
+			if resp.StatusCode == 500 {
+				t.Errorf("%s as %q: %s", op.ID, tc.login, body)
+			}
 			if refused == tc.may || refused && resp.StatusCode != tc.no {
 				t.Errorf("%s as %q: %d, may %v: %s", op.ID, tc.login, resp.StatusCode, tc.may, body)
 			}
@@ -263,9 +253,9 @@ func TestWhoIsAdmitted(t *testing.T) {
 				t.Errorf("%s: no WWW-Authenticate", op.ID)
 			}
 			f.logins.Unlock("mallory")
-			f.audit.take()
+			f.audit.Take()
 		}
-		f.user(t, "ann") // whom deleteUser took away
+		f.user(t, "ann", write) // whom deleteUser took away
 	}
 	if seen < 15 {
 		t.Errorf("only %d operations need a role", seen)

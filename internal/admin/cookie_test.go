@@ -205,7 +205,7 @@ func TestBrowserSessionRefusals(t *testing.T) {
 func TestBrowserSessionIsAudited(t *testing.T) {
 	f := newFixture(t)
 	f.user(t, "ann")
-	f.audit.take()
+	f.audit.Take()
 	resp, _ := f.browse(t, "POST", annsPassword, nil)
 	cookie := cookieOf(t, resp)
 	f.browse(t, "PUT", "", nil)
@@ -214,7 +214,7 @@ func TestBrowserSessionIsAudited(t *testing.T) {
 	f.browse(t, "DELETE", "", cookie)
 	f.browse(t, "PUT", "", cookie)
 	var got []string
-	for _, e := range f.audit.take() {
+	for _, e := range f.audit.Take() {
 		got = append(got, strings.TrimSpace(e.Act+" "+e.Actor+e.Claimed+" "+e.Refused))
 	}
 	if want := "beginSession ann, renewSession ann, beginSession ann login or password is wrong: the password is wrong, endSession, " +

@@ -21,3 +21,6 @@ func ParseCursor(s string) (string, error) {
 	c, err := parseCursor(s)
 	return c.String(), err
 }
+
+// Kebab is how the code of an S3 error is written in the type of a problem.
+var Kebab = kebab

@@ -1,17 +1,20 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // ErrUnknownBackend is what a Demo returns for a name that it does not have.
@@ -86,7 +89,7 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, auth.ErrToken):
 		return problem(http.StatusUnauthorized, "token-refused", "The token is not valid, or not any more", "")
 	case errors.As(err, &denial):
-		return forbidden("%s", map[auth.Reason]string{auth.ReasonInactive: "the user is not active", auth.ReasonAddress: "the user may not come from this address"}[denial.Reason])
+		return forbidden("%s", denial.Reason.Text())
 	case errors.As(err, &wrong):
 		return problem(http.StatusBadRequest, "bad-user", "The user would not be valid", "%v", wrong)
 	case errors.Is(err, auth.ErrNoUser):
@@ -102,7 +105,37 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, oplog.ErrNotApplied):
 		return problem(http.StatusServiceUnavailable, "log-unavailable", "The log does not answer", "")
 	}
+	if told := s3.ForClient(err); told.Code != s3.InternalError {
+		return problemOfS3(told)
+	}
 	return problem(http.StatusInternalServerError, "internal", "Internal error", "the log of the server has the details")
+}
+
+// problemOfS3 is an error of the S3 API as this one tells it: its type is the code
+// in other letters, as no-such-key.
+func problemOfS3(e *s3.Error) *Problem {
+	p := problem(e.Code.Status(), kebab(string(e.Code)), cmp.Or(e.Code.Text(), string(e.Code)), "")
+	if e.Message != "" && e.Message != p.Title {
+		p.Detail = e.Message
+	}
+	if p.Status == http.StatusServiceUnavailable {
+		p.retry = time.Second
+	}
+	return p
+}
+
+// kebab writes NoSuchKey as no-such-key and InvalidURI as invalid-uri.
+func kebab(s string) string {
+	upper := func(i int) bool { return 'A' <= s[i] && s[i] <= 'Z' }
+	lower := func(i int) bool { return i < len(s) && 'a' <= s[i] && s[i] <= 'z' }
+	var b strings.Builder
+	for i := range len(s) {
+		if i > 0 && upper(i) && (!upper(i-1) || lower(i+1)) {
+			b.WriteByte('-')
+		}
+		b.WriteByte(s[i])
+	}
+	return strings.ToLower(b.String())
 }
 
 // reasonOf is why somebody was refused, for the audit: the cause behind a plain
@@ -127,6 +160,10 @@ func writeProblem(w http.ResponseWriter, p *Problem, requestID string) {
 	out.RequestID = requestID
 	if p.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retry.Seconds()))))
+	}
+	if out.Status == http.StatusNotModified { // no problem, and no body
+		w.WriteHeader(out.Status)
+		return
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(out.Status)

@@ -21,7 +21,7 @@ func (h face) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginRes
 // login proves the caller by his password.
 func (h face) login(ctx context.Context, given *api.Credentials) (auth.Grant, error) {
 	c := callOf(ctx)
-	c.claimed = given.Login[:min(len(given.Login), 100)]
+	c.claimed = short(given.Login)
 	grant, err := h.Logins.Login(ctx, given.Login, given.Password, c.client)
 	if err != nil {
 		return auth.Grant{}, err

@@ -25,6 +25,12 @@ type operation struct {
 	role   auth.Role // that the caller must have at least; empty: anyone may
 	params []string  // of the query
 	fields []string  // of the body; nil: it takes none
+
+	// streams: bodies of any size go through, for as long as they make progress.
+	streams bool
+	// object: it is about a bucket or an object, and what it does is in the history
+	// already.
+	object bool
 }
 
 // The parts of openapi.yaml that the chain reads. A parameter is either here or
@@ -42,6 +48,8 @@ type (
 	}
 	described struct {
 		ID         string                 `yaml:"operationId"`
+		Tags       []string               `yaml:"tags"`
+		Streams    bool                   `yaml:"x-streams"`
 		Security   *[]map[string][]string `yaml:"security"`
 		Parameters []parameter            `yaml:"parameters"`
 		Body       struct {
@@ -78,7 +86,7 @@ func operations() (map[string]operation, error) {
 			if o.Security != nil {
 				security = *o.Security
 			}
-			op := operation{id: o.ID, path: path, role: roleOf(security)}
+			op := operation{id: o.ID, path: path, role: roleOf(security), streams: o.Streams, object: slices.Contains(o.Tags, "objects")}
 			for _, p := range o.Parameters {
 				if p.Ref != "" {
 					p = d.Parts.Parameters[p.Ref[strings.LastIndexByte(p.Ref, '/')+1:]]
@@ -116,14 +124,14 @@ func roleOf(security []map[string][]string) auth.Role {
 	return auth.RoleUser
 }
 
-// login is the user that the path names, empty when it names none. ServeMux
-// tells it only once it serves.
-func (op operation) login(r *http.Request) string {
+// value is what stands in the path for a parameter of it, empty when it has
+// none. ServeMux tells it only once it serves.
+func (op operation) value(r *http.Request, parameter string) string {
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for i, name := range strings.Split(op.path, "/") {
-		if name == "{login}" && i < len(segments) {
-			login, _ := url.PathUnescape(segments[i]) // net/http has refused what cannot be
-			return login[:min(len(login), 100)]
+		if name == "{"+parameter+"}" && i < len(segments) {
+			value, _ := url.PathUnescape(segments[i]) // net/http has refused what cannot be
+			return value
 		}
 	}
 	return ""
@@ -146,6 +154,9 @@ func (op operation) checkQuery(r *http.Request) error {
 // checkBody refuses fields that the operation does not have, so that a mistyped
 // limit is not taken for none, and leaves the body to be read again.
 func (op operation) checkBody(r *http.Request) error {
+	if op.streams {
+		return nil
+	}
 	bad := func(format string, args ...any) error {
 		return problem(http.StatusBadRequest, "bad-body", "Wrong body", format, args...)
 	}

@@ -85,7 +85,7 @@ func (h face) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetU
 // CreateUser makes a user. What is not said is no limit.
 func (h face) CreateUser(ctx context.Context, r api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
 	b := r.Body
-	callOf(ctx).target = b.Login[:min(len(b.Login), 100)]
+	callOf(ctx).target = short(b.Login)
 	u := auth.User{Login: b.Login, Role: auth.RoleUser, Scopes: []auth.Scope{auth.ScopeRead, auth.ScopeWrite}, Active: true}
 	change := api.UserChange{Scopes: b.Scopes, AllowedIps: &b.AllowedIps, AllowedExtensions: &b.AllowedExtensions, AllowedBuckets: &b.AllowedBuckets, Active: b.Active}
 	if b.Role != "" {
@@ -293,7 +293,7 @@ func (h face) CreateKey(ctx context.Context, r api.CreateKeyRequestObject) (api.
 
 // DeleteKey takes a key from its user.
 func (h face) DeleteKey(ctx context.Context, r api.DeleteKeyRequestObject) (api.DeleteKeyResponseObject, error) {
-	callOf(ctx).detail = r.ID[:min(len(r.ID), 100)]
+	callOf(ctx).detail = short(r.ID)
 	if err := self(ctx, r.Login); err != nil {
 		return nil, err
 	}

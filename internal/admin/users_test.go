@@ -285,7 +285,7 @@ func TestSelf(t *testing.T) {
 		status, body := f.ask(t, "ann", "GET", path, "")
 		want(t, path, status, body, 200, "")
 	}
-	f.audit.take()
+	f.audit.Take()
 	for _, tc := range []struct{ method, path, body string }{
 		{"GET", "/api/v1/users/bob", ""}, {"GET", "/api/v1/users/nobody", ""}, {"GET", "/api/v1/users/root", ""},
 		{"PATCH", "/api/v1/users/bob", `{"password":"long enough"}`},
@@ -298,7 +298,7 @@ func TestSelf(t *testing.T) {
 	} {
 		status, body := f.ask(t, "ann", tc.method, tc.path, tc.body)
 		want(t, tc.method+" "+tc.path+" "+tc.body, status, body, 403, "forbidden")
-		if e := f.audit.take(); len(e) != 1 || e[0].Actor != "ann" || e[0].Refused == "" || e[0].Request == "" || !e[0].Client.IsValid() {
+		if e := f.audit.Take(); len(e) != 1 || e[0].Actor != "ann" || e[0].Refused == "" || e[0].Request == "" || !e[0].Client.IsValid() {
 			t.Errorf("%s %s: audited %+v", tc.method, tc.path, e)
 		}
 	}
@@ -481,13 +481,13 @@ func TestAudit(t *testing.T) {
 		{"root", "POST", "/api/v1/users", `{"login":"BAD"}`, ""},
 		{"ann", "POST", "/api/v1/auth/validate", "", ""},
 	} {
-		f.audit.take()
+		f.audit.Take()
 		_, body := f.ask(t, tc.who, tc.method, strings.ReplaceAll(tc.path, "ID", id), tc.body)
 		if strings.HasSuffix(tc.path, "/keys") {
 			id = read[api.KeyWithSecret](t, body).AccessKeyID
 		}
 		got := ""
-		for _, e := range f.audit.take() {
+		for _, e := range f.audit.Take() {
 			parts := []string{e.Act, e.Actor, e.Claimed, e.Target, e.Detail, e.Refused}
 			for i := range parts {
 				if parts[i] == "" {

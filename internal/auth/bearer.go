@@ -21,22 +21,15 @@ func bearer(r *http.Request) (token string, ok bool) {
 	return token, ok && strings.EqualFold(scheme, "Bearer")
 }
 
-// verifyBearer proves a request by its token. The token covers no part of the
-// request, so nothing of it is framed or hashed but what the client says of his
-// own accord: the body is plain, and its hash is checked if he gives one.
+// verifyBearer proves a request by its token, once what is wrong with the
+// request itself was told.
 func (v *Verifier) verifyBearer(r *http.Request, token string) (*Verified, error) {
 	if sigv4.InQuery(r) {
 		return nil, s3.Errorf(s3.InvalidRequest, "Only one auth mechanism allowed: a bearer token, or the parameters of a presigned URL.")
 	}
-	q := &sigv4.Request{Mode: sigv4.Unsigned}
-	if payload := r.Header.Values("X-Amz-Content-Sha256"); len(payload) > 0 {
-		var err error
-		if q.Mode, q.PayloadSum, err = sigv4.ParseMode(strings.Join(payload, ",")); err != nil {
-			return nil, asS3(err)
-		}
-		if q.Mode.Chunked() {
-			return nil, s3.Errorf(s3.InvalidRequest, "A request with a bearer token has a plain body: leave x-amz-content-sha256 out, or give the hash of the body.")
-		}
+	verified, err := unsigned(Identity{}, r.Header)
+	if err != nil {
+		return nil, err
 	}
 	who, err := v.bearers.Bearer(r.Context(), token)
 	switch {
@@ -45,5 +38,6 @@ func (v *Verifier) verifyBearer(r *http.Request, token string) (*Verified, error
 	case err != nil:
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up bearer token: %w", err))
 	}
-	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil
+	verified.Identity = who
+	return verified, nil
 }

@@ -36,6 +36,21 @@ const (
 	ReasonExtension Reason = "extension"
 )
 
+var reasons = map[Reason]string{
+	ReasonInactive:  "the user is not active",
+	ReasonAddress:   "the user may not come from this address",
+	ReasonOperation: "this operation is not open to users",
+	ReasonScope:     "the user's scopes do not include this operation",
+	ReasonRole:      "this operation needs the role admin",
+	ReasonBucket:    "the user's buckets do not include this one, or this part of it",
+	ReasonSource:    "the user's buckets do not include the source",
+	ReasonExtension: "the user may not write names with this extension",
+}
+
+// Text is what a user who was proved may be told: which limit it is, and never
+// what it is.
+func (r Reason) Text() string { return reasons[r] }
+
 // Denial is a refusal. It says which limit, and not what the limit is.
 type Denial struct {
 	Login  string

@@ -31,25 +31,12 @@ func (r *request) permit(key string) error {
 	return refusal(auth.Authorize(r.sender.User, a))
 }
 
-// refusals are what the client is told, by the limit. They say which limit,
-// for the sender is proved and has to know whom to ask for what; they never say
-// what it is.
-var refusals = map[auth.Reason]string{
-	auth.ReasonInactive:  "Access Denied: the user is not active.",
-	auth.ReasonAddress:   "Access Denied: the user may not come from this address.",
-	auth.ReasonOperation: "Access Denied: this operation is not open to users.",
-	auth.ReasonScope:     "Access Denied: the user's scopes do not include this operation.",
-	auth.ReasonRole:      "Access Denied: this operation needs the role admin.",
-	auth.ReasonBucket:    "Access Denied: the user's buckets do not include this one, or this part of it.",
-	auth.ReasonSource:    "Access Denied: the user's buckets do not include the source.",
-	auth.ReasonExtension: "Access Denied: the user may not write names with this extension.",
-}
-
-// refusal is a denial as the error of the S3 API.
+// refusal is a denial as the error of the S3 API. It says which limit, for the
+// sender is proved and has to know whom to ask for what.
 func refusal(err error) error {
 	var d *auth.Denial
 	if !errors.As(err, &d) {
 		return err
 	}
-	return s3.Errorf(s3.AccessDenied, "%s", refusals[d.Reason]).Because(d)
+	return s3.Errorf(s3.AccessDenied, "Access Denied: %s.", d.Reason.Text()).Because(d)
 }

@@ -182,9 +182,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *request) error {
 	if malformed != nil {
 		return malformed
 	}
+	return h.proved(w, r)
+}
+
+// proved is the chain from 6 on, of a request whose sender is known.
+func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 	if err := r.authorize(); err != nil {
 		return err
 	}
+	op := r.op
 	act, ok := acts[op.Name]
 	if !ok || !op.Implemented() {
 		return op.NotImplemented()

@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -13,7 +15,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/auth/authtest"
 	"github.com/s3mirror/s3mirror/internal/gateway"
+	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
@@ -41,26 +45,6 @@ func (s *someone) become(u *auth.User) {
 	s.user = u
 }
 
-// auditor keeps what it is told.
-type auditor struct {
-	mu      sync.Mutex // guards entries
-	entries []auth.Entry
-}
-
-func (a *auditor) Note(_ context.Context, e auth.Entry) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.entries = append(a.entries, e)
-}
-
-func (a *auditor) take() []auth.Entry {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	taken := a.entries
-	a.entries = nil
-	return taken
-}
-
 // ann may work on photos/a/*.txt and on all of docs, from the loopback.
 func ann() *auth.User {
 	return &auth.User{
@@ -70,9 +54,9 @@ func ann() *auth.User {
 	}
 }
 
-func newUserFixture(t *testing.T) (*fixture, *someone, *auditor) {
+func newUserFixture(t *testing.T) (*fixture, *someone, *authtest.Auditor) {
 	t.Helper()
-	who, audit := &someone{user: ann()}, &auditor{}
+	who, audit := &someone{user: ann()}, &authtest.Auditor{}
 	f := newHandler(newStore("photos", "docs", "private"), func(o *gateway.Options) {
 		o.Verifier, o.Audit = auth.NewVerifier(who, time.Now), audit
 		o.Proxies = gateway.Proxies{netip.MustParsePrefix("127.0.0.1/32")}
@@ -97,7 +81,7 @@ func TestWhatAUserMayDo(t *testing.T) {
 			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
 		}
 	}
-	if got := audit.take(); len(got) > 0 {
+	if got := audit.Take(); len(got) > 0 {
 		t.Errorf("audited %+v", got)
 	}
 	f.called()
@@ -154,7 +138,7 @@ func TestWhatAUserMayDo(t *testing.T) {
 		if got.status != 403 || tc.ask.method != "HEAD" && got.code() != "AccessDenied" {
 			t.Errorf("%s: %s, want 403 for %s", name, got.raw, tc.reason)
 		}
-		entries := audit.take()
+		entries := audit.Take()
 		if len(entries) != 1 {
 			t.Errorf("%s: audited %+v", name, entries)
 			continue
@@ -194,7 +178,7 @@ func TestWhoIsNotProved(t *testing.T) {
 			who.become(nil)
 		}
 		got := f.send(t, tc.ask)
-		entries := audit.take()
+		entries := audit.Take()
 		if got.String() != "403 "+tc.refused || len(entries) != 1 || entries[0].Refused != tc.refused || entries[0].Claimed != tc.claimed ||
 			entries[0].Actor != "" || entries[0].Bucket != "docs" || entries[0].Key != "k.txt" {
 			t.Errorf("%s: audited %+v", got, entries)
@@ -205,7 +189,7 @@ func TestWhoIsNotProved(t *testing.T) {
 	who.become(ann())
 	f.send(t, ask{method: "GET", path: "/docs/none.txt"})
 	f.send(t, ask{method: "PUT", path: "/docs/k.txt", body: "x", header: header("Content-MD5", "nonsense")})
-	if entries := audit.take(); len(entries) != 1 || entries[0].Refused != "InvalidAccessKeyId" {
+	if entries := audit.Take(); len(entries) != 1 || entries[0].Refused != "InvalidAccessKeyId" {
 		t.Errorf("audited %+v", entries)
 	}
 	if calls := f.called(); len(calls) != 1 {
@@ -285,7 +269,7 @@ func TestTokensOnTheS3Port(t *testing.T) {
 		{with("GET", "/docs/%2e%2e/k.txt?X-Amz-Signature=1", good, ""), "400 InvalidRequest", "InvalidRequest", "", false},
 	} {
 		a := f.send(t, tc.ask)
-		entries := audit.take()
+		entries := audit.Take()
 		if a.String() != tc.want || (a.header.Get("WWW-Authenticate") != "") != tc.wwwAuthenticate ||
 			len(entries) != 1 || entries[0].Refused != tc.reason || entries[0].Actor != tc.actor {
 			t.Errorf("%s %s: %s, audited %+v", tc.ask.method, tc.ask.path, a.raw, entries)
@@ -360,8 +344,24 @@ func TestEveryDoorAgrees(t *testing.T) {
 				rt.Errorf("%s %s?%s by %s: %d, Authorize says %v", r.ask.method, r.ask.path, r.ask.query, door, got.status, want)
 			}
 		}
+		if gateway.Within(r.op) { // the door of the admin API
+			caller := auth.Caller{Identity: auth.Identity{Login: u.Login, User: u}, Client: netip.MustParseAddr("127.0.0.1")}
+			key := object.Key{Bucket: r.bucket, Name: r.key}
+			may := f.handler.May(caller, r.op, key, r.prefix)
+			if errors.Is(may, s3.AccessDenied) != (want != nil) || may == nil != (want == nil) {
+				rt.Errorf("%s of %v by May: %v, Authorize says %v", r.op, key, may, want)
+			}
+			asked, err := http.NewRequest("POST", "/", strings.NewReader("x"))
+			if err != nil {
+				rt.Fatal(err)
+			}
+			asked.Header.Set("Content-Length", "1")
+			if err := f.handler.Do(httptest.NewRecorder(), asked, caller, r.op, key); r.prefix == "" && errors.Is(err, s3.AccessDenied) != (want != nil) {
+				rt.Errorf("%s of %v by Do: %v, Authorize says %v", r.op, key, err, want)
+			}
+		}
 	})
-	if counts[true] < 5 || counts[false] < 5 {
+	if !testing.Short() && (counts[true] < 5 || counts[false] < 5) { // 20 requests, some of which may be all of one kind
 		t.Errorf("%d yes, %d no: that proves nothing", counts[true], counts[false])
 	}
 }

@@ -44,7 +44,7 @@ var table = map[string][]string{
 	"heal":    {"object", "oplog", "replica"},
 	// faces
 	"gateway": {"object", "s3", "auth", "replica"},
-	"admin":   {"object", "auth", "oplog", "replica", "heal", "admin/api"},
+	"admin":   {"object", "s3", "auth", "oplog", "replica", "heal", "admin/api"},
 	// generated from openapi.yaml
 	"admin/api": {},
 	// for tests only: nothing that ships may import these

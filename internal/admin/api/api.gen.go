@@ -20,6 +20,60 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for BucketState.
+const (
+	BucketFilling  BucketState = "filling"
+	BucketPending  BucketState = "pending"
+	BucketPresent  BucketState = "present"
+	BucketUnusable BucketState = "unusable"
+)
+
+// Valid indicates whether the value is a known member of the BucketState enum.
+func (e BucketState) Valid() bool {
+	switch e {
+	case BucketFilling:
+		return true
+	case BucketPending:
+		return true
+	case BucketPresent:
+		return true
+	case BucketUnusable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplicaState.
+const (
+	ReplicaAbsent    ReplicaState = "absent"
+	ReplicaCurrent   ReplicaState = "current"
+	ReplicaHealing   ReplicaState = "healing"
+	ReplicaLagging   ReplicaState = "lagging"
+	ReplicaRefused   ReplicaState = "refused"
+	ReplicaUnsettled ReplicaState = "unsettled"
+)
+
+// Valid indicates whether the value is a known member of the ReplicaState enum.
+func (e ReplicaState) Valid() bool {
+	switch e {
+	case ReplicaAbsent:
+		return true
+	case ReplicaCurrent:
+		return true
+	case ReplicaHealing:
+		return true
+	case ReplicaLagging:
+		return true
+	case ReplicaRefused:
+		return true
+	case ReplicaUnsettled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAdmin Role = "admin"
@@ -107,6 +161,15 @@ type AccessToken struct {
 	TokenType string `json:"token_type"`
 }
 
+// Ack What must hold before a write is answered
+type Ack struct {
+	// AtLeast So many backends have it
+	AtLeast int `json:"at_least"`
+
+	// Include And these are among them
+	Include []string `json:"include"`
+}
+
 // BackendLag defines model for BackendLag.
 type BackendLag struct {
 	Buckets     []BucketLag `json:"buckets"`
@@ -146,11 +209,52 @@ type Backlog struct {
 	OldestSeconds float64 `json:"oldest_seconds"`
 }
 
+// Bucket defines model for Bucket.
+type Bucket struct {
+	// Ack What must hold before a write is answered
+	Ack     Ack       `json:"ack"`
+	Created time.Time `json:"created"`
+
+	// Deleting Its deletion has begun and is not over
+	Deleting bool            `json:"deleting"`
+	Name     string          `json:"name"`
+	Replicas []BucketReplica `json:"replicas"`
+}
+
+// BucketEntry defines model for BucketEntry.
+type BucketEntry struct {
+	Created time.Time `json:"created"`
+	Name    string    `json:"name"`
+}
+
 // BucketLag defines model for BucketLag.
 type BucketLag struct {
 	Bucket  string  `json:"bucket"`
 	Lagging Backlog `json:"lagging"`
 }
+
+// BucketPage defines model for BucketPage.
+type BucketPage struct {
+	Buckets []BucketEntry `json:"buckets"`
+
+	// Cursor Absent on the last page
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// BucketReplica defines model for BucketReplica.
+type BucketReplica struct {
+	Backend string `json:"backend"`
+
+	// Name Of the bucket there
+	Name string `json:"name"`
+
+	// Reason Why it is unusable and what to do, for administrators
+	Reason string      `json:"reason,omitempty"`
+	State  BucketState `json:"state"`
+}
+
+// BucketState defines model for BucketState.
+type BucketState string
 
 // Count defines model for Count.
 type Count struct {
@@ -246,6 +350,11 @@ type Lag struct {
 	Converged bool         `json:"converged"`
 }
 
+// NewBucket defines model for NewBucket.
+type NewBucket struct {
+	Name string `json:"name"`
+}
+
 // NewKey defines model for NewKey.
 type NewKey struct {
 	// Expires Absent: never
@@ -272,6 +381,53 @@ type NewUser struct {
 
 	// Scopes Absent: both; empty: nothing may be done on S3
 	Scopes *[]Scope `json:"scopes,omitempty"`
+}
+
+// Object defines model for Object.
+type Object struct {
+	Bucket string `json:"bucket"`
+
+	// Etag Without quotes
+	Etag string `json:"etag"`
+
+	// Headers Of the object, as content-type, by lower-case name
+	Headers      map[string]string `json:"headers"`
+	Key          string            `json:"key"`
+	LastModified time.Time         `json:"last_modified"`
+
+	// Metadata The x-amz-meta-* headers, without that
+	Metadata map[string]string `json:"metadata"`
+
+	// Replicas How each replica stands to the key, by backend
+	Replicas ReplicaStates `json:"replicas"`
+	Size     int64         `json:"size"`
+}
+
+// ObjectEntry defines model for ObjectEntry.
+type ObjectEntry struct {
+	// Etag Without quotes
+	Etag string `json:"etag"`
+
+	// Key Bytes that are not UTF-8 are shown as U+FFFD
+	Key string `json:"key"`
+
+	// KeyEncoded The exact key percent-encoded when it is not UTF-8
+	KeyEncoded   string    `json:"key_encoded,omitempty"`
+	LastModified time.Time `json:"last_modified"`
+
+	// Replicas How each replica stands to the key, by backend
+	Replicas ReplicaStates `json:"replicas"`
+	Size     int64         `json:"size"`
+}
+
+// ObjectPage defines model for ObjectPage.
+type ObjectPage struct {
+	// Cursor Absent on the last page
+	Cursor  string        `json:"cursor,omitempty"`
+	Objects []ObjectEntry `json:"objects"`
+
+	// Prefixes What keys with the delimiter were rolled up into
+	Prefixes []string `json:"prefixes"`
 }
 
 // Probe What the backend was found to do at the first contact since the start
@@ -313,6 +469,12 @@ type PublicKey struct {
 type RefreshToken struct {
 	RefreshToken string `json:"refresh_token"`
 }
+
+// ReplicaState defines model for ReplicaState.
+type ReplicaState string
+
+// ReplicaStates How each replica stands to the key, by backend
+type ReplicaStates map[string]ReplicaState
 
 // Role defines model for Role.
 type Role string
@@ -424,8 +586,20 @@ type Whoami struct {
 	Scopes  []Scope    `json:"scopes"`
 }
 
+// WrittenObject defines model for WrittenObject.
+type WrittenObject struct {
+	Bucket string `json:"bucket"`
+
+	// Etag Without quotes
+	Etag string `json:"etag"`
+	Key  string `json:"key"`
+}
+
 // BackendName defines model for BackendName.
 type BackendName = string
+
+// BucketName defines model for BucketName.
+type BucketName = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -475,6 +649,36 @@ type RenewSessionParams struct {
 	Cookie Cookie `form:"s3mirror_session,omitempty" json:"s3mirror_session,omitempty"`
 }
 
+// ListBucketsParams defines parameters for ListBuckets.
+type ListBucketsParams struct {
+	// Limit Entries on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListObjectsParams defines parameters for ListObjects.
+type ListObjectsParams struct {
+	// Prefix Only keys that begin so
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// Delimiter Keys that have it behind the prefix are rolled up into one of `prefixes`
+	Delimiter *string `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Limit Entries on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetObjectParams defines parameters for GetObject.
+type GetObjectParams struct {
+	// Download The content in the place of the document
+	Download *bool `form:"download,omitempty" json:"download,omitempty"`
+}
+
 // HistoryParams defines parameters for History.
 type HistoryParams struct {
 	// Bucket Only this bucket
@@ -513,6 +717,9 @@ type RefreshJSONRequestBody = RefreshToken
 
 // BeginSessionJSONRequestBody defines body for BeginSession for application/json ContentType.
 type BeginSessionJSONRequestBody = Credentials
+
+// CreateBucketJSONRequestBody defines body for CreateBucket for application/json ContentType.
+type CreateBucketJSONRequestBody = NewBucket
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewUser
@@ -723,6 +930,77 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/backends (the `Backends` operationId).
 	Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBuckets The buckets that the caller may know of, by name
+	//
+	// Corresponds with GET /api/v1/buckets (the `ListBuckets` operationId).
+	ListBuckets(ctx context.Context, params *ListBucketsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateBucketWithBody Make a bucket
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+	CreateBucketWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateBucket Make a bucket
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+	CreateBucket(ctx context.Context, body CreateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteBucket Remove an empty bucket from every backend
+	//
+	// Corresponds with DELETE /api/v1/buckets/{bucket} (the `DeleteBucket` operationId).
+	DeleteBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBucket One bucket, and how it stands on each backend
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket} (the `GetBucket` operationId).
+	GetBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutBucket Make a bucket
+	//
+	// As with POST, under the name in the path.
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+	PutBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListObjects Objects by key, with the state of each replica
+	//
+	// A page may be short, even empty, and yet not the last: go on while there is
+	// a cursor.
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/objects (the `ListObjects` operationId).
+	ListObjects(ctx context.Context, bucket BucketName, params *ListObjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteObject Remove an object
+	//
+	// That there is none is no error.
+	//
+	// Corresponds with DELETE /api/v1/buckets/{bucket}/objects/{key} (the `DeleteObject` operationId).
+	DeleteObject(ctx context.Context, bucket BucketName, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetObject One object and the state of each replica, or its content
+	//
+	// With `download=true` the answer is that of GetObject on the S3 port: `Range`
+	// and the conditional headers work, and headers of the object come with it.
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/objects/{key} (the `GetObject` operationId).
+	GetObject(ctx context.Context, bucket BucketName, key string, params *GetObjectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutObjectWithBody Write an object
+	//
+	// The body is the content, whatever its `Content-Type`, which is kept. `Content-Length`
+	// is needed. Every header that PutObject takes on the S3 port is taken here:
+	// `x-amz-meta-*`, `Cache-Control`, `Content-MD5`, `x-amz-checksum-*`,
+	// `If-None-Match: *` and the rest.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket}/objects/{key} (the `PutObject` operationId).
+	PutObjectWithBody(ctx context.Context, bucket BucketName, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DemoOff Make an endpoint of the demo unreachable
 	//
@@ -1119,6 +1397,177 @@ func (c *Client) ValidatePost(ctx context.Context, reqEditors ...RequestEditorFn
 // Corresponds with GET /api/v1/backends (the `Backends` operationId).
 func (c *Client) Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBackendsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBuckets The buckets that the caller may know of, by name
+//
+// Corresponds with GET /api/v1/buckets (the `ListBuckets` operationId).
+func (c *Client) ListBuckets(ctx context.Context, params *ListBucketsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBucketsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateBucketWithBody Make a bucket
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+func (c *Client) CreateBucketWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateBucketRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateBucket Make a bucket
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+func (c *Client) CreateBucket(ctx context.Context, body CreateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateBucketRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteBucket Remove an empty bucket from every backend
+//
+// Corresponds with DELETE /api/v1/buckets/{bucket} (the `DeleteBucket` operationId).
+func (c *Client) DeleteBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteBucketRequest(c.Server, bucket)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBucket One bucket, and how it stands on each backend
+//
+// Corresponds with GET /api/v1/buckets/{bucket} (the `GetBucket` operationId).
+func (c *Client) GetBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBucketRequest(c.Server, bucket)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutBucket Make a bucket
+//
+// As with POST, under the name in the path.
+//
+// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+func (c *Client) PutBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutBucketRequest(c.Server, bucket)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListObjects Objects by key, with the state of each replica
+//
+// A page may be short, even empty, and yet not the last: go on while there is
+// a cursor.
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/objects (the `ListObjects` operationId).
+func (c *Client) ListObjects(ctx context.Context, bucket BucketName, params *ListObjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListObjectsRequest(c.Server, bucket, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteObject Remove an object
+//
+// That there is none is no error.
+//
+// Corresponds with DELETE /api/v1/buckets/{bucket}/objects/{key} (the `DeleteObject` operationId).
+func (c *Client) DeleteObject(ctx context.Context, bucket BucketName, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteObjectRequest(c.Server, bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetObject One object and the state of each replica, or its content
+//
+// With `download=true` the answer is that of GetObject on the S3 port: `Range`
+// and the conditional headers work, and headers of the object come with it.
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/objects/{key} (the `GetObject` operationId).
+func (c *Client) GetObject(ctx context.Context, bucket BucketName, key string, params *GetObjectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetObjectRequest(c.Server, bucket, key, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutObjectWithBody Write an object
+//
+// The body is the content, whatever its `Content-Type`, which is kept. `Content-Length`
+// is needed. Every header that PutObject takes on the S3 port is taken here:
+// `x-amz-meta-*`, `Cache-Control`, `Content-MD5`, `x-amz-checksum-*`,
+// `If-None-Match: *` and the rest.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/buckets/{bucket}/objects/{key} (the `PutObject` operationId).
+func (c *Client) PutObjectWithBody(ctx context.Context, bucket BucketName, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutObjectRequestWithBody(c.Server, bucket, key, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1865,6 +2314,463 @@ func NewBackendsRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListBucketsRequest constructs an http.Request for the ListBuckets method
+func NewListBucketsRequest(server string, params *ListBucketsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateBucketRequest calls the generic CreateBucket builder with application/json body
+func NewCreateBucketRequest(server string, body CreateBucketJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateBucketRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateBucketRequestWithBody constructs an http.Request for the CreateBucket method, with any body, and a specified content type
+func NewCreateBucketRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteBucketRequest constructs an http.Request for the DeleteBucket method
+func NewDeleteBucketRequest(server string, bucket BucketName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBucketRequest constructs an http.Request for the GetBucket method
+func NewGetBucketRequest(server string, bucket BucketName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutBucketRequest constructs an http.Request for the PutBucket method
+func NewPutBucketRequest(server string, bucket BucketName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListObjectsRequest constructs an http.Request for the ListObjects method
+func NewListObjectsRequest(server string, bucket BucketName, params *ListObjectsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/objects", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Delimiter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "delimiter", *params.Delimiter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteObjectRequest constructs an http.Request for the DeleteObject method
+func NewDeleteObjectRequest(server string, bucket BucketName, key string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/objects/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetObjectRequest constructs an http.Request for the GetObject method
+func NewGetObjectRequest(server string, bucket BucketName, key string, params *GetObjectParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/objects/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Download != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "download", *params.Download, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutObjectRequestWithBody constructs an http.Request for the PutObject method, with any body, and a specified content type
+func NewPutObjectRequestWithBody(server string, bucket BucketName, key string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/objects/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2775,6 +3681,91 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/backends (the `Backends` operationId).
 	BackendsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackendsAnswer, error)
 
+	// ListBucketsWithResponse The buckets that the caller may know of, by name
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/buckets (the `ListBuckets` operationId).
+	ListBucketsWithResponse(ctx context.Context, params *ListBucketsParams, reqEditors ...RequestEditorFn) (*ListBucketsAnswer, error)
+
+	// CreateBucketWithBodyWithResponse Make a bucket
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+	CreateBucketWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateBucketAnswer, error)
+
+	// CreateBucketWithResponse Make a bucket
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+	CreateBucketWithResponse(ctx context.Context, body CreateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBucketAnswer, error)
+
+	// DeleteBucketWithResponse Remove an empty bucket from every backend
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/buckets/{bucket} (the `DeleteBucket` operationId).
+	DeleteBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*DeleteBucketAnswer, error)
+
+	// GetBucketWithResponse One bucket, and how it stands on each backend
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket} (the `GetBucket` operationId).
+	GetBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*GetBucketAnswer, error)
+
+	// PutBucketWithResponse Make a bucket
+	//
+	// As with POST, under the name in the path.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+	PutBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error)
+
+	// ListObjectsWithResponse Objects by key, with the state of each replica
+	//
+	// A page may be short, even empty, and yet not the last: go on while there is
+	// a cursor.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/objects (the `ListObjects` operationId).
+	ListObjectsWithResponse(ctx context.Context, bucket BucketName, params *ListObjectsParams, reqEditors ...RequestEditorFn) (*ListObjectsAnswer, error)
+
+	// DeleteObjectWithResponse Remove an object
+	//
+	// That there is none is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/buckets/{bucket}/objects/{key} (the `DeleteObject` operationId).
+	DeleteObjectWithResponse(ctx context.Context, bucket BucketName, key string, reqEditors ...RequestEditorFn) (*DeleteObjectAnswer, error)
+
+	// GetObjectWithResponse One object and the state of each replica, or its content
+	//
+	// With `download=true` the answer is that of GetObject on the S3 port: `Range`
+	// and the conditional headers work, and headers of the object come with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/objects/{key} (the `GetObject` operationId).
+	GetObjectWithResponse(ctx context.Context, bucket BucketName, key string, params *GetObjectParams, reqEditors ...RequestEditorFn) (*GetObjectAnswer, error)
+
+	// PutObjectWithBodyWithResponse Write an object
+	//
+	// The body is the content, whatever its `Content-Type`, which is kept. `Content-Length`
+	// is needed. Every header that PutObject takes on the S3 port is taken here:
+	// `x-amz-meta-*`, `Cache-Control`, `Content-MD5`, `x-amz-checksum-*`,
+	// `If-None-Match: *` and the rest.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket}/objects/{key} (the `PutObject` operationId).
+	PutObjectWithBodyWithResponse(ctx context.Context, bucket BucketName, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutObjectAnswer, error)
+
 	// DemoOffWithResponse Make an endpoint of the demo unreachable
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3424,6 +4415,424 @@ func (r BackendsAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BackendsAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBucketsAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BucketPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBucketsAnswer) GetJSON200() *BucketPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBucketsAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBucketsAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBucketsAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBucketsAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBucketsAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateBucketAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Bucket
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateBucketAnswer) GetJSON201() *Bucket {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateBucketAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateBucketAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateBucketAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateBucketAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateBucketAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteBucketAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteBucketAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteBucketAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteBucketAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteBucketAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteBucketAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetBucketAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Bucket
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBucketAnswer) GetJSON200() *Bucket {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBucketAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBucketAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBucketAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBucketAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBucketAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutBucketAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Bucket
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PutBucketAnswer) GetJSON201() *Bucket {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutBucketAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutBucketAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutBucketAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutBucketAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutBucketAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListObjectsAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ObjectPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListObjectsAnswer) GetJSON200() *ObjectPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListObjectsAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListObjectsAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListObjectsAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListObjectsAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListObjectsAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteObjectAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteObjectAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteObjectAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteObjectAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteObjectAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteObjectAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetObjectAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Object
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetObjectAnswer) GetJSON200() *Object {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetObjectAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetObjectAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetObjectAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetObjectAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetObjectAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutObjectAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WrittenObject
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutObjectAnswer) GetJSON200() *WrittenObject {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutObjectAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutObjectAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutObjectAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutObjectAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutObjectAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4468,6 +5877,151 @@ func (c *ClientWithResponses) BackendsWithResponse(ctx context.Context, reqEdito
 	return ParseBackendsAnswer(rsp)
 }
 
+// ListBucketsWithResponse The buckets that the caller may know of, by name
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/buckets (the `ListBuckets` operationId).
+func (c *ClientWithResponses) ListBucketsWithResponse(ctx context.Context, params *ListBucketsParams, reqEditors ...RequestEditorFn) (*ListBucketsAnswer, error) {
+	rsp, err := c.ListBuckets(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBucketsAnswer(rsp)
+}
+
+// CreateBucketWithBodyWithResponse Make a bucket
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+func (c *ClientWithResponses) CreateBucketWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateBucketAnswer, error) {
+	rsp, err := c.CreateBucketWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateBucketAnswer(rsp)
+}
+
+// CreateBucketWithResponse Make a bucket
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets (the `CreateBucket` operationId).
+func (c *ClientWithResponses) CreateBucketWithResponse(ctx context.Context, body CreateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBucketAnswer, error) {
+	rsp, err := c.CreateBucket(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateBucketAnswer(rsp)
+}
+
+// DeleteBucketWithResponse Remove an empty bucket from every backend
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/buckets/{bucket} (the `DeleteBucket` operationId).
+func (c *ClientWithResponses) DeleteBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*DeleteBucketAnswer, error) {
+	rsp, err := c.DeleteBucket(ctx, bucket, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteBucketAnswer(rsp)
+}
+
+// GetBucketWithResponse One bucket, and how it stands on each backend
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/buckets/{bucket} (the `GetBucket` operationId).
+func (c *ClientWithResponses) GetBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*GetBucketAnswer, error) {
+	rsp, err := c.GetBucket(ctx, bucket, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBucketAnswer(rsp)
+}
+
+// PutBucketWithResponse Make a bucket
+//
+// As with POST, under the name in the path.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+func (c *ClientWithResponses) PutBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error) {
+	rsp, err := c.PutBucket(ctx, bucket, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutBucketAnswer(rsp)
+}
+
+// ListObjectsWithResponse Objects by key, with the state of each replica
+//
+// A page may be short, even empty, and yet not the last: go on while there is
+// a cursor.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/objects (the `ListObjects` operationId).
+func (c *ClientWithResponses) ListObjectsWithResponse(ctx context.Context, bucket BucketName, params *ListObjectsParams, reqEditors ...RequestEditorFn) (*ListObjectsAnswer, error) {
+	rsp, err := c.ListObjects(ctx, bucket, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListObjectsAnswer(rsp)
+}
+
+// DeleteObjectWithResponse Remove an object
+//
+// That there is none is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/buckets/{bucket}/objects/{key} (the `DeleteObject` operationId).
+func (c *ClientWithResponses) DeleteObjectWithResponse(ctx context.Context, bucket BucketName, key string, reqEditors ...RequestEditorFn) (*DeleteObjectAnswer, error) {
+	rsp, err := c.DeleteObject(ctx, bucket, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteObjectAnswer(rsp)
+}
+
+// GetObjectWithResponse One object and the state of each replica, or its content
+//
+// With `download=true` the answer is that of GetObject on the S3 port: `Range`
+// and the conditional headers work, and headers of the object come with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/objects/{key} (the `GetObject` operationId).
+func (c *ClientWithResponses) GetObjectWithResponse(ctx context.Context, bucket BucketName, key string, params *GetObjectParams, reqEditors ...RequestEditorFn) (*GetObjectAnswer, error) {
+	rsp, err := c.GetObject(ctx, bucket, key, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetObjectAnswer(rsp)
+}
+
+// PutObjectWithBodyWithResponse Write an object
+//
+// The body is the content, whatever its `Content-Type`, which is kept. `Content-Length`
+// is needed. Every header that PutObject takes on the S3 port is taken here:
+// `x-amz-meta-*`, `Cache-Control`, `Content-MD5`, `x-amz-checksum-*`,
+// `If-None-Match: *` and the rest.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/buckets/{bucket}/objects/{key} (the `PutObject` operationId).
+func (c *ClientWithResponses) PutObjectWithBodyWithResponse(ctx context.Context, bucket BucketName, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutObjectAnswer, error) {
+	rsp, err := c.PutObjectWithBody(ctx, bucket, key, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutObjectAnswer(rsp)
+}
+
 // DemoOffWithResponse Make an endpoint of the demo unreachable
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5125,6 +6679,298 @@ func ParseBackendsAnswer(rsp *http.Response) (*BackendsAnswer, error) {
 	return response, nil
 }
 
+// ParseListBucketsAnswer parses an HTTP response from a ListBucketsWithResponse call
+func ParseListBucketsAnswer(rsp *http.Response) (*ListBucketsAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBucketsAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BucketPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateBucketAnswer parses an HTTP response from a CreateBucketWithResponse call
+func ParseCreateBucketAnswer(rsp *http.Response) (*CreateBucketAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateBucketAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Bucket
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteBucketAnswer parses an HTTP response from a DeleteBucketWithResponse call
+func ParseDeleteBucketAnswer(rsp *http.Response) (*DeleteBucketAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteBucketAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBucketAnswer parses an HTTP response from a GetBucketWithResponse call
+func ParseGetBucketAnswer(rsp *http.Response) (*GetBucketAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBucketAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Bucket
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutBucketAnswer parses an HTTP response from a PutBucketWithResponse call
+func ParsePutBucketAnswer(rsp *http.Response) (*PutBucketAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutBucketAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Bucket
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListObjectsAnswer parses an HTTP response from a ListObjectsWithResponse call
+func ParseListObjectsAnswer(rsp *http.Response) (*ListObjectsAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListObjectsAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ObjectPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteObjectAnswer parses an HTTP response from a DeleteObjectWithResponse call
+func ParseDeleteObjectAnswer(rsp *http.Response) (*DeleteObjectAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteObjectAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetObjectAnswer parses an HTTP response from a GetObjectWithResponse call
+func ParseGetObjectAnswer(rsp *http.Response) (*GetObjectAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetObjectAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Object
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (application/octet-stream) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParsePutObjectAnswer parses an HTTP response from a PutObjectWithResponse call
+func ParsePutObjectAnswer(rsp *http.Response) (*PutObjectAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutObjectAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WrittenObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDemoOffAnswer parses an HTTP response from a DemoOffWithResponse call
 func ParseDemoOffAnswer(rsp *http.Response) (*DemoOffAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -5708,6 +7554,33 @@ type ServerInterface interface {
 	// Backends Every configured backend
 	// (GET /api/v1/backends)
 	Backends(w http.ResponseWriter, r *http.Request)
+	// ListBuckets The buckets that the caller may know of, by name
+	// (GET /api/v1/buckets)
+	ListBuckets(w http.ResponseWriter, r *http.Request, params ListBucketsParams)
+	// CreateBucket Make a bucket
+	// (POST /api/v1/buckets)
+	CreateBucket(w http.ResponseWriter, r *http.Request)
+	// DeleteBucket Remove an empty bucket from every backend
+	// (DELETE /api/v1/buckets/{bucket})
+	DeleteBucket(w http.ResponseWriter, r *http.Request, bucket BucketName)
+	// GetBucket One bucket, and how it stands on each backend
+	// (GET /api/v1/buckets/{bucket})
+	GetBucket(w http.ResponseWriter, r *http.Request, bucket BucketName)
+	// PutBucket Make a bucket
+	// (PUT /api/v1/buckets/{bucket})
+	PutBucket(w http.ResponseWriter, r *http.Request, bucket BucketName)
+	// ListObjects Objects by key, with the state of each replica
+	// (GET /api/v1/buckets/{bucket}/objects)
+	ListObjects(w http.ResponseWriter, r *http.Request, bucket BucketName, params ListObjectsParams)
+	// DeleteObject Remove an object
+	// (DELETE /api/v1/buckets/{bucket}/objects/{key})
+	DeleteObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string)
+	// GetObject One object and the state of each replica, or its content
+	// (GET /api/v1/buckets/{bucket}/objects/{key})
+	GetObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string, params GetObjectParams)
+	// PutObject Write an object
+	// (PUT /api/v1/buckets/{bucket}/objects/{key})
+	PutObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(w http.ResponseWriter, r *http.Request, name BackendName)
@@ -6027,6 +7900,346 @@ func (siw *ServerInterfaceWrapper) Backends(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Backends(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBuckets operation middleware
+func (siw *ServerInterfaceWrapper) ListBuckets(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBucketsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBuckets(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateBucket operation middleware
+func (siw *ServerInterfaceWrapper) CreateBucket(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBucket(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteBucket operation middleware
+func (siw *ServerInterfaceWrapper) DeleteBucket(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteBucket(w, r, bucket)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBucket operation middleware
+func (siw *ServerInterfaceWrapper) GetBucket(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBucket(w, r, bucket)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutBucket operation middleware
+func (siw *ServerInterfaceWrapper) PutBucket(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutBucket(w, r, bucket)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListObjects operation middleware
+func (siw *ServerInterfaceWrapper) ListObjects(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListObjectsParams
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", r.URL.Query(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "prefix"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "prefix", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", r.URL.Query(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "delimiter"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delimiter", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListObjects(w, r, bucket, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteObject operation middleware
+func (siw *ServerInterfaceWrapper) DeleteObject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", r.PathValue("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteObject(w, r, bucket, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetObject operation middleware
+func (siw *ServerInterfaceWrapper) GetObject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", r.PathValue("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetObjectParams
+
+	// ------------- Optional query parameter "download" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "download", r.URL.Query(), &params.Download, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "download"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "download", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetObject(w, r, bucket, key, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutObject operation middleware
+func (siw *ServerInterfaceWrapper) PutObject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", r.PathValue("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutObject(w, r, bucket, key)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6656,6 +8869,15 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends", wrapper.Backends)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/lag", wrapper.Lag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/history", wrapper.History)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets", wrapper.ListBuckets)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/buckets", wrapper.CreateBucket)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.DeleteBucket)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.GetBucket)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.PutBucket)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects", wrapper.ListObjects)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects/{key}", wrapper.DeleteObject)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects/{key}", wrapper.GetObject)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects/{key}", wrapper.PutObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.Jwks)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/refresh", wrapper.Refresh)
@@ -6680,6 +8902,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	return m
 }
+
+type BucketJSONResponse Bucket
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
@@ -7080,6 +9304,371 @@ type BackendsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BackendsdefaultApplicationProblemPlusJSONResponse) VisitBackendsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBucketsRequestObject struct {
+	Params ListBucketsParams
+}
+
+type ListBucketsResponseObject interface {
+	VisitListBucketsResponse(w http.ResponseWriter) error
+}
+
+type ListBuckets200JSONResponse BucketPage
+
+func (response ListBuckets200JSONResponse) VisitListBucketsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBucketsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBucketsdefaultApplicationProblemPlusJSONResponse) VisitListBucketsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBucketRequestObject struct {
+	Body *CreateBucketJSONRequestBody
+}
+
+type CreateBucketResponseObject interface {
+	VisitCreateBucketResponse(w http.ResponseWriter) error
+}
+
+type CreateBucket201JSONResponse struct{ BucketJSONResponse }
+
+func (response CreateBucket201JSONResponse) VisitCreateBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBucketdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateBucketdefaultApplicationProblemPlusJSONResponse) VisitCreateBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBucketRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+}
+
+type DeleteBucketResponseObject interface {
+	VisitDeleteBucketResponse(w http.ResponseWriter) error
+}
+
+type DeleteBucket204Response struct {
+}
+
+func (response DeleteBucket204Response) VisitDeleteBucketResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteBucketdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteBucketdefaultApplicationProblemPlusJSONResponse) VisitDeleteBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBucketRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+}
+
+type GetBucketResponseObject interface {
+	VisitGetBucketResponse(w http.ResponseWriter) error
+}
+
+type GetBucket200JSONResponse struct{ BucketJSONResponse }
+
+func (response GetBucket200JSONResponse) VisitGetBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBucketdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetBucketdefaultApplicationProblemPlusJSONResponse) VisitGetBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBucketRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+}
+
+type PutBucketResponseObject interface {
+	VisitPutBucketResponse(w http.ResponseWriter) error
+}
+
+type PutBucket201JSONResponse struct{ BucketJSONResponse }
+
+func (response PutBucket201JSONResponse) VisitPutBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBucketdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutBucketdefaultApplicationProblemPlusJSONResponse) VisitPutBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjectsRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Params ListObjectsParams
+}
+
+type ListObjectsResponseObject interface {
+	VisitListObjectsResponse(w http.ResponseWriter) error
+}
+
+type ListObjects200JSONResponse ObjectPage
+
+func (response ListObjects200JSONResponse) VisitListObjectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListObjectsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListObjectsdefaultApplicationProblemPlusJSONResponse) VisitListObjectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteObjectRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Key    string     `json:"key"`
+}
+
+type DeleteObjectResponseObject interface {
+	VisitDeleteObjectResponse(w http.ResponseWriter) error
+}
+
+type DeleteObject204Response struct {
+}
+
+func (response DeleteObject204Response) VisitDeleteObjectResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteObjectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteObjectdefaultApplicationProblemPlusJSONResponse) VisitDeleteObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetObjectRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Key    string     `json:"key"`
+	Params GetObjectParams
+}
+
+type GetObjectResponseObject interface {
+	VisitGetObjectResponse(w http.ResponseWriter) error
+}
+
+type GetObject200JSONResponse Object
+
+func (response GetObject200JSONResponse) VisitGetObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetObject200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetObject200ApplicationOctetStreamResponse) VisitGetObjectResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetObjectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetObjectdefaultApplicationProblemPlusJSONResponse) VisitGetObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutObjectRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Key    string     `json:"key"`
+	Body   io.Reader
+}
+
+type PutObjectResponseObject interface {
+	VisitPutObjectResponse(w http.ResponseWriter) error
+}
+
+type PutObject200JSONResponse WrittenObject
+
+func (response PutObject200JSONResponse) VisitPutObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutObjectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutObjectdefaultApplicationProblemPlusJSONResponse) VisitPutObjectResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7765,6 +10354,33 @@ type StrictServerInterface interface {
 	// Backends Every configured backend
 	// (GET /api/v1/backends)
 	Backends(ctx context.Context, request BackendsRequestObject) (BackendsResponseObject, error)
+	// ListBuckets The buckets that the caller may know of, by name
+	// (GET /api/v1/buckets)
+	ListBuckets(ctx context.Context, request ListBucketsRequestObject) (ListBucketsResponseObject, error)
+	// CreateBucket Make a bucket
+	// (POST /api/v1/buckets)
+	CreateBucket(ctx context.Context, request CreateBucketRequestObject) (CreateBucketResponseObject, error)
+	// DeleteBucket Remove an empty bucket from every backend
+	// (DELETE /api/v1/buckets/{bucket})
+	DeleteBucket(ctx context.Context, request DeleteBucketRequestObject) (DeleteBucketResponseObject, error)
+	// GetBucket One bucket, and how it stands on each backend
+	// (GET /api/v1/buckets/{bucket})
+	GetBucket(ctx context.Context, request GetBucketRequestObject) (GetBucketResponseObject, error)
+	// PutBucket Make a bucket
+	// (PUT /api/v1/buckets/{bucket})
+	PutBucket(ctx context.Context, request PutBucketRequestObject) (PutBucketResponseObject, error)
+	// ListObjects Objects by key, with the state of each replica
+	// (GET /api/v1/buckets/{bucket}/objects)
+	ListObjects(ctx context.Context, request ListObjectsRequestObject) (ListObjectsResponseObject, error)
+	// DeleteObject Remove an object
+	// (DELETE /api/v1/buckets/{bucket}/objects/{key})
+	DeleteObject(ctx context.Context, request DeleteObjectRequestObject) (DeleteObjectResponseObject, error)
+	// GetObject One object and the state of each replica, or its content
+	// (GET /api/v1/buckets/{bucket}/objects/{key})
+	GetObject(ctx context.Context, request GetObjectRequestObject) (GetObjectResponseObject, error)
+	// PutObject Write an object
+	// (PUT /api/v1/buckets/{bucket}/objects/{key})
+	PutObject(ctx context.Context, request PutObjectRequestObject) (PutObjectResponseObject, error)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(ctx context.Context, request DemoOffRequestObject) (DemoOffResponseObject, error)
@@ -8130,6 +10746,252 @@ func (sh *strictHandler) Backends(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(BackendsResponseObject); ok {
 		if err := validResponse.VisitBackendsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBuckets operation middleware
+func (sh *strictHandler) ListBuckets(w http.ResponseWriter, r *http.Request, params ListBucketsParams) {
+	var request ListBucketsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBuckets(ctx, request.(ListBucketsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBuckets")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBucketsResponseObject); ok {
+		if err := validResponse.VisitListBucketsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateBucket operation middleware
+func (sh *strictHandler) CreateBucket(w http.ResponseWriter, r *http.Request) {
+	var request CreateBucketRequestObject
+
+	var body CreateBucketJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateBucket(ctx, request.(CreateBucketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateBucket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateBucketResponseObject); ok {
+		if err := validResponse.VisitCreateBucketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteBucket operation middleware
+func (sh *strictHandler) DeleteBucket(w http.ResponseWriter, r *http.Request, bucket BucketName) {
+	var request DeleteBucketRequestObject
+
+	request.Bucket = bucket
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteBucket(ctx, request.(DeleteBucketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteBucket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteBucketResponseObject); ok {
+		if err := validResponse.VisitDeleteBucketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBucket operation middleware
+func (sh *strictHandler) GetBucket(w http.ResponseWriter, r *http.Request, bucket BucketName) {
+	var request GetBucketRequestObject
+
+	request.Bucket = bucket
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBucket(ctx, request.(GetBucketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBucket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBucketResponseObject); ok {
+		if err := validResponse.VisitGetBucketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutBucket operation middleware
+func (sh *strictHandler) PutBucket(w http.ResponseWriter, r *http.Request, bucket BucketName) {
+	var request PutBucketRequestObject
+
+	request.Bucket = bucket
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutBucket(ctx, request.(PutBucketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutBucket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutBucketResponseObject); ok {
+		if err := validResponse.VisitPutBucketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListObjects operation middleware
+func (sh *strictHandler) ListObjects(w http.ResponseWriter, r *http.Request, bucket BucketName, params ListObjectsParams) {
+	var request ListObjectsRequestObject
+
+	request.Bucket = bucket
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListObjects(ctx, request.(ListObjectsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListObjects")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListObjectsResponseObject); ok {
+		if err := validResponse.VisitListObjectsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteObject operation middleware
+func (sh *strictHandler) DeleteObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string) {
+	var request DeleteObjectRequestObject
+
+	request.Bucket = bucket
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteObject(ctx, request.(DeleteObjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteObject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteObjectResponseObject); ok {
+		if err := validResponse.VisitDeleteObjectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetObject operation middleware
+func (sh *strictHandler) GetObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string, params GetObjectParams) {
+	var request GetObjectRequestObject
+
+	request.Bucket = bucket
+	request.Key = key
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetObject(ctx, request.(GetObjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetObject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetObjectResponseObject); ok {
+		if err := validResponse.VisitGetObjectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutObject operation middleware
+func (sh *strictHandler) PutObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string) {
+	var request PutObjectRequestObject
+
+	request.Bucket = bucket
+	request.Key = key
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutObject(ctx, request.(PutObjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutObject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutObjectResponseObject); ok {
+		if err := validResponse.VisitPutObjectResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1,0 +1,127 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
+)
+
+// KeyState says how one replica stands to one key. It is for people: nothing is
+// decided by it.
+type KeyState string
+
+// The states of a replica of a key.
+const (
+	KeyCurrent   KeyState = "current"   // it holds what clients are shown
+	KeyLagging   KeyState = "lagging"   // it misses that, and will be given it
+	KeyHealing   KeyState = "healing"   // it is being given it now
+	KeyUnsettled KeyState = "unsettled" // whether a request that it was sent took effect, or still will, is not known
+	KeyRefused   KeyState = "refused"   // its endpoint will not hold this key
+	KeyAbsent    KeyState = "absent"    // it lost the bucket, and is not filled again as far as this key
+)
+
+// rowsReadAtOnce bounds how many rows one call reads at a time.
+const rowsReadAtOnce = 16
+
+// States tells for each name how the replicas of the bucket stand to it, by
+// backend. What it says of each name was true at some moment of the call. NoSuchBucket,
+// SlowDown.
+func (s *Set) States(ctx context.Context, bucket string, names []string) ([]map[string]KeyState, error) {
+	b, err := s.buckets.readable(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]map[string]KeyState, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(rowsReadAtOnce)
+	for i, name := range names {
+		group.Go(func() error {
+			row, err := s.o.Log.Row(ctx, object.Key{Bucket: bucket, Name: name})
+			switch {
+			case errors.Is(err, oplog.ErrNoRow):
+				states[i] = statesOf(nil, b.record())
+			case err != nil:
+				s.logFailed("read", err)
+				return unavailable(err)
+			default:
+				states[i] = statesOf(&row, b.record())
+			}
+			return nil
+		})
+	}
+	return states, group.Wait()
+}
+
+// statesOf reads the states off a row; nil is a quiet key.
+func statesOf(row *oplog.Row, rec record) map[string]KeyState {
+	states := make(map[string]KeyState, len(rec.Replicas))
+	for _, replica := range rec.Replicas {
+		states[replica] = stateOf(row, replica, rec.Wiped.Has(replica))
+	}
+	return states
+}
+
+// stateOf is the state of one replica. What is not known comes before what is:
+// a replica that holds the version may be about to take an earlier request.
+func stateOf(row *oplog.Row, replica string, wiped bool) KeyState {
+	switch {
+	case row == nil && wiped:
+		return KeyAbsent
+	case row == nil:
+		return KeyCurrent
+	case slices.ContainsFunc(row.Unsettled, func(e oplog.Entry) bool { return e.Replica == replica }):
+		return KeyUnsettled
+	case row.Good.Has(replica):
+		return KeyCurrent
+	case row.Intent != nil && row.Intent.Type == oplog.OpHeal && row.Intent.Reps.Has(replica):
+		return KeyHealing
+	case refusedBy(row, replica):
+		return KeyRefused
+	case row.Open: // nobody has looked yet who holds what
+		return KeyUnsettled
+	}
+	return KeyLagging
+}
+
+// BucketDetail is a bucket as an operator sees it.
+type BucketDetail struct {
+	Bucket
+	Deleting bool        // its deletion has begun and is not over
+	Ack      commit.Rule // what must hold before a write is answered
+	Replicas []BucketReplica
+}
+
+// BucketReplica is a bucket on one backend.
+type BucketReplica struct {
+	Backend string
+	Name    string // of the bucket there
+	Made    bool   // it is known to have been made there
+	Wiped   bool   // it was lost there and is being filled again: no reads until then
+	Reason  string // why it cannot be used there, in words for the operator; empty: it can, or the backend is away
+}
+
+// Detail tells how a bucket stands on each backend. NoSuchBucket, SlowDown.
+func (s *Set) Detail(ctx context.Context, name string) (BucketDetail, error) {
+	b, err := s.buckets.readable(ctx, name)
+	if err != nil {
+		return BucketDetail{}, err
+	}
+	rec := b.record()
+	detail := BucketDetail{Bucket: Bucket{Name: name, Created: rec.Created}, Deleting: rec.State == commit.BucketDeleting, Ack: b.policy.Ack}
+	for _, replica := range rec.Replicas {
+		r := BucketReplica{Backend: replica, Name: b.realName(replica), Made: rec.Made.Has(replica), Wiped: rec.Wiped.Has(replica)}
+		b.mu.Lock()
+		if p := b.presence[replica]; !p.right && p.reason != nil {
+			r.Reason = p.reason.Error()
+		}
+		b.mu.Unlock()
+		detail.Replicas = append(detail.Replicas, r)
+	}
+	return detail, nil
+}
