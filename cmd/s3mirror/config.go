@@ -76,9 +76,13 @@ type TLSConfig struct {
 
 // AdminConfig is the admin listener.
 type AdminConfig struct {
-	// Address of the admin API, /healthz, /readyz, /metrics and /version, host:port.
-	// /metrics and the health checks need no login: do not open it to the world.
+	// Address of the admin API, the web console, /healthz, /readyz, /metrics and /version,
+	// host:port. /metrics and the health checks need no login: do not open it to the world.
 	Listen string `yaml:"listen"`
+	// A path, as in `/s3mirror`, below which everything on this listener is served as well:
+	// for a proxy that shows it there and passes the path on. One that takes the path away
+	// needs nothing here.
+	Path string `yaml:"path"`
 	// Serve HTTPS with this certificate and key (PEM files). Both are read again when the
 	// files change.
 	TLS *TLSConfig `yaml:"tls"`

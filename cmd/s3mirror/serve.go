@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/web"
 )
 
 // The server, in the order in which it is put together (1 to 8). What stands
@@ -216,7 +218,26 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 		Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version()},
 	}))
+	n.adminServer.Handler = below(n.cfg.Admin.Path, web.Over(n.adminServer.Handler))
 	return nil
+}
+
+// below serves h at the root and below a path too.
+func below(prefix string, h http.Handler) http.Handler {
+	if prefix == "" {
+		return h
+	}
+	under := http.StripPrefix(prefix, h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == prefix: // the console finds its files beside its page
+			http.Redirect(w, r, prefix+"/", http.StatusPermanentRedirect)
+		case strings.HasPrefix(r.URL.Path, prefix+"/"):
+			under.ServeHTTP(w, r)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
 }
 
 func listen(ctx context.Context, key, address string) (net.Listener, error) {

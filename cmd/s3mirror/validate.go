@@ -69,6 +69,7 @@ func validateListeners(c *Config, bad report) {
 	}
 	validateTLS("s3.tls", c.S3.TLS, bad)
 	validateTLS("admin.tls", c.Admin.TLS, bad)
+	validatePath("admin.path", c.Admin.Path, bad)
 	if c.S3.ProxyProtocol && len(c.S3.TrustedProxies) == 0 {
 		bad("s3.proxy_protocol", "needs s3.trusted_proxies: whoever connects could name any address")
 	}
@@ -86,6 +87,24 @@ func validateTLS(path string, files *TLSConfig, bad report) {
 	}
 	if _, err := tls.LoadX509KeyPair(files.Cert, files.Key); err != nil {
 		bad(path, "%v", err)
+	}
+}
+
+// segments is a path that a proxy may show the admin listener below.
+var segments = regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9._~-]*)+$`)
+
+// validatePath wants a path that hides none of the listener's own.
+func validatePath(key, path string, bad report) {
+	if path == "" {
+		return
+	}
+	if !segments.MatchString(path) {
+		bad(key, "%q is no path: want one as in /s3mirror, without a slash at its end", path)
+		return
+	}
+	first, _, _ := strings.Cut(path[1:], "/")
+	if slices.Contains([]string{"api", "assets", "healthz", "readyz", "metrics", "version", "debug"}, first) {
+		bad(key, "%q hides what the listener serves below /%s", path, first)
 	}
 }
 

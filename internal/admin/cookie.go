@@ -86,7 +86,7 @@ func (c *call) session(g auth.Grant) api.SessionJSONResponse {
 // token is "". It names no Path: the browser takes the folder that it asked, which
 // only it knows when a proxy puts the console below a path of its own.
 func (c *call) setCookie(token string, until time.Time) string {
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure as soon as the browser came by HTTPS
 		Name: sessionCookie, Value: token, Expires: until, HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteStrictMode,
 	}
 	if token == "" {

@@ -1,0 +1,48 @@
+import {
+	createHashHistory,
+	createRootRoute,
+	createRoute,
+	createRouter,
+	lazyRouteComponent,
+	Navigate,
+} from "@tanstack/react-router";
+import { Blank, Oops, Waiting } from "../parts/states";
+import { useMe } from "../session/gate";
+import { Shell } from "./shell";
+
+const root = createRootRoute({ component: Shell });
+
+// The first page is the first one that one may see.
+function Home() {
+	return <Navigate to={useMe().role === "admin" ? "/account" : "/account"} replace />;
+}
+
+const home = createRoute({ getParentRoute: () => root, path: "/", component: Home });
+
+const account = createRoute({
+	getParentRoute: () => root,
+	path: "/account",
+	component: lazyRouteComponent(() => import("../pages/account"), "Account"),
+});
+
+// Hashes, so that the server need know no path of the console and the console none
+// that it stands below.
+export const router = createRouter({
+	routeTree: root.addChildren([home, account]),
+	history: createHashHistory(),
+	defaultPreload: "intent",
+	defaultPendingComponent: () => <Waiting />,
+	defaultErrorComponent: ({ error }) => <Oops error={error} />,
+	defaultNotFoundComponent: () => (
+		<Blank icon="search" title="There is no such page">
+			It may have been in another version of the console.
+		</Blank>
+	),
+	scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+	interface Register {
+		router: typeof router;
+	}
+}

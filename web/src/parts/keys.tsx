@@ -1,0 +1,210 @@
+import {
+	ActionIcon,
+	Button,
+	CopyButton,
+	Group,
+	Modal,
+	SegmentedControl,
+	Stack,
+	Table,
+	Text,
+	Tooltip,
+} from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { createKey, deleteKey, listKeys } from "../api/gen/sdk.gen";
+import type { KeyWithSecret } from "../api/gen/types.gen";
+import { ago, day } from "../words/format";
+import { Tag } from "./badge";
+import { Confirm } from "./confirm";
+import { Icon } from "./icons";
+import { Blank, Note, Oops, Waiting } from "./states";
+
+const lives = [
+	{ value: "0", label: "Never" },
+	{ value: "7", label: "7 days" },
+	{ value: "90", label: "90 days" },
+	{ value: "365", label: "1 year" },
+];
+
+function Secret({ label, value }: { label: string; value: string }) {
+	return (
+		<div className="secret">
+			<Text size="xs" c="dimmed">
+				{label}
+			</Text>
+			<Group gap="xs" wrap="nowrap">
+				<code className="secret-value">{value}</code>
+				<CopyButton value={value}>
+					{({ copied, copy }) => (
+						<Tooltip label={copied ? "Copied" : "Copy"}>
+							<ActionIcon variant="default" size="lg" onClick={copy} aria-label={`Copy the ${label.toLowerCase()}`}>
+								<Icon name={copied ? "good" : "copy"} size={16} />
+							</ActionIcon>
+						</Tooltip>
+					)}
+				</CopyButton>
+			</Group>
+		</div>
+	);
+}
+
+function NewKey({ login, opened, close }: { login: string; opened: boolean; close: () => void }) {
+	const [days, setDays] = useState("90");
+	const [made, setMade] = useState<KeyWithSecret>();
+	const queries = useQueryClient();
+	const make = useMutation({
+		mutationFn: async () => {
+			const expires = days === "0" ? undefined : new Date(Date.now() + Number(days) * 86_400_000).toISOString();
+			return (await createKey({ path: { login }, body: { expires } })).data;
+		},
+		onSuccess: async (key) => {
+			setMade(key);
+			await queries.invalidateQueries({ queryKey: ["keys", login] });
+			await queries.invalidateQueries({ queryKey: ["users"] });
+		},
+	});
+	const done = () => {
+		close();
+		setMade(undefined); // the secret leaves the page with the dialog
+		make.reset();
+	};
+	return (
+		<Modal
+			opened={opened}
+			onClose={done}
+			title={made ? "Your new S3 key" : "New S3 key"}
+			centered
+			closeOnClickOutside={!made}
+			closeButtonProps={{ "aria-label": "Close" }}
+		>
+			{made ? (
+				<Stack>
+					<Note tone="warn">The secret is shown now and never again. Keep it where your client finds it.</Note>
+					<Secret label="Access key ID" value={made.access_key_id} />
+					<Secret label="Secret access key" value={made.secret_access_key} />
+					<Group justify="flex-end">
+						<Button onClick={done}>I have kept it</Button>
+					</Group>
+				</Stack>
+			) : (
+				<Stack>
+					<div>
+						<Text size="sm" fw={500} mb={6} id="key-life">
+							Ends after
+						</Text>
+						<SegmentedControl fullWidth data={lives} value={days} onChange={setDays} aria-labelledby="key-life" />
+					</div>
+					{make.isError && <Note tone="bad">{make.error.message}</Note>}
+					<Group justify="flex-end">
+						<Button variant="default" onClick={done}>
+							Cancel
+						</Button>
+						<Button loading={make.isPending} onClick={() => make.mutate()}>
+							Make the key
+						</Button>
+					</Group>
+				</Stack>
+			)}
+		</Modal>
+	);
+}
+
+/** The S3 keys of a user: made, shown once, taken away. */
+export function Keys({ login }: { login: string }) {
+	const keys = useQuery({
+		queryKey: ["keys", login],
+		queryFn: async () => (await listKeys({ path: { login } })).data.keys,
+	});
+	const [opened, { open, close }] = useDisclosure(false);
+	const [doomed, setDoomed] = useState<string>();
+	const queries = useQueryClient();
+	const remove = useMutation({
+		mutationFn: (id: string) => deleteKey({ path: { login, id } }),
+		onSuccess: async () => {
+			setDoomed(undefined);
+			await queries.invalidateQueries({ queryKey: ["keys", login] });
+			await queries.invalidateQueries({ queryKey: ["users"] });
+		},
+	});
+	return (
+		<>
+			{keys.isPending ? (
+				<Waiting rows={2} />
+			) : keys.isError ? (
+				<Oops error={keys.error} />
+			) : keys.data.length === 0 ? (
+				<Blank icon="key" title="No S3 keys yet">
+					A key is what an S3 client signs its requests with.
+				</Blank>
+			) : (
+				<Table.ScrollContainer minWidth={460} type="native">
+					<Table verticalSpacing="sm">
+						<Table.Thead>
+							<Table.Tr>
+								<Table.Th>Access key ID</Table.Th>
+								<Table.Th>Made</Table.Th>
+								<Table.Th>Last used</Table.Th>
+								<Table.Th>Ends</Table.Th>
+								<Table.Th aria-label="Actions" />
+							</Table.Tr>
+						</Table.Thead>
+						<Table.Tbody>
+							{keys.data.map((k) => (
+								<Table.Tr key={k.access_key_id}>
+									<Table.Td>
+										<code>{k.access_key_id}</code>
+									</Table.Td>
+									<Table.Td>{day(k.created)}</Table.Td>
+									<Table.Td>{ago(k.last_used)}</Table.Td>
+									<Table.Td>
+										{!k.expires ? (
+											"never"
+										) : Date.parse(k.expires) < Date.now() ? (
+											<Tag tone="warn">ended {day(k.expires)}</Tag>
+										) : (
+											day(k.expires)
+										)}
+									</Table.Td>
+									<Table.Td ta="right">
+										<Tooltip label="Remove">
+											<ActionIcon
+												variant="subtle"
+												color="gray"
+												aria-label={`Remove key ${k.access_key_id}`}
+												onClick={() => setDoomed(k.access_key_id)}
+											>
+												<Icon name="trash" size={16} />
+											</ActionIcon>
+										</Tooltip>
+									</Table.Td>
+								</Table.Tr>
+							))}
+						</Table.Tbody>
+					</Table>
+				</Table.ScrollContainer>
+			)}
+			<Group mt="md">
+				<Button variant="default" leftSection={<Icon name="plus" size={16} />} onClick={open}>
+					New key
+				</Button>
+			</Group>
+			<NewKey login={login} opened={opened} close={close} />
+			<Confirm
+				title="Remove this key?"
+				verb="Remove the key"
+				opened={doomed !== undefined}
+				busy={remove.isPending}
+				error={remove.error}
+				act={() => doomed && remove.mutate(doomed)}
+				close={() => {
+					setDoomed(undefined);
+					remove.reset();
+				}}
+			>
+				Whoever signs with <code>{doomed}</code> is refused within five seconds. There is no way back.
+			</Confirm>
+		</>
+	);
+}
