@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
@@ -25,6 +26,7 @@ type audit struct {
 	entries *prometheus.CounterVec
 	refused *rate.Limiter
 	queue   chan oplog.Event
+	feed    *admin.Feed  // of those who listen as it happens
 	lost    atomic.Int64 // not in the history, and not told of there yet
 }
 
@@ -45,7 +47,7 @@ const (
 
 func newAudit(history oplog.History, reg prometheus.Registerer, logger *slog.Logger) *audit {
 	a := &audit{
-		history: history, logger: logger, refused: rate.NewLimiter(auditRate, auditBurst), queue: make(chan oplog.Event, auditQueue),
+		history: history, logger: logger, feed: admin.NewFeed(), refused: rate.NewLimiter(auditRate, auditBurst), queue: make(chan oplog.Event, auditQueue),
 		entries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "s3mirror_audit_entries_total",
 			Help: "Entries of the audit: changes of users and keys (done), refusals (refused), and how many of both stand in the log only and not in the history (lost).",
@@ -66,12 +68,14 @@ func (a *audit) Note(ctx context.Context, e auth.Entry) {
 	}
 	a.entries.WithLabelValues(class).Inc()
 	a.logger.LogAttrs(ctx, level, "audit", auditAttrs(class, e)...)
+	event := auditEvent(time.Now(), class, e)
+	a.feed.Publish(event)
 	if class == auditRefused && !a.refused.Allow() {
 		a.lose(1)
 		return
 	}
 	select {
-	case a.queue <- auditEvent(time.Now(), class, e):
+	case a.queue <- event:
 	default:
 		a.lose(1)
 	}

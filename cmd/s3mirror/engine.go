@@ -67,7 +67,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	})
 	return &engine{
 		server: gateway.NewServer(face),
-		source: source{set: set, log: p.log, node: p.node, probe: probes.report},
+		source: source{set: set, log: p.log, node: p.node, options: p.backends.options, probe: probes.report, qualify: probes.anew(set)},
 		set:    set, s3: face,
 		run: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)

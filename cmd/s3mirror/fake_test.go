@@ -58,6 +58,7 @@ type fakeSource struct {
 	status admin.Status
 	lag    admin.Lag
 	events []oplog.Event
+	probe  admin.Probe
 	err    error
 }
 
@@ -73,7 +74,17 @@ func (f *fakeSource) Backends(context.Context) ([]admin.BackendStatus, error) {
 	s, err := f.get()
 	return s.Backends, err
 }
-func (f *fakeSource) Ready(context.Context) error { return f.err }
+func (f *fakeSource) Backend(_ context.Context, name string) (admin.BackendDetail, error) {
+	s, err := f.get()
+	for _, b := range s.Backends {
+		if b.Name == name {
+			return admin.BackendDetail{Name: b.Name, State: b.State, Endpoint: "http://" + name}, err
+		}
+	}
+	return admin.BackendDetail{}, admin.ErrUnknownBackend
+}
+func (f *fakeSource) Qualify(context.Context, string) (admin.Probe, error) { return f.probe, f.err }
+func (f *fakeSource) Ready(context.Context) error                          { return f.err }
 func (f *fakeSource) History(_ context.Context, q oplog.HistoryQuery) ([]oplog.Event, error) {
 	var out []oplog.Event
 	for _, e := range f.events {

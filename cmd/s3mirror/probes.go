@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/probe"
@@ -141,4 +142,49 @@ func (p *prober) report(name string) (probe.Report, bool) {
 	defer p.mu.Unlock()
 	rep, ok := p.reports[name]
 	return rep, ok
+}
+
+// bucketsOf is the part of a replica.Set that tells where a backend can be probed.
+type bucketsOf interface {
+	Buckets(ctx context.Context) ([]replica.Bucket, error)
+	Detail(ctx context.Context, bucket string) (replica.BucketDetail, error)
+}
+
+// anew probes a backend once more, in the first bucket that it has.
+func (p *prober) anew(set bucketsOf) func(ctx context.Context, name string) (probe.Report, error) {
+	return func(ctx context.Context, name string) (probe.Report, error) {
+		all, err := set.Buckets(ctx)
+		if err != nil {
+			return probe.Report{}, err
+		}
+		for _, b := range all {
+			d, err := set.Detail(ctx, b.Name)
+			if err != nil {
+				return probe.Report{}, err
+			}
+			for _, r := range d.Replicas {
+				if r.Backend == name && r.Made && r.Reason == "" {
+					return p.again(ctx, name, r.Name)
+				}
+			}
+		}
+		return probe.Report{}, admin.ErrNoBucket
+	}
+}
+
+func (p *prober) again(ctx context.Context, name, bucket string) (probe.Report, error) {
+	rep, err := p.probe(ctx, p.options[name], bucket)
+	if err != nil {
+		p.logger.WarnContext(ctx, "backend could not be probed anew", "backend", name, "error", err)
+		return rep, fmt.Errorf("%w: %s", admin.ErrBackendAway, advice(err))
+	}
+	if rep.Whole() {
+		if err := p.keep(ctx, name, rep); err != nil {
+			return rep, fmt.Errorf("keep the report on %s: %w", name, err)
+		}
+		p.mu.Lock()
+		p.reports[name] = rep
+		p.mu.Unlock()
+	}
+	return rep, nil
 }

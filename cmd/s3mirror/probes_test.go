@@ -5,8 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -94,5 +97,61 @@ func TestProberRemembers(t *testing.T) {
 	p.options["eu-1"] = o
 	if _, err := p.qualify(t.Context(), "eu-1", "photos"); err == nil {
 		t.Error("another endpoint's report was used")
+	}
+}
+
+// bucketList is what a bucketsOf of a test has.
+type bucketList []replica.BucketDetail
+
+func (l bucketList) Buckets(context.Context) ([]replica.Bucket, error) {
+	var all []replica.Bucket
+	for _, d := range l {
+		all = append(all, d.Bucket)
+	}
+	return all, nil
+}
+
+func (l bucketList) Detail(_ context.Context, name string) (replica.BucketDetail, error) {
+	for _, d := range l {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return replica.BucketDetail{}, errors.New("no bucket")
+}
+
+// TestProbeAnew: in a bucket that the backend has, under its name there; what
+// was found replaces what was known, unless the backend could not be asked.
+func TestProbeAnew(t *testing.T) {
+	rep, err := good(), error(nil)
+	p := newTestProber(payloadAuto, &rep, &err)
+	asked := ""
+	probeIt := p.probe
+	p.probe = func(ctx context.Context, o backend.Options, bucket string) (probe.Report, error) {
+		asked = bucket
+		return probeIt(ctx, o, bucket)
+	}
+	none := bucketList{{Bucket: replica.Bucket{Name: "a"}, Replicas: []replica.BucketReplica{{Backend: "eu-2", Made: true}, {Backend: "eu-1"}, {Backend: "eu-1", Made: true, Reason: "foreign"}}}}
+	if _, err := p.anew(none)(t.Context(), "eu-1"); !errors.Is(err, admin.ErrNoBucket) || asked != "" {
+		t.Errorf("%v, asked in %q", err, asked)
+	}
+	some := append(none, replica.BucketDetail{Bucket: replica.Bucket{Name: "b"}, Replicas: []replica.BucketReplica{{Backend: "eu-1", Name: "b-real", Made: true}}})
+	src := source{options: p.options, probe: p.report, qualify: p.anew(some)}
+	got, e := src.Qualify(t.Context(), "eu-1")
+	if e != nil || asked != "b-real" || got.PayloadMode != probe.ModeTrailer || len(got.Findings) != 3 {
+		t.Errorf("%+v %v, asked in %q", got, e, asked)
+	}
+	if kept, ok := p.kept(t.Context(), "eu-1"); !ok || kept.PayloadMode != probe.ModeTrailer {
+		t.Errorf("kept %+v", kept)
+	}
+	if _, e := src.Qualify(t.Context(), "eu-9"); !errors.Is(e, admin.ErrUnknownBackend) {
+		t.Errorf("%v", e)
+	}
+	rep, err = probe.Report{}, syscall.ECONNREFUSED
+	if _, e := src.Qualify(t.Context(), "eu-1"); !errors.Is(e, admin.ErrBackendAway) || !strings.Contains(e.Error(), "refused") {
+		t.Errorf("%v", e)
+	}
+	if known, ok := p.report("eu-1"); !ok || known.PayloadMode != probe.ModeTrailer {
+		t.Errorf("what was known is gone: %+v", known)
 	}
 }

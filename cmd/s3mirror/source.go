@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/probe"
 	"github.com/s3mirror/s3mirror/internal/replica"
@@ -25,7 +26,9 @@ type source struct {
 	log  oplog.History
 	node string
 
-	probe func(backend string) (probe.Report, bool) // nil: nothing is probed
+	options map[string]backend.Options                                      // by backend
+	probe   func(backend string) (probe.Report, bool)                       // nil: nothing is probed
+	qualify func(ctx context.Context, backend string) (probe.Report, error) // probes one anew
 }
 
 // Status implements admin.Source.
@@ -50,6 +53,54 @@ func (s source) Backends(ctx context.Context) ([]admin.BackendStatus, error) {
 	return s.backendStatuses(now.Backends), err
 }
 
+// Backend implements admin.Source.
+func (s source) Backend(ctx context.Context, name string) (admin.BackendDetail, error) {
+	now, err := s.set.Status(ctx)
+	if err != nil {
+		return admin.BackendDetail{}, err
+	}
+	for i, b := range now.Backends {
+		if b.Name != name {
+			continue
+		}
+		sum := s.backendStatuses(now.Backends[i : i+1])[0]
+		out := admin.BackendDetail{
+			Name: sum.Name, State: sum.State, Reason: sum.Reason, LastSuccess: sum.LastSuccess, Probe: sum.Probe,
+			LaggingKeys: sum.LaggingKeys, LaggingBytes: sum.LaggingBytes, OldestSeconds: sum.OldestSeconds,
+			Region: s.options[name].Region, Since: moment(b.Health.Since), LastFailure: moment(b.Health.LastFailure),
+			Opens: int64(b.Health.Opens), InFlight: b.Health.InFlight, LatencySeconds: b.Health.Latency.Seconds(), Buckets: lagOf(b),
+		}
+		if endpoint := s.options[name].Endpoint; endpoint != nil {
+			out.Endpoint = endpoint.Redacted()
+		}
+		if b.Health.LastError != nil {
+			out.LastError = b.Health.LastError.Error()
+		}
+		return out, nil
+	}
+	return admin.BackendDetail{}, admin.ErrUnknownBackend
+}
+
+// Qualify implements admin.Source.
+func (s source) Qualify(ctx context.Context, name string) (admin.Probe, error) {
+	if _, ok := s.options[name]; !ok {
+		return admin.Probe{}, admin.ErrUnknownBackend
+	}
+	rep, err := s.qualify(ctx, name)
+	if err != nil {
+		return admin.Probe{}, err
+	}
+	return *newProbe(rep), nil
+}
+
+// lagOf is where a backend lags, by bucket.
+func lagOf(b replica.BackendStatus) (lag []admin.BucketLag) {
+	for _, bucket := range slices.Sorted(maps.Keys(b.Buckets)) {
+		lag = append(lag, admin.BucketLag{Bucket: bucket, Lagging: work(b.Buckets[bucket])})
+	}
+	return lag
+}
+
 // Lag implements admin.Source.
 func (s source) Lag(ctx context.Context) (admin.Lag, error) {
 	now, err := s.set.Status(ctx)
@@ -59,10 +110,7 @@ func (s source) Lag(ctx context.Context) (admin.Lag, error) {
 	lag := admin.Lag{Converged: now.Converged}
 	for _, b := range now.Backends {
 		state, _ := condition(b)
-		one := admin.BackendLag{Name: b.Name, State: state, Lagging: work(b.Lagging), LastSuccess: moment(b.Health.LastSuccess)}
-		for _, bucket := range slices.Sorted(maps.Keys(b.Buckets)) {
-			one.Buckets = append(one.Buckets, admin.BucketLag{Bucket: bucket, Lagging: work(b.Buckets[bucket])})
-		}
+		one := admin.BackendLag{Name: b.Name, State: state, Lagging: work(b.Lagging), LastSuccess: moment(b.Health.LastSuccess), Buckets: lagOf(b)}
 		lag.Backends = append(lag.Backends, one)
 	}
 	return lag, nil
@@ -98,6 +146,10 @@ func (s source) probed(backend string) *admin.Probe {
 	if !ok {
 		return nil
 	}
+	return newProbe(rep)
+}
+
+func newProbe(rep probe.Report) *admin.Probe {
 	out := &admin.Probe{Level: rep.Level, PayloadMode: rep.PayloadMode, Taken: rep.Taken, Reasons: rep.Reasons}
 	for _, f := range rep.Probes {
 		out.Findings = append(out.Findings, admin.Finding{Name: f.Name, Result: string(f.Result), Detail: f.Detail})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/url"
 	"reflect"
 	"syscall"
 	"testing"
@@ -63,6 +64,15 @@ func TestSourceTellsTheEnginesStatusInTheApisWords(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(lag, wantLag) {
 		t.Errorf("lag %+v %v\nwant %+v", lag, err, wantLag)
 	}
+	src.options = map[string]backend.Options{"eu-2": {Endpoint: &url.URL{Scheme: "http", Host: "eu-2.test"}, Region: "eu"}}
+	detail, err := src.Backend(t.Context(), "eu-2")
+	if err != nil || detail.State != admin.Down || detail.LaggingKeys != 3 || detail.Endpoint != "http://eu-2.test" || detail.Region != "eu" ||
+		detail.LastError == "" || !reflect.DeepEqual(detail.Buckets, wantLag.Backends[1].Buckets) {
+		t.Errorf("%+v %v", detail, err)
+	}
+	if _, err := src.Backend(t.Context(), "eu-9"); !errors.Is(err, admin.ErrUnknownBackend) {
+		t.Errorf("%v", err)
+	}
 	if events, err := src.History(t.Context(), oplog.HistoryQuery{}); err != nil || len(events) != 0 {
 		t.Errorf("history %v %v", events, err)
 	}
@@ -76,6 +86,9 @@ func TestSourceTellsErrors(t *testing.T) {
 	}
 	if _, err := src.Lag(t.Context()); !errors.Is(err, down) {
 		t.Errorf("lag: %v", err)
+	}
+	if _, err := src.Backend(t.Context(), "eu-1"); !errors.Is(err, down) {
+		t.Errorf("backend: %v", err)
 	}
 	if _, err := src.Backends(t.Context()); !errors.Is(err, down) {
 		t.Errorf("backends: %v", err)

@@ -23,8 +23,8 @@ import (
 	"github.com/s3mirror/s3mirror/internal/object"
 )
 
-// Options are the parts that a Handler stands on. Audit, Demo and Client may be
-// left out.
+// Options are the parts that a Handler stands on. Feed, Audit, Demo and Client may
+// be left out.
 type Options struct {
 	Source   Source
 	Replicas Replicas       // what is under management
@@ -32,6 +32,7 @@ type Options struct {
 	Logins   *auth.Logins   // who asks
 	Accounts *auth.Accounts // whom there is
 	Audit    auth.Auditor   // is told of every refusal and change; nil: nobody is
+	Feed     *Feed          // what is audited, for /events; nil: nothing comes there
 	Demo     Demo           // nil but in `s3mirror demo`: its routes then answer 404
 
 	// Client tells where a request comes from, as far as proxies can be trusted;
@@ -68,6 +69,9 @@ func New(o Options) *Handler {
 	if h.Client == nil {
 		h.Client = peer
 	}
+	if h.Feed == nil {
+		h.Feed = NewFeed()
+	}
 	h.mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError)}))
 	h.mux.HandleFunc("GET /api/v1/openapi.yaml", describe)
 	// What the generated code has to say against a request becomes the error of
@@ -102,8 +106,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // NewServer is an http.Server for the handler with every bound set: no client
 // can hold a connection or fill memory by being slow or large. What streams sets
 // its own, which move with its progress.
+// Its Shutdown ends the streams of events, which would not end by themselves.
 func NewServer(h *Handler) *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -112,6 +117,8 @@ func NewServer(h *Handler) *http.Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug),
 	}
+	s.RegisterOnShutdown(h.Feed.Close)
+	return s
 }
 
 // call is one request, and what is known of it so far. It is owned by the
@@ -128,9 +135,9 @@ type call struct {
 	detail  string        // what was changed
 	w       http.ResponseWriter
 	r       *http.Request
-	cookie  string        // that a refusal sets
-	secure  bool          // the browser came by HTTPS
-	err     error         // of the act
+	cookie  string // that a refusal sets
+	secure  bool   // the browser came by HTTPS
+	err     error  // of the act
 }
 
 type callKey struct{}

@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,20 +34,41 @@ import (
 
 // source is a Source whose answers a test sets.
 type source struct {
+	mu       sync.Mutex // guards status and err while events are streamed
 	status   admin.Status
 	lag      admin.Lag
 	backends []admin.BackendStatus
 	events   []oplog.Event // newest first
+	probe    admin.Probe
 	err      error
 	queries  []oplog.HistoryQuery
 }
 
-func (s *source) Status(context.Context) (admin.Status, error) { return s.status, s.err }
-func (s *source) Lag(context.Context) (admin.Lag, error)       { return s.lag, s.err }
+func (s *source) Status(context.Context) (admin.Status, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status, s.err
+}
+
+func (s *source) set(status admin.Status, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.err = status, err
+}
+func (s *source) Lag(context.Context) (admin.Lag, error) { return s.lag, s.err }
 func (s *source) Backends(context.Context) ([]admin.BackendStatus, error) {
 	return s.backends, s.err
 }
-func (s *source) Ready(context.Context) error { return s.err }
+func (s *source) Backend(_ context.Context, name string) (admin.BackendDetail, error) {
+	for _, b := range s.backends {
+		if b.Name == name {
+			return admin.BackendDetail{Name: name, State: b.State}, s.err
+		}
+	}
+	return admin.BackendDetail{}, admin.ErrUnknownBackend
+}
+func (s *source) Qualify(context.Context, string) (admin.Probe, error) { return s.probe, s.err }
+func (s *source) Ready(context.Context) error                          { return s.err }
 func (s *source) History(_ context.Context, q oplog.HistoryQuery) ([]oplog.Event, error) {
 	s.queries = append(s.queries, q)
 	var out []oplog.Event
@@ -215,6 +237,8 @@ func TestWhoIsAdmitted(t *testing.T) {
 	var n byte
 	f, _ := newEngineFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out
 		o.Client = func(*http.Request) netip.Addr { n++; return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
+		o.Feed = admin.NewFeed()
+		o.Feed.Close() // streams end at once
 	})
 	write := func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead, auth.ScopeWrite} }
 	f.user(t, "ann", write)
@@ -317,6 +341,10 @@ func TestProblems(t *testing.T) {
 		{name: "lag fails", method: "GET", path: "/api/v1/replication/lag", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
 		{name: "backends fail", method: "GET", path: "/api/v1/backends", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
 		{name: "history fails", method: "GET", path: "/api/v1/history", err: errors.New("disk on fire at /var"), status: 500, kind: "internal"},
+		{name: "unknown backend in detail", method: "GET", path: "/api/v1/backends/eu-9", status: 404, kind: "unknown-backend"},
+		{name: "nowhere to probe", method: "POST", path: "/api/v1/backends/eu-1/qualify", err: admin.ErrNoBucket, status: 409, kind: "no-bucket"},
+		{name: "nobody to probe", method: "POST", path: "/api/v1/backends/eu-1/qualify", err: admin.ErrBackendAway, status: 503, kind: "backend-away"},
+		{name: "bad until", method: "GET", path: "/api/v1/history?until=yesterday", status: 400, kind: "bad-parameter"},
 		{name: "not ready", method: "GET", path: "/readyz", err: errors.New("1 of 2 backends"), status: 503, kind: "not-ready"},
 	}
 	for _, c := range cases {
@@ -489,5 +517,58 @@ func TestKeysThatAreNotUTF8KeepTheirBytes(t *testing.T) {
 	}
 	if e := page.Events[1]; e.Key != "plain ü" || e.KeyEncoded != "" {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// TestHistoryFilters: op, actor, result and until select, over pages without gap
+// or repeat.
+func TestHistoryFilters(t *testing.T) {
+	f := newFixture(t)
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := 3000; i > 0; i-- { // newest first
+		e := oplog.Event{Time: start.Add(time.Duration(i/7) * time.Second), Seq: uint64(i), Key: fmt.Sprint(i), Op: "put", Actor: "ann", Result: "acked"}
+		if i%100 == 0 {
+			e.Op, e.Actor, e.Result = "delete", "ben", "refused"
+		}
+		f.events = append(f.events, e)
+	}
+	for _, query := range []string{"op=delete", "actor=ben", "result=refused", "op=delete&actor=ben&result=refused"} {
+		var got []string
+		for cursor := ""; ; {
+			_, body := f.do(t, "GET", "/api/v1/history?limit=7&"+query+"&cursor="+cursor, "root")
+			var page admin.HistoryPage
+			if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Events) > 7 {
+				t.Fatal(body)
+			}
+			for _, e := range page.Events {
+				got = append(got, e.Key)
+			}
+			if cursor = page.Cursor; cursor == "" {
+				break
+			}
+		}
+		if len(got) != 30 || got[0] != "3000" || got[29] != "100" {
+			t.Errorf("%s: %q", query, got)
+		}
+	}
+	_, body := f.do(t, "GET", "/api/v1/history?limit=1&op=delete&until="+start.Add(100*time.Second).Format(time.RFC3339), "root")
+	if !strings.Contains(body, `"key":"600"`) {
+		t.Errorf("until: %s", body)
+	}
+}
+
+// TestBackendInDetail and probed anew.
+func TestBackendInDetail(t *testing.T) {
+	f := newFixture(t)
+	f.backends = []admin.BackendStatus{{Name: "eu-1", State: admin.Up}}
+	f.probe = admin.Probe{Level: "F1", PayloadMode: "trailer"}
+	if _, body := f.do(t, "GET", "/api/v1/backends/eu-1", "root"); !strings.Contains(body, `"buckets":[]`) || !strings.Contains(body, `"name":"eu-1"`) {
+		t.Errorf("%s", body)
+	}
+	if _, body := f.do(t, "POST", "/api/v1/backends/eu-1/qualify", "root"); !strings.Contains(body, `"level":"F1"`) || !strings.Contains(body, `"probes":[]`) {
+		t.Errorf("%s", body)
+	}
+	if e := f.audit.Take(); len(e) != 1 || e[0].Target != "eu-1" || e[0].Act != "qualifyBackend" {
+		t.Errorf("audited %+v", e)
 	}
 }

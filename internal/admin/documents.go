@@ -21,6 +21,10 @@ type Source interface {
 	History(ctx context.Context, q oplog.HistoryQuery) ([]oplog.Event, error)
 	// Backends returns every configured backend in the order of the configuration.
 	Backends(ctx context.Context) ([]BackendStatus, error)
+	// Backend returns one of them. ErrUnknownBackend.
+	Backend(ctx context.Context, name string) (BackendDetail, error)
+	// Qualify probes a backend anew. ErrUnknownBackend, ErrNoBucket, ErrBackendAway.
+	Qualify(ctx context.Context, name string) (Probe, error)
 	// Ready returns nil when the log answers and the ack rule can be met; else
 	// why not, in words that may be shown to anyone who reaches the listener.
 	Ready(ctx context.Context) error
@@ -40,6 +44,7 @@ type (
 	Count         = api.Count
 	BackendStatus = api.BackendStatus
 	BackendList   = api.BackendList
+	BackendDetail = api.BackendDetail
 	State         = api.State
 	Probe         = api.Probe
 	Finding       = api.Finding

@@ -17,9 +17,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// ErrUnknownBackend is what a Demo returns for a name that it does not have.
-var ErrUnknownBackend = errors.New("there is no such backend")
-
 // problemType begins every type. What follows is stable: programs may match it.
 const problemType = "urn:s3mirror:problem:"
 
@@ -102,6 +99,12 @@ func problemOf(err error) *Problem {
 		return problem(http.StatusConflict, "changed-meanwhile", "Somebody else changed it at the same time", "try again")
 	case errors.Is(err, ErrUnknownBackend):
 		return problem(http.StatusNotFound, "unknown-backend", "There is no such backend", "")
+	case errors.Is(err, errManyListeners):
+		return problem(http.StatusServiceUnavailable, "busy", "Too many listen to events already", "")
+	case errors.Is(err, ErrNoBucket):
+		return problem(http.StatusConflict, "no-bucket", "There is no bucket on that backend to probe in", "make a bucket first")
+	case errors.Is(err, ErrBackendAway):
+		return problem(http.StatusServiceUnavailable, "backend-away", "The backend does not answer", "%v", err)
 	case errors.Is(err, oplog.ErrNotApplied):
 		return problem(http.StatusServiceUnavailable, "log-unavailable", "The log does not answer", "")
 	}

@@ -170,6 +170,42 @@ type Ack struct {
 	Include []string `json:"include"`
 }
 
+// BackendDetail defines model for BackendDetail.
+type BackendDetail struct {
+	// Buckets Where it lags
+	Buckets  []BucketLag `json:"buckets"`
+	Endpoint string      `json:"endpoint"`
+
+	// InFlight Operations that have not ended
+	InFlight     int   `json:"in_flight"`
+	LaggingBytes int64 `json:"lagging_bytes"`
+	LaggingKeys  int64 `json:"lagging_keys"`
+
+	// LastError Of the last failure
+	LastError   string     `json:"last_error,omitempty"`
+	LastFailure *time.Time `json:"last_failure"`
+
+	// LastSuccess null: not since the start
+	LastSuccess *time.Time `json:"last_success"`
+
+	// LatencySeconds Smoothed time to the answer of GET and HEAD; 0: not known
+	LatencySeconds float64 `json:"latency_seconds"`
+	Name           string  `json:"name"`
+	OldestSeconds  float64 `json:"oldest_seconds"`
+
+	// Opens How often its breaker opened
+	Opens int64  `json:"opens"`
+	Probe *Probe `json:"probe,omitempty"`
+
+	// Reason Why it is not up and what to do
+	Reason string `json:"reason,omitempty"`
+	Region string `json:"region"`
+
+	// Since When its breaker last opened or closed; null: never
+	Since *time.Time `json:"since"`
+	State State      `json:"state"`
+}
+
 // BackendLag defines model for BackendLag.
 type BackendLag struct {
 	Buckets     []BucketLag `json:"buckets"`
@@ -690,6 +726,18 @@ type HistoryParams struct {
 	// Since Nothing older
 	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
+	// Until Only what is older
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Op Only this, as in put, heal, updateUser
+	Op *string `form:"op,omitempty" json:"op,omitempty"`
+
+	// Actor Only what this user did
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Result Only what ended so, as in acked, refused
+	Result *string `form:"result,omitempty" json:"result,omitempty"`
+
 	// Limit Entries on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -931,6 +979,20 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/backends (the `Backends` operationId).
 	Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetBackend One backend, and how it fares
+	//
+	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
+	GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QualifyBackend Probe a backend anew
+	//
+	// In a bucket that it has, under a name of our own; what was written is removed.
+	// The report is kept. Bodies go on as they did: what is found about them counts
+	// when the node starts anew.
+	//
+	// Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
+	QualifyBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBuckets The buckets that the caller may know of, by name
 	//
 	// Corresponds with GET /api/v1/buckets (the `ListBuckets` operationId).
@@ -1012,7 +1074,22 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/demo/backends/{name}/on (the `DemoOn` operationId).
 	DemoOn(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Events What happens, as it happens
+	//
+	// Server-sent events. `status` comes first and whenever the node's state or an
+	// amount of work changes, with the status document; `audit` with each entry of
+	// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+	// the reader was too slow for that many; `end` with a problem document when the
+	// caller may not listen any more. A comment comes every 15 seconds when nothing
+	// else does. Whoever connects anew begins with `status`.
+	//
+	// Corresponds with GET /api/v1/events (the `Events` operationId).
+	Events(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// History What was done, newest first
+	//
+	// A page may be short, even empty, and yet not the last, when few of many events
+	// are what was asked for: go on while there is a cursor.
 	//
 	// Corresponds with GET /api/v1/history (the `History` operationId).
 	History(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1407,6 +1484,40 @@ func (c *Client) Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*
 	return c.Client.Do(req)
 }
 
+// GetBackend One backend, and how it fares
+//
+// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
+func (c *Client) GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBackendRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QualifyBackend Probe a backend anew
+//
+// In a bucket that it has, under a name of our own; what was written is removed.
+// The report is kept. Bodies go on as they did: what is found about them counts
+// when the node starts anew.
+//
+// Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
+func (c *Client) QualifyBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQualifyBackendRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListBuckets The buckets that the caller may know of, by name
 //
 // Corresponds with GET /api/v1/buckets (the `ListBuckets` operationId).
@@ -1608,7 +1719,32 @@ func (c *Client) DemoOn(ctx context.Context, name BackendName, reqEditors ...Req
 	return c.Client.Do(req)
 }
 
+// Events What happens, as it happens
+//
+// Server-sent events. `status` comes first and whenever the node's state or an
+// amount of work changes, with the status document; `audit` with each entry of
+// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+// the reader was too slow for that many; `end` with a problem document when the
+// caller may not listen any more. A comment comes every 15 seconds when nothing
+// else does. Whoever connects anew begins with `status`.
+//
+// Corresponds with GET /api/v1/events (the `Events` operationId).
+func (c *Client) Events(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // History What was done, newest first
+//
+// A page may be short, even empty, and yet not the last, when few of many events
+// are what was asked for: go on while there is a cursor.
 //
 // Corresponds with GET /api/v1/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2318,6 +2454,74 @@ func NewBackendsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetBackendRequest constructs an http.Request for the GetBackend method
+func NewGetBackendRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQualifyBackendRequest constructs an http.Request for the QualifyBackend method
+func NewQualifyBackendRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s/qualify", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListBucketsRequest constructs an http.Request for the ListBuckets method
 func NewListBucketsRequest(server string, params *ListBucketsParams) (*http.Request, error) {
 	var err error
@@ -2843,6 +3047,33 @@ func NewDemoOnRequest(server string, name BackendName) (*http.Request, error) {
 	return req, nil
 }
 
+// NewEventsRequest constructs an http.Request for the Events method
+func NewEventsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewHistoryRequest constructs an http.Request for the History method
 func NewHistoryRequest(server string, params *HistoryParams) (*http.Request, error) {
 	var err error
@@ -2898,6 +3129,54 @@ func NewHistoryRequest(server string, params *HistoryParams) (*http.Request, err
 		if params.Since != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Op != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "op", *params.Op, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Result != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "result", *params.Result, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3681,6 +3960,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/backends (the `Backends` operationId).
 	BackendsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackendsAnswer, error)
 
+	// GetBackendWithResponse One backend, and how it fares
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
+	GetBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*GetBackendAnswer, error)
+
+	// QualifyBackendWithResponse Probe a backend anew
+	//
+	// In a bucket that it has, under a name of our own; what was written is removed.
+	// The report is kept. Bodies go on as they did: what is found about them counts
+	// when the node starts anew.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
+	QualifyBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*QualifyBackendAnswer, error)
+
 	// ListBucketsWithResponse The buckets that the caller may know of, by name
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3780,7 +4077,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/demo/backends/{name}/on (the `DemoOn` operationId).
 	DemoOnWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DemoOnAnswer, error)
 
+	// EventsWithResponse What happens, as it happens
+	//
+	// Server-sent events. `status` comes first and whenever the node's state or an
+	// amount of work changes, with the status document; `audit` with each entry of
+	// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+	// the reader was too slow for that many; `end` with a problem document when the
+	// caller may not listen any more. A comment comes every 15 seconds when nothing
+	// else does. Whoever connects anew begins with `status`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/events (the `Events` operationId).
+	EventsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*EventsAnswer, error)
+
 	// HistoryWithResponse What was done, newest first
+	//
+	// A page may be short, even empty, and yet not the last, when few of many events
+	// are what was asked for: go on while there is a cursor.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4421,6 +4735,102 @@ func (r BackendsAnswer) ContentType() string {
 	return ""
 }
 
+type GetBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BackendDetail
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBackendAnswer) GetJSON200() *BackendDetail {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type QualifyBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Probe
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QualifyBackendAnswer) GetJSON200() *Probe {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QualifyBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QualifyBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QualifyBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QualifyBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QualifyBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListBucketsAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4929,6 +5339,47 @@ func (r DemoOnAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DemoOnAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EventsAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EventsAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EventsAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventsAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventsAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventsAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5877,6 +6328,36 @@ func (c *ClientWithResponses) BackendsWithResponse(ctx context.Context, reqEdito
 	return ParseBackendsAnswer(rsp)
 }
 
+// GetBackendWithResponse One backend, and how it fares
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
+func (c *ClientWithResponses) GetBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*GetBackendAnswer, error) {
+	rsp, err := c.GetBackend(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBackendAnswer(rsp)
+}
+
+// QualifyBackendWithResponse Probe a backend anew
+//
+// In a bucket that it has, under a name of our own; what was written is removed.
+// The report is kept. Bodies go on as they did: what is found about them counts
+// when the node starts anew.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
+func (c *ClientWithResponses) QualifyBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*QualifyBackendAnswer, error) {
+	rsp, err := c.QualifyBackend(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQualifyBackendAnswer(rsp)
+}
+
 // ListBucketsWithResponse The buckets that the caller may know of, by name
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6048,7 +6529,30 @@ func (c *ClientWithResponses) DemoOnWithResponse(ctx context.Context, name Backe
 	return ParseDemoOnAnswer(rsp)
 }
 
+// EventsWithResponse What happens, as it happens
+//
+// Server-sent events. `status` comes first and whenever the node's state or an
+// amount of work changes, with the status document; `audit` with each entry of
+// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+// the reader was too slow for that many; `end` with a problem document when the
+// caller may not listen any more. A comment comes every 15 seconds when nothing
+// else does. Whoever connects anew begins with `status`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/events (the `Events` operationId).
+func (c *ClientWithResponses) EventsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*EventsAnswer, error) {
+	rsp, err := c.Events(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventsAnswer(rsp)
+}
+
 // HistoryWithResponse What was done, newest first
+//
+// A page may be short, even empty, and yet not the last, when few of many events
+// are what was asked for: go on while there is a cursor.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6679,6 +7183,72 @@ func ParseBackendsAnswer(rsp *http.Response) (*BackendsAnswer, error) {
 	return response, nil
 }
 
+// ParseGetBackendAnswer parses an HTTP response from a GetBackendWithResponse call
+func ParseGetBackendAnswer(rsp *http.Response) (*GetBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BackendDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQualifyBackendAnswer parses an HTTP response from a QualifyBackendWithResponse call
+func ParseQualifyBackendAnswer(rsp *http.Response) (*QualifyBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QualifyBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Probe
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListBucketsAnswer parses an HTTP response from a ListBucketsWithResponse call
 func ParseListBucketsAnswer(rsp *http.Response) (*ListBucketsAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7025,6 +7595,32 @@ func ParseDemoOnAnswer(rsp *http.Response) (*DemoOnAnswer, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEventsAnswer parses an HTTP response from a EventsWithResponse call
+func ParseEventsAnswer(rsp *http.Response) (*EventsAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventsAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7554,6 +8150,12 @@ type ServerInterface interface {
 	// Backends Every configured backend
 	// (GET /api/v1/backends)
 	Backends(w http.ResponseWriter, r *http.Request)
+	// GetBackend One backend, and how it fares
+	// (GET /api/v1/backends/{name})
+	GetBackend(w http.ResponseWriter, r *http.Request, name BackendName)
+	// QualifyBackend Probe a backend anew
+	// (POST /api/v1/backends/{name}/qualify)
+	QualifyBackend(w http.ResponseWriter, r *http.Request, name BackendName)
 	// ListBuckets The buckets that the caller may know of, by name
 	// (GET /api/v1/buckets)
 	ListBuckets(w http.ResponseWriter, r *http.Request, params ListBucketsParams)
@@ -7587,6 +8189,9 @@ type ServerInterface interface {
 	// DemoOn Let an endpoint of the demo answer again
 	// (POST /api/v1/demo/backends/{name}/on)
 	DemoOn(w http.ResponseWriter, r *http.Request, name BackendName)
+	// Events What happens, as it happens
+	// (GET /api/v1/events)
+	Events(w http.ResponseWriter, r *http.Request)
 	// History What was done, newest first
 	// (GET /api/v1/history)
 	History(w http.ResponseWriter, r *http.Request, params HistoryParams)
@@ -7900,6 +8505,58 @@ func (siw *ServerInterfaceWrapper) Backends(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Backends(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBackend operation middleware
+func (siw *ServerInterfaceWrapper) GetBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBackend(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// QualifyBackend operation middleware
+func (siw *ServerInterfaceWrapper) QualifyBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.QualifyBackend(w, r, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8301,6 +8958,20 @@ func (siw *ServerInterfaceWrapper) DemoOn(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// Events operation middleware
+func (siw *ServerInterfaceWrapper) Events(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Events(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // History operation middleware
 func (siw *ServerInterfaceWrapper) History(w http.ResponseWriter, r *http.Request) {
 
@@ -8345,6 +9016,58 @@ func (siw *ServerInterfaceWrapper) History(w http.ResponseWriter, r *http.Reques
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "op" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "op", r.URL.Query(), &params.Op, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "op"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "op", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", r.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "result" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "result", r.URL.Query(), &params.Result, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "result"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "result", Err: err})
 		}
 		return
 	}
@@ -8867,6 +9590,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/version", wrapper.Version)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/status", wrapper.Status)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends", wrapper.Backends)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends/{name}", wrapper.GetBackend)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/qualify", wrapper.QualifyBackend)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/events", wrapper.Events)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/lag", wrapper.Lag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/history", wrapper.History)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets", wrapper.ListBuckets)
@@ -9315,6 +10041,84 @@ func (response BackendsdefaultApplicationProblemPlusJSONResponse) VisitBackendsR
 	return err
 }
 
+type GetBackendRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type GetBackendResponseObject interface {
+	VisitGetBackendResponse(w http.ResponseWriter) error
+}
+
+type GetBackend200JSONResponse BackendDetail
+
+func (response GetBackend200JSONResponse) VisitGetBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetBackenddefaultApplicationProblemPlusJSONResponse) VisitGetBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QualifyBackendRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type QualifyBackendResponseObject interface {
+	VisitQualifyBackendResponse(w http.ResponseWriter) error
+}
+
+type QualifyBackend200JSONResponse Probe
+
+func (response QualifyBackend200JSONResponse) VisitQualifyBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QualifyBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response QualifyBackenddefaultApplicationProblemPlusJSONResponse) VisitQualifyBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListBucketsRequestObject struct {
 	Params ListBucketsParams
 }
@@ -9747,6 +10551,73 @@ type DemoOndefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DemoOndefaultApplicationProblemPlusJSONResponse) VisitDemoOnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsRequestObject struct {
+}
+
+type EventsResponseObject interface {
+	VisitEventsResponse(w http.ResponseWriter) error
+}
+
+type Events200TextEventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response Events200TextEventStreamResponse) VisitEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type EventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EventsdefaultApplicationProblemPlusJSONResponse) VisitEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10354,6 +11225,12 @@ type StrictServerInterface interface {
 	// Backends Every configured backend
 	// (GET /api/v1/backends)
 	Backends(ctx context.Context, request BackendsRequestObject) (BackendsResponseObject, error)
+	// GetBackend One backend, and how it fares
+	// (GET /api/v1/backends/{name})
+	GetBackend(ctx context.Context, request GetBackendRequestObject) (GetBackendResponseObject, error)
+	// QualifyBackend Probe a backend anew
+	// (POST /api/v1/backends/{name}/qualify)
+	QualifyBackend(ctx context.Context, request QualifyBackendRequestObject) (QualifyBackendResponseObject, error)
 	// ListBuckets The buckets that the caller may know of, by name
 	// (GET /api/v1/buckets)
 	ListBuckets(ctx context.Context, request ListBucketsRequestObject) (ListBucketsResponseObject, error)
@@ -10387,6 +11264,9 @@ type StrictServerInterface interface {
 	// DemoOn Let an endpoint of the demo answer again
 	// (POST /api/v1/demo/backends/{name}/on)
 	DemoOn(ctx context.Context, request DemoOnRequestObject) (DemoOnResponseObject, error)
+	// Events What happens, as it happens
+	// (GET /api/v1/events)
+	Events(ctx context.Context, request EventsRequestObject) (EventsResponseObject, error)
 	// History What was done, newest first
 	// (GET /api/v1/history)
 	History(ctx context.Context, request HistoryRequestObject) (HistoryResponseObject, error)
@@ -10753,6 +11633,58 @@ func (sh *strictHandler) Backends(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// GetBackend operation middleware
+func (sh *strictHandler) GetBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request GetBackendRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBackend(ctx, request.(GetBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBackendResponseObject); ok {
+		if err := validResponse.VisitGetBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// QualifyBackend operation middleware
+func (sh *strictHandler) QualifyBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request QualifyBackendRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.QualifyBackend(ctx, request.(QualifyBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "QualifyBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(QualifyBackendResponseObject); ok {
+		if err := validResponse.VisitQualifyBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListBuckets operation middleware
 func (sh *strictHandler) ListBuckets(w http.ResponseWriter, r *http.Request, params ListBucketsParams) {
 	var request ListBucketsRequestObject
@@ -11044,6 +11976,30 @@ func (sh *strictHandler) DemoOn(w http.ResponseWriter, r *http.Request, name Bac
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DemoOnResponseObject); ok {
 		if err := validResponse.VisitDemoOnResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Events operation middleware
+func (sh *strictHandler) Events(w http.ResponseWriter, r *http.Request) {
+	var request EventsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Events(ctx, request.(EventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Events")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EventsResponseObject); ok {
+		if err := validResponse.VisitEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
