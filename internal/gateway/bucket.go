@@ -11,9 +11,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// maxDocument bounds the XML of a request, in bytes.
-const maxDocument = 16 << 10
-
 // listBuckets answers with one page of all the buckets that the sender may
 // know of.
 func (h *Handler) listBuckets(w http.ResponseWriter, r *request) error {
@@ -52,18 +49,38 @@ func (h *Handler) bucketsPage(ask *s3.BucketsRequest, all []replica.Bucket) *s3.
 // scope of a signature: clients send what they were configured with. The
 // document is judged nevertheless.
 func (h *Handler) createBucket(w http.ResponseWriter, r *request) error {
-	document, err := r.sender.Document(r.Request, maxDocument)
+	with, err := r.bucketSettings()
 	if err != nil {
 		return err
 	}
-	if _, err := s3.ParseCreateBucket(bytes.NewReader(document)); err != nil {
-		return err
-	}
-	if err := h.Replicas.CreateBucket(r.Context(), r.op.Bucket, r.actor(), r.id); err != nil {
+	if err := h.Replicas.CreateBucket(r.Context(), r.op.Bucket, r.actor(), r.id, with...); err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/"+r.op.Bucket)
+	w.Header().Set("x-amz-bucket-arn", "arn:aws:s3:::"+r.op.Bucket)
 	return empty(w, http.StatusOK)
+}
+
+// bucketSettings are what a CreateBucket sets beside making the bucket.
+func (r *request) bucketSettings() (with []replica.Setting, err error) {
+	document, err := r.sender.Document(r.Request, maxSetting)
+	if err != nil {
+		return nil, err
+	}
+	ask, err := s3.ParseCreateBucket(bytes.NewReader(document))
+	if err != nil {
+		return nil, err
+	}
+	if len(ask.Tags) > 0 {
+		with = append(with, replica.Setting{Name: settingTags, Document: string(s3.TaggingDocument(ask.Tags))})
+	}
+	if ownership := r.Header.Get("X-Amz-Object-Ownership"); ownership != "" {
+		if err := s3.CheckOwnership(ownership); err != nil {
+			return nil, err
+		}
+		with = append(with, replica.Setting{Name: settingOwnership, Document: s3.OwnershipDocument(ownership)})
+	}
+	return with, nil
 }
 
 func (h *Handler) headBucket(w http.ResponseWriter, r *request) error {

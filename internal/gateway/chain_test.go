@@ -243,13 +243,13 @@ func TestMetrics(t *testing.T) {
 	f.send(t, get("/photos/plain", "If-None-Match", "*"))
 	f.send(t, get("/photos/absent"))
 	f.send(t, get("/photos/.s3mirror/x"))
-	f.send(t, query("GET", "/photos/plain", "acl"))
+	f.send(t, query("GET", "/photos/plain", "torrent"))
 	for _, tc := range []struct {
 		operation, class string
 		want             float64
 	}{
 		{"PutObject", "2xx", 1}, {"GetObject", "2xx", 1}, {"GetObject", "3xx", 1}, {"GetObject", "4xx", 1},
-		{"unparsed", "4xx", 1}, {"GetObjectAcl", "5xx", 1},
+		{"unparsed", "4xx", 1}, {"GetObjectTorrent", "5xx", 1},
 	} {
 		if n := f.counter(t, "s3mirror_gateway_requests_total", tc.operation, tc.class); n != tc.want {
 			t.Errorf("%s %s: %v, want %v", tc.operation, tc.class, n, tc.want)

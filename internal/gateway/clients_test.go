@@ -247,7 +247,7 @@ func awsRefusals(t *testing.T, c *awss3.Client) {
 	_, all["CopyObject"] = c.CopyObject(ctx, &awss3.CopyObjectInput{Bucket: bucket, Key: key, CopySource: aws.String("photos/other")})
 	_, all["DeleteObjects"] = c.DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: key}}}})
 	_, all["PutObjectTagging"] = c.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
-	_, all["GetBucketVersioning"] = c.GetBucketVersioning(ctx, &awss3.GetBucketVersioningInput{Bucket: bucket})
+	_, all["PutBucketVersioning"] = c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 	_, all["GetObject of a version"] = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("1")})
 	_, all["PutObject encrypted"] = c.PutObject(ctx, &awss3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x"), ServerSideEncryption: types.ServerSideEncryptionAes256})
 	for name, err := range all {

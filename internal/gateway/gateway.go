@@ -45,9 +45,15 @@ type Objects interface {
 // are as of Objects.
 type Buckets interface {
 	Buckets(ctx context.Context) ([]replica.Bucket, error)
-	CreateBucket(ctx context.Context, name, actor, request string) error
+	CreateBucket(ctx context.Context, name, actor, request string, settings ...replica.Setting) error
 	HeadBucket(ctx context.Context, name string) error
 	DeleteBucket(ctx context.Context, name, actor, request string) error
+	// BucketSetting returns a document that SetBucketSetting kept; ok is false
+	// when there is none.
+	BucketSetting(ctx context.Context, name, setting string) (document string, ok bool, err error)
+	// SetBucketSetting keeps a document of the bucket's configuration; nil drops
+	// it.
+	SetBucketSetting(ctx context.Context, name, setting string, document *string, actor, request string) error
 }
 
 // Replicas is what stands behind the gateway: a *replica.Set.
@@ -127,6 +133,38 @@ var acts = map[s3.OperationName]act{
 	s3.HeadBucket:        (*Handler).headBucket,
 	s3.DeleteBucket:      (*Handler).deleteBucket,
 	s3.GetBucketLocation: (*Handler).bucketLocation,
+
+	s3.ListObjectVersions: (*Handler).listVersions,
+
+	s3.GetBucketTagging:              getSetting(settingTags),
+	s3.PutBucketTagging:              putSetting(settingTags),
+	s3.DeleteBucketTagging:           deleteSetting(settingTags),
+	s3.GetBucketOwnershipControls:    getSetting(settingOwnership),
+	s3.PutBucketOwnershipControls:    putSetting(settingOwnership),
+	s3.DeleteBucketOwnershipControls: deleteSetting(settingOwnership),
+	s3.GetPublicAccessBlock:          getSetting(settingPublicAccess),
+	s3.PutPublicAccessBlock:          putSetting(settingPublicAccess),
+	s3.DeletePublicAccessBlock:       deleteSetting(settingPublicAccess),
+
+	s3.GetBucketAcl: (*Handler).getACL,
+	s3.PutBucketAcl: (*Handler).putACL,
+	s3.GetObjectAcl: (*Handler).getACL,
+	s3.PutObjectAcl: (*Handler).putACL,
+
+	s3.GetBucketAccelerateConfiguration:   (*Handler).defaultConfiguration,
+	s3.GetBucketEncryption:                (*Handler).defaultConfiguration,
+	s3.GetBucketLifecycleConfiguration:    (*Handler).defaultConfiguration,
+	s3.GetBucketLogging:                   (*Handler).defaultConfiguration,
+	s3.GetBucketNotificationConfiguration: (*Handler).defaultConfiguration,
+	s3.GetBucketPolicy:                    (*Handler).defaultConfiguration,
+	s3.GetBucketPolicyStatus:              (*Handler).defaultConfiguration,
+	s3.GetBucketReplication:               (*Handler).defaultConfiguration,
+	s3.GetBucketRequestPayment:            (*Handler).defaultConfiguration,
+	s3.GetBucketVersioning:                (*Handler).defaultConfiguration,
+	s3.GetBucketWebsite:                   (*Handler).defaultConfiguration,
+	s3.GetObjectLockConfiguration:         (*Handler).defaultConfiguration,
+	s3.DeleteBucketPolicy:                 (*Handler).deleteNothing,
+	s3.DeleteBucketWebsite:                (*Handler).deleteNothing,
 }
 
 // ServeHTTP is the request chain:
@@ -201,16 +239,26 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 	if err := op.CheckHeaders(r.Header); err != nil {
 		return err
 	}
+	if err := r.expectOwner(); err != nil {
+		return err
+	}
 	if err := r.refuseBody(); err != nil {
 		return err
 	}
 	return act(h, w, r)
 }
 
+// takesBody are the operations that read their body by themselves.
+var takesBody = map[s3.OperationName]bool{
+	s3.PutObject: true, s3.CreateBucket: true,
+	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true,
+	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
+}
+
 // refuseBody refuses a body where none belongs, and proves that the empty one
 // is what was signed.
 func (r *request) refuseBody() error {
-	if r.op.Name == s3.PutObject || r.op.Name == s3.CreateBucket {
+	if takesBody[r.op.Name] {
 		return nil
 	}
 	_, err := r.sender.Document(r.Request, 0)

@@ -40,6 +40,21 @@ func remove(path string, headers ...string) ask {
 	return ask{method: "DELETE", path: path, header: header(headers...)}
 }
 
+// document is a PUT of a sub-resource.
+func document(path, sub, body string, headers ...string) ask {
+	return ask{method: "PUT", path: path, query: sub, header: header(headers...), body: body}
+}
+
+// Documents that are taken.
+const (
+	tagging      = `<Tagging><TagSet><Tag><Key>colour</Key><Value>blue</Value></Tag></TagSet></Tagging>`
+	ownership    = `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>`
+	publicAccess = `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><RestrictPublicBuckets>TRUE</RestrictPublicBuckets></PublicAccessBlockConfiguration>`
+	ownerID      = "eb388fbcac047cac0bd7e7cfd12813b95af09739660fa6f0a7efd1c523734609"
+	ownACL       = `<AccessControlPolicy><Owner><ID>` + ownerID + `</ID></Owner><AccessControlList><Grant><Grantee><ID>` + ownerID +
+		`</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
+)
+
 // examples are the operations, each with what can go well and what can not.
 // They run in order, on one store.
 var examples = []struct {
@@ -138,6 +153,12 @@ var examples = []struct {
 		{"forged token", query("GET", "/photos", "list-type=2&continuation-token=forged")},
 		{"empty token", query("GET", "/photos", "list-type=2&continuation-token=")},
 		{"versions", query("GET", "/photos", "versions")},
+		{"a page of versions", query("GET", "/photos", "versions&max-keys=1&encoding-type=url&delimiter=%2F&key-marker=e&version-id-marker=null")},
+		{"versions behind a version without a key", query("GET", "/photos", "versions&version-id-marker=null")},
+		{"versions behind a version that is none", query("GET", "/photos", "versions&key-marker=e&version-id-marker=1")},
+		{"malformed max-keys of versions", query("GET", "/photos", "versions&max-keys=many")},
+		{"malformed encoding of versions", query("GET", "/photos", "versions&encoding-type=base64")},
+		{"versions of no bucket", query("GET", "/nothing", "versions")},
 	}},
 	{"delete", []example{
 		{"only the right one", remove("/photos/plain", "If-Match", `"other"`)},
@@ -153,6 +174,66 @@ var examples = []struct {
 		{"a second factor", remove("/photos/full", "X-Amz-Mfa", "1 2")},
 		{"many at once", ask{method: "POST", path: "/photos", query: "delete", body: "<Delete/>"}},
 	}},
+	{"setting", []example{
+		{"tags, never set", query("GET", "/photos", "tagging")},
+		{"set tags", document("/photos", "tagging", tagging)},
+		{"tags", query("GET", "/photos", "tagging")},
+		{"tags that are none", document("/photos", "tagging", "<Tagging/>")},
+		{"tags of AWS", document("/photos", "tagging", `<Tagging><TagSet><Tag><Key>aws:x</Key></Tag></TagSet></Tagging>`)},
+		{"a tag twice", document("/photos", "tagging", `<Tagging><TagSet><Tag><Key>a</Key></Tag><Tag><Key>a</Key></Tag></TagSet></Tagging>`)},
+		{"too many tags", document("/photos", "tagging", "<Tagging><TagSet>"+strings.Repeat("<Tag><Key>a</Key></Tag>", 51)+"</TagSet></Tagging>")},
+		{"tags with a wrong MD5", document("/photos", "tagging", tagging, "Content-Md5", "AAAAAAAAAAAAAAAAAAAAAA==")},
+		{"tags with a wrong checksum", document("/photos", "tagging", tagging, "X-Amz-Checksum-Crc32", "AAAAAA==")},
+		{"too much for tags", document("/photos", "tagging", strings.Repeat(" ", 256<<10+1))},
+		{"tags of no bucket", document("/nothing", "tagging", tagging)},
+		{"get tags of no bucket", query("GET", "/nothing", "tagging")},
+		{"delete tags of no bucket", query("DELETE", "/nothing", "tagging")},
+		{"delete tags", query("DELETE", "/photos", "tagging")},
+		{"no tags", query("GET", "/photos", "tagging")},
+		{"ownership by default", query("GET", "/photos", "ownershipControls")},
+		{"set ownership", document("/photos", "ownershipControls", ownership)},
+		{"ownership", query("GET", "/photos", "ownershipControls")},
+		{"ownership that is none", document("/photos", "ownershipControls", strings.Replace(ownership, "ObjectWriter", "Mine", 1))},
+		{"two ownerships", document("/photos", "ownershipControls", strings.Replace(ownership, "</Rule>", "</Rule><Rule/>", 1))},
+		{"acl of grants beside a canned one", query("PUT", "/photos", "acl", "X-Amz-Acl", "private", "X-Amz-Grant-Read", "id=1")},
+		{"acl of nothing", query("PUT", "/photos", "acl")},
+		{"acl in two ways", document("/photos", "acl", ownACL, "X-Amz-Acl", "private")},
+		{"acl as it is", document("/photos", "acl", ownACL)},
+		{"acl for somebody else", document("/photos", "acl", strings.Replace(ownACL, "<Grantee><ID>", "<Grantee><ID>x", 1))},
+		{"acl for nobody", document("/photos", "acl", `<AccessControlPolicy><Owner><ID>`+ownerID+`</ID></Owner><AccessControlList/></AccessControlPolicy>`)},
+		{"acl of another owner", document("/photos", "acl", strings.Replace(ownACL, "<Owner><ID>", "<Owner><ID>x", 1))},
+		{"acl without an owner", document("/photos", "acl", `<AccessControlPolicy/>`)},
+		{"acl that permits something else", document("/photos", "acl", strings.Replace(ownACL, "FULL_CONTROL", "ALL", 1))},
+		{"acl of broken XML", document("/photos", "acl", `<AccessControlPolicy>`)},
+		{"public acl", query("PUT", "/photos", "acl", "X-Amz-Acl", "public-read")},
+		{"delete ownership", query("DELETE", "/photos", "ownershipControls")},
+		{"no ownership", query("GET", "/photos", "ownershipControls")},
+		{"public access block, never set", query("GET", "/photos", "publicAccessBlock")},
+		{"set public access block", document("/photos", "publicAccessBlock", publicAccess)},
+		{"public access block", query("GET", "/photos", "publicAccessBlock")},
+		{"public access block of something else", document("/photos", "publicAccessBlock", strings.Replace(publicAccess, "true", "maybe", 1))},
+		{"delete public access block", query("DELETE", "/photos", "publicAccessBlock")},
+		{"acl", query("GET", "/photos", "acl")},
+		{"acl of an object", query("GET", "/photos/full", "acl")},
+		{"acl of no object", query("GET", "/photos/absent", "acl")},
+		{"acl of no bucket", query("GET", "/nothing", "acl")},
+		{"private acl of an object", query("PUT", "/photos/full", "acl", "X-Amz-Acl", "private")},
+		{"unknown acl of an object", query("PUT", "/photos/full", "acl", "X-Amz-Acl", "mine")},
+		{"acl of no object, set", query("PUT", "/photos/absent", "acl", "X-Amz-Acl", "private")},
+		{"versioning", query("GET", "/photos", "versioning")},
+		{"versioning of no bucket", query("GET", "/nothing", "versioning")},
+		{"request payment", query("GET", "/photos", "requestPayment")},
+		{"encryption", query("GET", "/photos", "encryption")},
+		{"set encryption", document("/photos", "encryption", "<ServerSideEncryptionConfiguration/>")},
+		{"delete a policy of no bucket", query("DELETE", "/nothing", "policy")},
+		{"expected owner", query("GET", "/photos", "location", "X-Amz-Expected-Bucket-Owner", ownerID)},
+		{"another owner than expected", query("GET", "/photos", "location", "X-Amz-Expected-Bucket-Owner", "123456789012")},
+		{"create with tags and ownership", ask{method: "PUT", path: "/tagged", header: header("X-Amz-Object-Ownership", "BucketOwnerPreferred"),
+			body: `<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>`}},
+		{"tags of a new bucket", query("GET", "/tagged", "tagging")},
+		{"ownership of a new bucket", query("GET", "/tagged", "ownershipControls")},
+		{"delete it", remove("/tagged")},
+	}},
 	{"bucket", []example{
 		{"location", query("GET", "/photos", "location")},
 		{"location of none", query("GET", "/nothing", "location")},
@@ -162,11 +243,12 @@ var examples = []struct {
 		{"create again", ask{method: "PUT", path: "/created", header: header("X-Amz-Bucket-Object-Lock-Enabled", "false")}},
 		{"create somewhere", ask{method: "PUT", path: "/elsewhere",
 			body: `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>`}},
-		{"create with tags", ask{method: "PUT", path: "/tagged", body: `<CreateBucketConfiguration><Tags><Tag/></Tags></CreateBucketConfiguration>`}},
+		{"create with a tag without a key", ask{method: "PUT", path: "/tagged", body: `<CreateBucketConfiguration><Tags><Tag/></Tags></CreateBucketConfiguration>`}},
+		{"create with an ownership that is none", ask{method: "PUT", path: "/owned", header: header("X-Amz-Object-Ownership", "mine")}},
 		{"create with a lock", ask{method: "PUT", path: "/locked", header: header("X-Amz-Bucket-Object-Lock-Enabled", "true")}},
 		{"create in public", ask{method: "PUT", path: "/public", header: header("X-Amz-Acl", "public-read")}},
 		{"create from broken XML", ask{method: "PUT", path: "/broken", body: "<CreateBucketConfiguration><"}},
-		{"create from too much", ask{method: "PUT", path: "/broken", body: strings.Repeat(" ", 16<<10+1)}},
+		{"create from too much", ask{method: "PUT", path: "/broken", body: strings.Repeat(" ", 256<<10+1)}},
 		{"create with a wrong hash", ask{method: "PUT", path: "/broken", body: "<CreateBucketConfiguration/>", mode: strings.Repeat("0", 64)}},
 		{"create with a bad name", ask{method: "PUT", path: "/Capitals"}},
 		{"list", ask{method: "GET", path: "/"}},
@@ -184,6 +266,13 @@ var examples = []struct {
 		{"post to the service", ask{method: "POST", path: "/"}},
 		{"another host", ask{method: "HEAD", path: "/", host: "photos.s3.test"}},
 	}},
+}
+
+// absent are the sub-resources that no bucket has, and how that is told.
+var absent = map[string]s3.Code{
+	"encryption": s3.SSEConfigurationNotFound, "lifecycle": s3.NoSuchLifecycleConfiguration, "object-lock": s3.ObjectLockConfigurationNotFound,
+	"policy": s3.NoSuchBucketPolicy, "policyStatus": s3.NoSuchBucketPolicy, "replication": s3.ReplicationNotFound,
+	"website": s3.NoSuchWebsiteConfiguration,
 }
 
 // TestOperations: each answer stands in testdata, byte for byte.
@@ -262,10 +351,26 @@ func TestEveryOperationIsThere(t *testing.T) {
 	done := map[string]bool{}
 	for _, a := range []ask{
 		get("/"), get("/photos"), query("GET", "/photos", "list-type=2"), query("GET", "/photos", "location"), head("/photos"),
+		query("GET", "/photos", "versions"),
+		document("/photos", "tagging", tagging), query("GET", "/photos", "tagging"), query("DELETE", "/photos", "tagging"),
+		document("/photos", "ownershipControls", ownership), query("GET", "/photos", "ownershipControls"), query("DELETE", "/photos", "ownershipControls"),
+		document("/photos", "publicAccessBlock", publicAccess), query("GET", "/photos", "publicAccessBlock"), query("DELETE", "/photos", "publicAccessBlock"),
+		query("GET", "/photos", "acl"), query("PUT", "/photos", "acl", "X-Amz-Acl", "private"),
+		query("GET", "/photos/k", "acl"), query("PUT", "/photos/k", "acl", "X-Amz-Acl", "private"),
+		query("GET", "/photos", "accelerate"), query("GET", "/photos", "logging"), query("GET", "/photos", "notification"),
+		query("GET", "/photos", "requestPayment"), query("GET", "/photos", "versioning"),
+		query("DELETE", "/photos", "policy"), query("DELETE", "/photos", "website"),
 		{method: "PUT", path: "/more"}, remove("/more"), upload("/photos/k", "v"), get("/photos/k"), head("/photos/k"), remove("/photos/k"),
 	} {
 		if got := f.send(t, a); got.status/100 != 2 {
 			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
+		}
+		done[f.log.last(t)["operation"].(string)] = true
+	}
+	for sub, code := range absent {
+		got := f.send(t, query("GET", "/photos", sub))
+		if got.status != 404 || got.code() != string(code) {
+			t.Errorf("%s: %s, want %s", sub, got.raw, code)
 		}
 		done[f.log.last(t)["operation"].(string)] = true
 	}

@@ -25,7 +25,8 @@ var testTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 type store struct {
 	mu      sync.Mutex // guards buckets and calls
 	buckets map[string]map[string]*stored
-	calls   []string // of methods, in order
+	set     map[string]string // settings, by bucket and name
+	calls   []string          // of methods, in order
 
 	before func(ctx context.Context, method string) error // runs before each call, and may refuse it
 	body   func(io.Reader) io.Reader                      // stands between an object and its reader
@@ -40,7 +41,7 @@ type stored struct {
 var _ gateway.Replicas = (*store)(nil)
 
 func newStore(buckets ...string) *store {
-	s := &store{buckets: map[string]map[string]*stored{}}
+	s := &store{buckets: map[string]map[string]*stored{}, set: map[string]string{}}
 	for _, b := range buckets {
 		s.buckets[b] = map[string]*stored{}
 	}
@@ -71,7 +72,7 @@ func (s *store) called() []string {
 func (s *store) snapshot() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := map[string]string{}
+	all := maps.Clone(s.set)
 	for b, objects := range s.buckets {
 		all[b] = ""
 		for k, o := range objects {
@@ -243,7 +244,31 @@ func (s *store) Buckets(ctx context.Context) ([]replica.Bucket, error) {
 	return all, nil
 }
 
-func (s *store) CreateBucket(ctx context.Context, name, _, _ string) error {
+func (s *store) BucketSetting(ctx context.Context, name, setting string) (string, bool, error) {
+	if err := s.HeadBucket(ctx, name); err != nil {
+		return "", false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	document, ok := s.set[name+"?"+setting]
+	return document, ok, nil
+}
+
+func (s *store) SetBucketSetting(ctx context.Context, name, setting string, document *string, _, _ string) error {
+	if err := s.HeadBucket(ctx, name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if document == nil {
+		delete(s.set, name+"?"+setting)
+	} else {
+		s.set[name+"?"+setting] = *document
+	}
+	return nil
+}
+
+func (s *store) CreateBucket(ctx context.Context, name, _, _ string, settings ...replica.Setting) error {
 	if err := s.begin(ctx, "CreateBucket"); err != nil {
 		return err
 	}
@@ -253,6 +278,9 @@ func (s *store) CreateBucket(ctx context.Context, name, _, _ string) error {
 		return s3.Err(s3.BucketAlreadyOwnedByYou).With("BucketName", name)
 	}
 	s.buckets[name] = map[string]*stored{}
+	for _, setting := range settings {
+		s.set[name+"?"+setting.Name] = setting.Document
+	}
 	return nil
 }
 

@@ -31,8 +31,12 @@ func (s *Server) createBucket(q *request) error {
 		return err
 	}
 	// Any location is fine: it is a name, and here there is one place.
-	if _, err := s3.ParseCreateBucket(bytes.NewReader(document)); err != nil {
+	made, err := s3.ParseCreateBucket(bytes.NewReader(document))
+	if err != nil {
 		return err
+	}
+	if len(made.Tags) > 0 { // it has nowhere to keep them
+		return s3.Err(s3.NotImplemented)
 	}
 	q.w.Header().Set("Location", "/"+q.op.Bucket)
 	err = s.finish(q, func() error { return s.store.create(q.op.Bucket, s.o.Now().UTC()) }, http.StatusOK)

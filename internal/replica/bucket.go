@@ -22,6 +22,9 @@ type record struct {
 	// again and takes writes, but reads and lists pass it by until everything that
 	// it missed has a row.
 	Wiped object.Replicas `json:"wiped,omitempty"`
+	// Settings are documents of the bucket's configuration, by sub-resource. The
+	// map is never changed: see record.set.
+	Settings map[string]string `json:"settings,omitempty"`
 }
 
 // bucket is one bucket as this node knows it.

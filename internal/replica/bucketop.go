@@ -53,11 +53,11 @@ func (s *Set) HeadBucket(ctx context.Context, name string) error {
 	return err
 }
 
-// CreateBucket makes a bucket by the ack rule; backends that are away get it
+// CreateBucket makes a bucket, with settings, by the ack rule; backends that are away get it
 // when they are back. BucketAlreadyOwnedByYou when it stands; SlowDown when too
 // few backends could make it: it may still come into being, and asking again
 // goes on where this call stopped.
-func (s *Set) CreateBucket(ctx context.Context, name, actor, request string) (err error) {
+func (s *Set) CreateBucket(ctx context.Context, name, actor, request string, settings ...Setting) (err error) {
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *Set) CreateBucket(ctx context.Context, name, actor, request string) (er
 		if _, _, refusal := s.buckets.surveyAll(ctx, name); refusal != nil {
 			return s3.Errorf(s3.OperationAborted, "This bucket stands on a backend and is not under management; the log of the gateway says what to do.").Because(refusal)
 		}
-		if b, err = s.buckets.create(ctx, name); err != nil {
+		if b, err = s.buckets.create(ctx, name, settings...); err != nil {
 			return err
 		}
 	case err != nil:

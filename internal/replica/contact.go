@@ -174,13 +174,18 @@ func (bs *buckets) each(replicas object.Replicas, do func(replica string)) {
 
 // create writes the record of a new bucket and makes it on every backend that is
 // up. It is active when the ack rule holds. The caller holds the name's lock.
-func (bs *buckets) create(ctx context.Context, name string) (*bucket, error) {
+func (bs *buckets) create(ctx context.Context, name string, settings ...Setting) (*bucket, error) {
 	policy := bs.policy(name)
 	now := bs.set.now()
 	rec := record{BucketRecord: commit.BucketRecord{
 		State: commit.BucketCreating, Generation: object.NewID().String(), Created: now.Wall.UTC().Truncate(time.Millisecond),
 		Replicas: policy.Replicas, Names: policy.Names, Epoch: 1, Since: now.Wall,
 	}}
+	for _, setting := range settings {
+		if err := rec.set(setting.Name, &setting.Document); err != nil {
+			return nil, err
+		}
+	}
 	epoch, err := bs.store(ctx, name, oplog.Epoch{}, &rec)
 	switch {
 	case errors.Is(err, oplog.ErrConflict):

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
 )
 
 // BucketsRequest is what a ListBuckets asks for.
@@ -97,31 +99,41 @@ func LocationDocument(region string) []byte {
 }
 
 // maxConfigurationBytes bounds the body of a CreateBucket.
-const maxConfigurationBytes = 16 << 10
+const maxConfigurationBytes = 256 << 10 // it may hold the tags of the bucket
 
-// ParseCreateBucket reads the body of a CreateBucket and returns the location
-// constraint, empty when there is none or no body. What is no such document, is
-// too long or holds an element that S3 does not know is MalformedXML; Location,
-// Bucket and Tags, which ask for something that we do not do, are
-// NotImplemented. An error of the reader itself is returned as it is.
-func ParseCreateBucket(body io.Reader) (location string, err error) {
+// BucketConfiguration is what a CreateBucket asks for in its body.
+type BucketConfiguration struct {
+	Location string // the location constraint; empty: none
+	Tags     object.Tags
+}
+
+// ParseCreateBucket reads the body of a CreateBucket, which may be empty. What is
+// no such document, is too long or holds an element that S3 does not know is
+// MalformedXML; Location and Bucket, which ask for something that we do not do,
+// are NotImplemented; tags are judged as by ParseBucketTagging. An error of the
+// reader itself is returned as it is.
+func ParseCreateBucket(body io.Reader) (*BucketConfiguration, error) {
+	c := &BucketConfiguration{}
+	set := tagSet{max: MaxBucketTags}
 	d := newXMLReader(body, maxConfigurationBytes)
 	root, err := d.root()
 	switch {
 	case errors.Is(err, io.EOF):
-		return "", nil
+		return c, nil
 	case err != nil:
-		return "", malformed(err)
+		return nil, malformed(err)
 	case root != "CreateBucketConfiguration":
-		return "", malformed(errUnexpectedElement(root))
+		return nil, malformed(errUnexpectedElement(root))
 	}
 	err = d.children(func(name []byte) error {
 		switch string(name) {
 		case "LocationConstraint":
 			text, err := d.text()
-			location = strings.TrimSpace(text)
+			c.Location = strings.TrimSpace(text)
 			return err
-		case "Location", "Bucket", "Tags":
+		case "Tags":
+			return d.tags(&set, func(name []byte) error { return errUnexpectedElement(string(name)) })
+		case "Location", "Bucket":
 			return Errorf(NotImplemented, "The element %s implies functionality that is not implemented.", name)
 		}
 		return errUnexpectedElement(string(name))
@@ -129,8 +141,12 @@ func ParseCreateBucket(body io.Reader) (location string, err error) {
 	if err == nil {
 		err = d.end()
 	}
-	if err != nil {
-		return "", malformed(err)
+	if err == nil {
+		err = set.check()
 	}
-	return location, nil
+	if err != nil {
+		return nil, malformed(err)
+	}
+	c.Tags = set.tags
+	return c, nil
 }

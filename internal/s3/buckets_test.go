@@ -72,7 +72,11 @@ func TestParseCreateBucket(t *testing.T) {
 		"text":              {"hello", "", MalformedXML},
 		"text inside":       {"<CreateBucketConfiguration>x</CreateBucketConfiguration>", "", MalformedXML},
 		"unknown":           {"<CreateBucketConfiguration><X/></CreateBucketConfiguration>", "", MalformedXML},
-		"tags":              {"<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>", "", NotImplemented},
+		"tags":              {"<CreateBucketConfiguration><LocationConstraint>eu-1</LocationConstraint><Tags><Tag><Key>k</Key><Value>v</Value></Tag></Tags></CreateBucketConfiguration>", "eu-1", ""},
+		"no tags":           {"<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>", "", ""},
+		"tag without a key": {"<CreateBucketConfiguration><Tags><Tag><Value>v</Value></Tag></Tags></CreateBucketConfiguration>", "", MalformedXML},
+		"tag of AWS":        {"<CreateBucketConfiguration><Tags><Tag><Key>aws:x</Key></Tag></Tags></CreateBucketConfiguration>", "", InvalidTag},
+		"something in tags": {"<CreateBucketConfiguration><Tags><X/></Tags></CreateBucketConfiguration>", "", MalformedXML},
 		"directory bucket":  {"<CreateBucketConfiguration><Location><Name>x</Name></Location></CreateBucketConfiguration>", "", NotImplemented},
 		"nested":            {"<CreateBucketConfiguration><LocationConstraint><b>x</b></LocationConstraint></CreateBucketConfiguration>", "", MalformedXML},
 		"comment within":    {"<CreateBucketConfiguration><LocationConstraint>eu<!-- x -->-<![CDATA[1]]></LocationConstraint></CreateBucketConfiguration>", "eu-1", ""},
@@ -91,8 +95,12 @@ func TestParseCreateBucket(t *testing.T) {
 		"long before":       {strings.Repeat(" ", maxConfigurationBytes+1), "", MalformedXML},
 		"as long as it may": {"<CreateBucketConfiguration/>" + strings.Repeat(" ", maxConfigurationBytes-len("<CreateBucketConfiguration/>")), "", ""},
 	} {
-		got, err := ParseCreateBucket(strings.NewReader(c.body))
-		if got != c.want || codeOf(err) != c.code {
+		got := &BucketConfiguration{}
+		made, err := ParseCreateBucket(strings.NewReader(c.body))
+		if err == nil {
+			got = made
+		}
+		if got.Location != c.want || codeOf(err) != c.code {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}

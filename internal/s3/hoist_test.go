@@ -77,7 +77,7 @@ func TestHoistedHeadersAreChecked(t *testing.T) {
 	for query, want := range map[string]Code{
 		"x-amz-meta-a=b":                        "",
 		"x-amz-acl=private":                     "",
-		"x-amz-acl=public-read":                 NotImplemented,
+		"x-amz-acl=public-read":                 AccessControlListNotSupported,
 		"x-amz-copy-source=%2Fa%2Fb":            NotImplemented,
 		"x-amz-tagging=a%3Db":                   NotImplemented,
 		"x-amz-server-side-encryption=AES256":   NotImplemented,

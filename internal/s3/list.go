@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -198,18 +199,23 @@ func (l *ListRequest) headV2(x *xmlWriter, page *ListPage, key TokenKey) {
 func (l *ListRequest) object(x *xmlWriter, o *ListEntry, owner Owner) {
 	x.open("Contents")
 	l.name(x, "Key", o.Key)
+	if l.FetchOwner {
+		l.describe(x, o, &owner)
+	} else {
+		l.describe(x, o, nil)
+	}
+	x.close("Contents")
+}
+
+// describe writes what a page says of an object beside its name.
+func (l *ListRequest) describe(x *xmlWriter, o *ListEntry, owner *Owner) {
 	x.time("LastModified", o.LastModified)
 	x.text("ETag", QuoteETag(o.ETag))
 	x.int("Size", o.Size)
-	if l.FetchOwner {
-		x.owner(owner)
+	if owner != nil {
+		x.owner(*owner)
 	}
-	if o.StorageClass == "" {
-		x.text("StorageClass", "STANDARD")
-	} else {
-		x.text("StorageClass", o.StorageClass)
-	}
-	x.close("Contents")
+	x.text("StorageClass", cmp.Or(o.StorageClass, "STANDARD"))
 }
 
 // name writes what encoding-type=url applies to.

@@ -53,9 +53,9 @@ func (op *Operation) Implemented() bool {
 // NotImplemented is the answer to an operation that is not Implemented.
 func (op *Operation) NotImplemented() *Error {
 	if op.Unsupported != "" {
-		return Errorf(NotImplemented, "The query parameter %q implies functionality that is not implemented.", op.Unsupported)
+		return Err(NotImplemented).With("Parameter", op.Unsupported)
 	}
-	return Errorf(NotImplemented, "The operation %s is not implemented.", op.Name)
+	return Err(NotImplemented).With("Operation", string(op.Name))
 }
 
 // Parse turns a request into its operation. domains are the names below which
@@ -258,6 +258,7 @@ func (op *Operation) subresource(method string) (sub, modifier string) {
 	for _, p := range op.Query {
 		switch {
 		case !subresources[p.Name] || p.Name == sub:
+		case p.Name == "versionId" && p.Value == NullVersion && op.namesVersion(method):
 		case p.Name == "partNumber" && (op.Query.Has("uploadId") || op.readsPart(method)):
 		case p.Name == "select-type" && op.Query.Has("select"):
 		case p.Name == "partNumber" || p.Name == "versionId":
@@ -269,6 +270,13 @@ func (op *Operation) subresource(method string) (sub, modifier string) {
 		}
 	}
 	return sub, modifier
+}
+
+// namesVersion tells whether the null version can be named: it is the one that
+// every object here has. A PutObject names none.
+func (op *Operation) namesVersion(method string) bool {
+	return op.Key != "" && (method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete ||
+		op.Query.Has("tagging") || op.Query.Has("acl"))
 }
 
 // readsPart tells whether partNumber asks for a part of a stored object, which

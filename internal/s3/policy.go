@@ -21,10 +21,12 @@ var anyOperation = []OperationName{}
 
 // The operations that take the same headers.
 var (
-	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}           // fix what a version is
-	bodies        = []OperationName{PutObject, UploadPart}                                  // carry data
-	sumTakers     = []OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging} // verify a checksum of their body
-	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                 // or one of the object
+	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                   // fix what a version is
+	bodies        = []OperationName{PutObject, UploadPart}                                                                          // carry data
+	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                     // verify a checksum of their body
+	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutPublicAccessBlock, PutBucketAcl, PutObjectAcl} // of a document
+	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                         // or one of the object
+	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                // come with an access control list
 	copies        = []OperationName{CopyObject, UploadPartCopy}
 )
 
@@ -40,11 +42,13 @@ var headerRules = map[string]headerRule{
 	"x-amz-cf-id":          {ops: anyOperation}, // CloudFront in front of us
 	"x-amz-request-payer":  {ops: anyOperation, values: []string{"requester"}},
 
-	"x-amz-acl":                        {ops: append(slices.Clip(versionMakers), CreateBucket), values: []string{"private", "bucket-owner-full-control"}},
+	"x-amz-expected-bucket-owner":        {ops: anyOperation}, // the gateway compares it
+	"x-amz-source-expected-bucket-owner": {ops: copies},
+
 	"x-amz-storage-class":              {ops: versionMakers, values: []string{"STANDARD"}},
 	"x-amz-website-redirect-location":  {ops: versionMakers},
 	"x-amz-bucket-object-lock-enabled": {ops: []OperationName{CreateBucket}, values: []string{"false"}}, // rclone
-	"x-amz-object-ownership":           {ops: []OperationName{CreateBucket}, values: []string{"BucketOwnerEnforced"}},
+	"x-amz-object-ownership":           {ops: []OperationName{CreateBucket}},
 
 	"x-amz-tagging": {ops: versionMakers, behind: true},
 
@@ -78,7 +82,7 @@ var headerRules = map[string]headerRule{
 
 	"x-amz-if-match-size":               {ops: []OperationName{DeleteObject}},
 	"x-amz-if-match-last-modified-time": {ops: []OperationName{DeleteObject}},
-	"x-amz-bypass-governance-retention": {ops: []OperationName{DeleteObject, DeleteObjects}, values: []string{"false"}},
+	"x-amz-bypass-governance-retention": {ops: []OperationName{DeleteObject, DeleteObjects}, values: []string{"true", "false"}}, // nothing is retained
 }
 
 // writeHeaders are the standard headers that change what a write means. Each
@@ -130,6 +134,12 @@ func (op *Operation) checkHeader(name string, values []string) error {
 	if !strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, metaPrefix) && slices.Contains(versionMakers, op.Name) {
 		return nil
 	}
+	if aclHeader(name) && slices.Contains(aclTakers, op.Name) {
+		return op.checkACLHeader(name, values)
+	}
+	if aclHeader(name) && (op.Name == PutBucketAcl || op.Name == PutObjectAcl) {
+		return nil // CheckPutACL
+	}
 	rule, ok := headerRules[name]
 	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) || rule.behind && !op.backend {
 		return headerNotImplemented(name)
@@ -145,6 +155,8 @@ func (op *Operation) checkHeader(name string, values []string) error {
 
 func (op *Operation) writes() bool {
 	return slices.Contains([]OperationName{
+		PutBucketTagging, DeleteBucketTagging, PutBucketOwnershipControls, DeleteBucketOwnershipControls,
+		PutPublicAccessBlock, DeletePublicAccessBlock, PutBucketAcl, PutObjectAcl, DeleteBucketPolicy, DeleteBucketWebsite,
 		PutObject, DeleteObject, CreateBucket, DeleteBucket, CopyObject, DeleteObjects, PutObjectTagging, DeleteObjectTagging,
 		CreateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload,
 	}, op.Name)

@@ -46,7 +46,7 @@ func splitRange(header string) (first, last int64, ok bool) {
 	if !found || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
 		return 0, 0, false
 	}
-	from, to, found := strings.Cut(strings.TrimSpace(spec), "-")
+	from, to, found := strings.Cut(strings.TrimRight(spec, " "), "-") // a blank in front is none of the grammar
 	if !found {
 		return 0, 0, false
 	}

@@ -134,7 +134,7 @@ func FuzzCreateBucketReference(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		location, err := ParseCreateBucket(bytes.NewReader(body))
+		made, err := ParseCreateBucket(bytes.NewReader(body))
 		if err != nil || len(bytes.TrimSpace(body)) == 0 || !strictXML(string(body)) {
 			return
 		}
@@ -150,8 +150,8 @@ func FuzzCreateBucketReference(f *testing.F) {
 		if n := len(std.LocationConstraint); n > 0 {
 			last = std.LocationConstraint[n-1]
 		}
-		if std.XMLName.Local != "CreateBucketConfiguration" || strings.TrimSpace(last) != location {
-			t.Fatalf("%q: location %q, encoding/xml has %+v", body, location, std)
+		if std.XMLName.Local != "CreateBucketConfiguration" || strings.TrimSpace(last) != made.Location {
+			t.Fatalf("%q: location %q, encoding/xml has %+v", body, made.Location, std)
 		}
 		if tok, err := d.Token(); err != io.EOF && (err != nil || strings.TrimSpace(text(tok)) != "") {
 			t.Fatalf("%q is taken in spite of what follows: %v, %v", body, tok, err)

@@ -120,8 +120,18 @@ var subresources = func() map[string]bool {
 
 var implemented = map[OperationName]bool{
 	ListBuckets: true, CreateBucket: true, HeadBucket: true, DeleteBucket: true, GetBucketLocation: true,
-	ListObjects: true, ListObjectsV2: true,
+	ListObjects: true, ListObjectsV2: true, ListObjectVersions: true,
 	PutObject: true, GetObject: true, HeadObject: true, DeleteObject: true,
+
+	// what a bucket is asked about, and what can be set of it
+	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
+	GetBucketNotificationConfiguration: true, GetBucketReplication: true, GetBucketRequestPayment: true, GetBucketVersioning: true,
+	GetBucketPolicy: true, GetBucketPolicyStatus: true, DeleteBucketPolicy: true,
+	GetBucketWebsite: true, DeleteBucketWebsite: true, GetObjectLockConfiguration: true,
+	GetBucketTagging: true, PutBucketTagging: true, DeleteBucketTagging: true,
+	GetBucketOwnershipControls: true, PutBucketOwnershipControls: true, DeleteBucketOwnershipControls: true,
+	GetPublicAccessBlock: true, PutPublicAccessBlock: true, DeletePublicAccessBlock: true,
+	GetBucketAcl: true, PutBucketAcl: true, GetObjectAcl: true, PutObjectAcl: true,
 }
 
 // behind are the operations that a server behind the gateway does beside

@@ -18,6 +18,12 @@ const (
 	MaxTagValueRunes = 256
 )
 
+// MaxBucketTags is how many tags a bucket may have.
+const MaxBucketTags = 50
+
+// maxBucketTaggingBytes is maxTaggingBytes for a bucket.
+const maxBucketTaggingBytes = 256 << 10
+
 // maxTaggingBytes bounds a Tagging document: ten tags of the longest keys and
 // values, every character of them escaped, and blanks between.
 const maxTaggingBytes = 64 << 10
@@ -26,8 +32,17 @@ const maxTaggingBytes = 64 << 10
 // or what CheckTags says of the set. An error of the reader itself is returned
 // as it is.
 func ParseTagging(body io.Reader) (object.Tags, error) {
-	var set tagSet
-	d := newXMLReader(body, maxTaggingBytes)
+	return parseTagging(body, maxTaggingBytes, tagSet{max: MaxTags})
+}
+
+// ParseBucketTagging is ParseTagging for the tags of a bucket, of which there
+// may be more.
+func ParseBucketTagging(body io.Reader) (object.Tags, error) {
+	return parseTagging(body, maxBucketTaggingBytes, tagSet{max: MaxBucketTags})
+}
+
+func parseTagging(body io.Reader, maxBytes int64, set tagSet) (object.Tags, error) {
+	d := newXMLReader(body, maxBytes)
 	root, err := d.root()
 	if err == nil {
 		err = d.tagging(root, &set, errUnexpectedElement)
@@ -61,6 +76,7 @@ func DecodeTagging(r io.Reader) (object.Tags, error) {
 type tagSet struct {
 	tags  object.Tags
 	count int
+	max   int // zero: as many as come
 	fault *Error
 }
 
@@ -72,19 +88,19 @@ func (s *tagSet) add(key, value string) {
 	if s.tags == nil {
 		s.tags = object.Tags{}
 	}
-	if s.count <= MaxTags { // more are refused, not kept
+	if s.max == 0 || s.count <= s.max { // more are refused, not kept
 		s.tags[key] = value
 	}
 }
 
 func (s *tagSet) check() error {
 	switch {
-	case s.count > MaxTags:
-		return errManyTags()
+	case s.count > s.max:
+		return errManyTags(s.max)
 	case s.fault != nil:
 		return s.fault
 	}
-	return CheckTags(s.tags)
+	return checkTags(s.tags, s.max)
 }
 
 // tagging reads <Tagging><TagSet><Tag><Key/><Value/></Tag>. unknown is what
@@ -105,12 +121,7 @@ func (x *xmlReader) tagging(root string, set *tagSet, unknown func(string) error
 			return other(name)
 		}
 		sets++
-		return x.children(func(name []byte) error {
-			if string(name) != "Tag" {
-				return other(name)
-			}
-			return x.tag(set, other)
-		})
+		return x.tags(set, other)
 	})
 	switch {
 	case err != nil:
@@ -119,6 +130,16 @@ func (x *xmlReader) tagging(root string, set *tagSet, unknown func(string) error
 		return errMissingElement("TagSet")
 	}
 	return x.end()
+}
+
+// tags reads the tags in the open element.
+func (x *xmlReader) tags(set *tagSet, other func([]byte) error) error {
+	return x.children(func(name []byte) error {
+		if string(name) != "Tag" {
+			return other(name)
+		}
+		return x.tag(set, other)
+	})
 }
 
 func (x *xmlReader) tag(set *tagSet, other func([]byte) error) error {
@@ -154,7 +175,7 @@ func (x *xmlReader) tag(set *tagSet, other func([]byte) error) error {
 // occurs twice, is InvalidArgument; else what CheckTags says.
 func ParseTaggingHeader(h http.Header) (object.Tags, error) {
 	value := h.Get("x-amz-tagging")
-	set := tagSet{}
+	set := tagSet{max: MaxTags}
 	for pair := range strings.SplitSeq(value, "&") {
 		if pair == "" {
 			continue
@@ -201,9 +222,11 @@ func SetTaggingCount(h http.Header, tags object.Tags) {
 // CheckTags holds a tag set against the limits of S3: at most ten (BadRequest),
 // keys of 1 to 128 and values of up to 256 characters, letters, digits, blanks
 // and _.:/=+-@ alone, no key of AWS's own (InvalidTag).
-func CheckTags(tags object.Tags) error {
-	if len(tags) > MaxTags {
-		return errManyTags()
+func CheckTags(tags object.Tags) error { return checkTags(tags, MaxTags) }
+
+func checkTags(tags object.Tags, most int) error {
+	if len(tags) > most {
+		return errManyTags(most)
 	}
 	for key, value := range tags.Sorted() {
 		switch {
@@ -241,7 +264,10 @@ func TaggingDocument(tags object.Tags) []byte {
 	return x.bytes()
 }
 
-func errManyTags() *Error {
+func errManyTags(most int) *Error {
+	if most == MaxBucketTags {
+		return Errorf(BadRequest, "Bucket tag count cannot be greater than %d", most)
+	}
 	return Errorf(BadRequest, "Object tags cannot be greater than %d", MaxTags)
 }
 

@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// getACL shows the one list that there is, of a bucket or an object.
+func (h *Handler) getACL(w http.ResponseWriter, r *request) error {
+	if err := h.exists(r); err != nil {
+		return err
+	}
+	s3.WriteXML(w, s3.ACLDocument(owner))
+	return nil
+}
+
+// putACL takes the one list that there is.
+func (h *Handler) putACL(w http.ResponseWriter, r *request) error {
+	if err := h.exists(r); err != nil {
+		return err
+	}
+	ownership, err := h.setting(r, settingOwnership)
+	if err != nil {
+		return err
+	}
+	document, err := r.sender.Document(r.Request, maxSetting)
+	if err != nil {
+		return err
+	}
+	off := ownership == settings[settingOwnership].unset
+	if err := s3.CheckPutACL(r.Header, bytes.NewReader(document), len(document) == 0, owner, off); err != nil {
+		return err
+	}
+	return empty(w, http.StatusOK)
+}
+
+// exists returns nil when what the request addresses is there.
+func (h *Handler) exists(r *request) error {
+	if r.op.Key == "" {
+		return h.Replicas.HeadBucket(r.Context(), r.op.Bucket)
+	}
+	_, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
+	return err
+}
+
+// expectOwner refuses a request whose sender takes the bucket, or that of a
+// copy's source, for somebody else's.
+func (r *request) expectOwner() error {
+	for _, name := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
+		if expected := r.Header.Get(name); expected != "" && expected != owner.ID && expected != owner.DisplayName {
+			return s3.Err(s3.AccessDenied)
+		}
+	}
+	return nil
+}
