@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -164,10 +166,33 @@ func explain(c *admin.Client, err error) error {
 		return nil
 	case errors.As(err, &p) && p.Status == 401:
 		return fmt.Errorf("%w: log in with s3mirror login, or set S3MIRROR_USER and S3MIRROR_PASSWORD", err)
-	case errors.As(err, &p), errors.As(err, &usage):
+	case errors.As(err, &p):
+		if todo := todos[strings.TrimPrefix(p.Type, "urn:s3mirror:problem:")]; todo != "" {
+			return fmt.Errorf("%w: %s", err, todo)
+		}
 		return err
+	case errors.As(err, &usage), errors.Is(err, errBackendRefused):
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("admin API at %s: %w: is the server running? Give its address in --addr or S3MIRROR_ADDR", c.BaseURL, err)
 	}
 	return fmt.Errorf("admin API at %s: %w", c.BaseURL, err)
+}
+
+// todos are what to do about problems, by their types.
+var todos = map[string]string{
+	"forbidden":        "s3mirror user show tells what you may do, and an administrator can change it",
+	"unknown-user":     "s3mirror user list shows who there is",
+	"unknown-key":      "s3mirror key list shows those that there are",
+	"unknown-backend":  "s3mirror backend list shows those that there are",
+	"no-such-bucket":   "s3mirror bucket list shows those that there are",
+	"no-such-key":      "s3mirror object list shows those that there are",
+	"bucket-not-empty": "delete what is in it first: s3mirror object list shows it",
+	"no-bucket":        "s3mirror bucket create makes one",
+	"backend-away":     "s3mirror backend show tells more",
+	"slow-down":        "too few backends can do it now; s3mirror status shows them; try again",
+	"log-unavailable":  "the log of the server does not answer; try again, and look at the server's own log",
+	"internal":         "look for the request in the log of the server",
 }
 
 // writeDocument prints a document of the API as it is.

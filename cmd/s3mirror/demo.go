@@ -71,6 +71,7 @@ func newDemoSwitch(std streams, env environ, to string) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = completeNames(env, backendNames)
 	var flags clientFlags
 	flags.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -23,6 +23,12 @@ type demoRun struct {
 
 func startDemo(t *testing.T, change func(*demoFlags)) *demoRun {
 	t.Helper()
+	return startDemoOf(t, change, nil)
+}
+
+// startDemoOf is startDemo over another engine, or the fake one for nil.
+func startDemoOf(t *testing.T, change func(*demoFlags), build func(context.Context, parts) (*engine, error)) *demoRun {
+	t.Helper()
 	d := &demoRun{
 		env: environment("XDG_CONFIG_HOME", t.TempDir()), dir: t.TempDir(), out: &buffer{}, err: &buffer{},
 		engine: newFakeEngine(), done: make(chan error, 1),
@@ -37,7 +43,10 @@ func startDemo(t *testing.T, change func(*demoFlags)) *demoRun {
 	ctx, cancel := context.WithCancel(t.Context())
 	d.stop = cancel
 	t.Cleanup(cancel)
-	go func() { d.done <- runDemo(ctx, f, streams{nil, d.out, d.err}, d.env, d.engine.build) }()
+	if build == nil {
+		build = d.engine.build
+	}
+	go func() { d.done <- runDemo(ctx, f, streams{nil, d.out, d.err}, d.env, build) }()
 	for deadline := time.Now().Add(time.Minute); !strings.HasSuffix(d.out.String(), "\n"); time.Sleep(time.Millisecond) {
 		select {
 		case err := <-d.done:

@@ -26,7 +26,13 @@ func newHistory(std streams, env environ) *cobra.Command {
 	cmd.Flags().StringVar(&filter.Bucket, "bucket", "", "only this bucket")
 	cmd.Flags().StringVar(&filter.Prefix, "prefix", "", "only keys that begin so")
 	since := cmd.Flags().String("since", "", "nothing older: a time (2026-01-02T15:04:05Z) or a span (1h, 7d)")
+	until := cmd.Flags().String("until", "", "only what is older: a time or a span, as of --since")
+	cmd.Flags().StringVar(&filter.Op, "op", "", "only this operation, as in put, heal, updateUser")
+	cmd.Flags().StringVar(&filter.Actor, "user", "", "only what this user did")
+	cmd.Flags().StringVar(&filter.Result, "result", "", "only what ended so, as in acked, refused")
 	limit := cmd.Flags().Int("limit", 100, "most events to show")
+	completeFlag(cmd, "bucket", env, bucketNames)
+	completeFlag(cmd, "user", env, userNames)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, err := flags.client(env)
 		if err != nil {
@@ -36,7 +42,10 @@ func newHistory(std streams, env environ) *cobra.Command {
 			return usageError{fmt.Errorf("--limit %d: want 1 or more", *limit)}
 		}
 		p := newPrinter(std, env)
-		if filter.Since, err = parseSince(*since, p.now); err != nil {
+		if filter.Since, err = parseSince("--since", *since, p.now); err != nil {
+			return err
+		}
+		if filter.Until, err = parseSince("--until", *until, p.now); err != nil {
 			return err
 		}
 		page, err := readHistory(cmd.Context(), client, filter, *limit)
@@ -49,7 +58,7 @@ func newHistory(std streams, env environ) *cobra.Command {
 }
 
 // parseSince reads a moment, or a span before now; empty is no moment.
-func parseSince(text string, now time.Time) (time.Time, error) {
+func parseSince(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -58,7 +67,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	}
 	span, err := ParseDuration(text)
 	if err != nil {
-		return time.Time{}, usageError{fmt.Errorf("--since %q: want a time as in 2026-01-02T15:04:05Z, or a span as in 1h or 7d", text)}
+		return time.Time{}, usageError{fmt.Errorf("%s %q: want a time as in 2026-01-02T15:04:05Z, or a span as in 1h or 7d", flag, text)}
 	}
 	return now.Add(-time.Duration(span)), nil
 }

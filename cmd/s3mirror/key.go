@@ -20,7 +20,7 @@ func newKey(std streams, env environ) *cobra.Command {
 
 func newKeyList(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{Use: "list [LOGIN]", Short: "List the S3 keys of a user, or yours", Args: atMost(1, nameOneUser)}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		who, err := c.whom(args)
 		if err != nil {
@@ -56,7 +56,7 @@ func newKeyCreate(std streams, env environ) *cobra.Command {
 		Short: "Make an S3 key for a user, or for yourself; the secret is shown this once",
 		Args:  atMost(1, nameOneUser),
 	}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	expires := cmd.Flags().String("expires", "", "when it ends: a span as in 90d, or a time as in 2026-12-31T00:00:00Z (default never)")
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		at, err := parseExpires(*expires, c.now)
@@ -104,7 +104,7 @@ func newKeyDelete(std streams, env environ) *cobra.Command {
 		Short: "Take an S3 key from a user, or from yourself",
 		Args:  between(1, 2, "name the ACCESS-KEY, and before it the LOGIN unless it is yours"),
 	}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		id := args[len(args)-1]
 		who, err := c.whom(args[:len(args)-1])

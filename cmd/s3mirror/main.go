@@ -121,9 +121,14 @@ Look at it: s3mirror status`,
 		newStatus(std, env),
 		newLag(std, env),
 		newHistory(std, env),
+		newEvents(std, env),
+		newBackend(std, env),
+		newBucket(std, env),
+		newObject(std, env),
 		newUser(std, env),
 		newKey(std, env),
 		newVersion(std),
+		newMan(std),
 	)
 	return root
 }

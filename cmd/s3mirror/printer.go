@@ -126,3 +126,11 @@ func backlog(b admin.Backlog) string {
 	}
 	return fmt.Sprintf("%s (%s, oldest %s)", keys(b.Keys), size(b.Bytes), age(b.OldestSeconds))
 }
+
+// milliseconds writes a span of seconds that is short, or - for none.
+func milliseconds(seconds float64) string {
+	if seconds == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3g ms", seconds*1000)
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -71,7 +70,7 @@ func allUsers(ctx context.Context, c *admin.Client) ([]api.User, error) {
 
 func newUserShow(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{Use: "show [LOGIN]", Short: "Show a user, or yourself", Args: atMost(1, nameOneUser)}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		who, err := c.whom(args)
 		if err != nil {
@@ -238,7 +237,7 @@ func newUserUpdate(std streams, env environ) *cobra.Command {
 		Short: "Change a user: only what is said changes",
 		Args:  exactly(1, nameOneUser),
 	}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	var f userFlags
 	f.register(cmd)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
@@ -261,7 +260,7 @@ func newUserPassword(std streams, env environ) *cobra.Command {
 		Short: "Set a password, yours or another's, which ends all sessions of the user",
 		Args:  atMost(1, nameOneUser),
 	}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	password := passwordFlag(cmd)
 	current := cmd.Flags().String("current-password-file", "", "file whose first line is your present password: needed for your own")
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
@@ -297,7 +296,7 @@ func newUserUnlock(std streams, env environ) *cobra.Command {
 		Short: "Let a user who was locked out for wrong passwords try again, on the node that is asked",
 		Args:  exactly(1, nameOneUser),
 	}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		_, err := admin.Do[struct{}](c.ctx, c.client, func(a *api.Client) (*http.Response, error) { return a.UnlockUser(c.ctx, args[0]) })
 		return c.done(err, "%s is not locked out", args[0])
@@ -310,38 +309,9 @@ func newUserDelete(std streams, env environ) *cobra.Command {
 		Short: "Remove a user, with keys and sessions",
 		Args:  exactly(1, nameOneUser),
 	}
-	cmd.ValidArgsFunction = completeUsers(env)
+	cmd.ValidArgsFunction = completeNames(env, userNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		_, err := admin.Do[struct{}](c.ctx, c.client, func(a *api.Client) (*http.Response, error) { return a.DeleteUser(c.ctx, args[0]) })
 		return c.done(err, "%s is deleted", args[0])
 	})
-}
-
-// completionPatience is how long a shell waits for names.
-const completionPatience = 2 * time.Second
-
-// completeUsers offers the logins that there are.
-func completeUsers(env environ) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		flags := clientFlags{output: "json"}
-		flags.addr, _ = cmd.Flags().GetString("addr")
-		client, err := flags.client(env)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
-		defer cancel()
-		users, err := allUsers(ctx, client)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var names []string
-		for _, u := range users {
-			names = append(names, u.Login)
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
 }

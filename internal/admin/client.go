@@ -98,14 +98,21 @@ func (c *Client) Backends(ctx context.Context) ([]BackendStatus, error) {
 // HistoryFilter selects events; zero fields select all.
 type HistoryFilter struct {
 	Bucket, Prefix string
-	Since          time.Time
+	Since, Until   time.Time
+	Op             string
+	Actor          string
+	Result         string
 	Limit          int    // events on the page; 0: the server's default
 	Cursor         string // of the page before
 }
 
 // History gets one page of history, newest first.
 func (c *Client) History(ctx context.Context, f HistoryFilter) (HistoryPage, error) {
-	params := &api.HistoryParams{Bucket: given(f.Bucket), Prefix: given(f.Prefix), Limit: given(f.Limit), Cursor: given(f.Cursor)}
+	params := &api.HistoryParams{Bucket: given(f.Bucket), Prefix: given(f.Prefix), Limit: given(f.Limit), Cursor: given(f.Cursor), Op: given(f.Op), Actor: given(f.Actor), Result: given(f.Result)}
+	if !f.Until.IsZero() {
+		until := f.Until.UTC()
+		params.Until = &until
+	}
 	if !f.Since.IsZero() {
 		since := f.Since.UTC()
 		params.Since = &since
