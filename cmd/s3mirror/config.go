@@ -167,10 +167,13 @@ type ReplicationConfig struct {
 	// With `any` an acknowledged write may rest on one backend until the healer has copied
 	// it.
 	Ack AckRule `yaml:"ack"`
-	// `active`: every write goes to every backend of the set. `disabled` is not built yet: refused.
+	// `active`: every write goes to every backend of the set. `disabled`: the primary alone
+	// takes writes and is read, what the others miss is logged, and healed once the mode is
+	// active again; until then an acknowledged write rests on one backend. What `s3mirror
+	// mode` sets while the server runs counts more than this.
 	Mode string `yaml:"mode"`
-	// The one backend of mode `disabled`. Not built yet: refused.
-	Primary unbuilt `yaml:"primary"`
+	// The one backend of mode `disabled`.
+	Primary string `yaml:"primary"`
 	// Assumption A3: how late a request that was sent may still take effect, counted from
 	// when its backend was last seen hanging. Too small, and a late request can overwrite
 	// newer data unseen. Keep the default unless you know the backend and every proxy
@@ -210,6 +213,12 @@ const (
 	engineCassandra = "cassandra"
 )
 
+// The modes of replication.
+const (
+	modeActive   = "active"
+	modeDisabled = "disabled"
+)
+
 // defaultConfig is the configuration before the file is laid over it.
 func defaultConfig() Config {
 	return Config{
@@ -228,7 +237,7 @@ func defaultConfig() Config {
 		},
 		Replication: ReplicationConfig{
 			Ack:    AckRule{Word: "any"},
-			Mode:   "active",
+			Mode:   modeActive,
 			Settle: Duration(5 * time.Minute),
 			Lease:  Duration(10 * time.Second),
 		},

@@ -95,6 +95,7 @@ func replicaOptions(p parts) replica.Options {
 		Node: p.node, Exclusive: cfg.Log.Engine == enginePebble, // an embedded log has one process
 		Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
 		Payload:  map[string]replica.Payload{},
+		Mode:     commit.Mode{Primary: cfg.Replication.Primary},
 		Defaults: policy(cfg.bucket("")),
 		Buckets:  map[string]replica.Policy{},
 		Memory:   int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),

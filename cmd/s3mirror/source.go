@@ -160,6 +160,9 @@ func newProbe(rep probe.Report) *admin.Probe {
 // condition is the state of a backend and, unless it is up, why. One that
 // answers and yet has something wrong with it is degraded.
 func condition(b replica.BackendStatus) (state admin.State, reason string) {
+	if b.Paused {
+		return admin.Paused, "an operator paused it: s3mirror backend resume " + b.Name
+	}
 	state, reason = admin.State(b.Health.State), b.Reason
 	if state == admin.Up && reason != "" {
 		state = admin.Degraded

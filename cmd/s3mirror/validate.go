@@ -255,14 +255,18 @@ func validateEndpoint(at, endpoint string, bad report) string {
 func validateReplication(c *Config, bad report) {
 	r := c.Replication
 	switch r.Mode {
-	case "active":
-	case "disabled":
-		bad("replication.mode", "disabled is not built yet: want active")
+	case modeActive:
+		if r.Primary != "" {
+			bad("replication.primary", "is for mode disabled: take it out, or set replication.mode")
+		}
+	case modeDisabled:
+		if r.Primary == "" {
+			bad("replication.primary", "is missing: mode disabled needs the backend that takes reads and writes")
+		} else if !slices.Contains(r.ReplicaSet, r.Primary) {
+			bad("replication.primary", "%q is not in the replica set", r.Primary)
+		}
 	default:
-		bad("replication.mode", "%q is not a mode: want active", r.Mode)
-	}
-	if r.Primary.given {
-		bad("replication.primary", notBuiltMessage)
+		bad("replication.mode", "%q is not a mode: want active or disabled", r.Mode)
 	}
 	if time.Duration(r.Settle) < minSettle {
 		bad("replication.settle", "must be %s or more", minSettle)

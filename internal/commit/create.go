@@ -95,7 +95,7 @@ func (c *Create) begin(now Now, ev Begin) []Effect {
 	c.limit.Boot += c.cfg.Times.LockWait
 	c.rec.State, c.rec.Created, c.rec.Since, c.rec.IDs = UploadOpen, now.Wall, now.Wall, map[string]string{}
 	c.state = cAsk
-	if !c.cfg.rule().Met(c.asked) {
+	if !c.cfg.AckRule().Met(c.asked) {
 		c.asked = nil
 		return c.end(Result{Kind: Failed, Code: codeSlowDown})
 	}
@@ -129,8 +129,8 @@ func (c *Create) judge(now Now) []Effect {
 		return nil
 	}
 	c.rec.In = object.NewReplicas(slices.Collect(maps.Keys(c.rec.IDs))...)
-	switch met := c.cfg.rule().Met(c.rec.In); {
-	case !c.cfg.rule().Met(c.rec.In.Or(c.asked)):
+	switch met := c.cfg.AckRule().Met(c.rec.In); {
+	case !c.cfg.AckRule().Met(c.rec.In.Or(c.asked)):
 		return c.fail()
 	case len(c.asked) == 0, met && c.floor:
 		return c.swap()

@@ -18,7 +18,7 @@ import (
 // asked first. What is known of a key is of the whole replica set in every mode:
 // which replicas are good, when a row is quiet, what a repair looks at.
 type Mode struct {
-	Primary string // empty: active
+	Primary string `json:"primary,omitempty"` // empty: active
 }
 
 // Active tells whether all replicas take part.
@@ -35,8 +35,8 @@ func (c Config) Targets() object.Replicas {
 
 func (c Config) disabled() bool { return c.Replicas.Has(c.Mode.Primary) }
 
-// rule is the ack rule: where only one replica is written it is that one's yes.
-func (c Config) rule() Rule {
+// AckRule is the ack rule in force: where only one replica is written it is that one's yes.
+func (c Config) AckRule() Rule {
 	if c.disabled() && holds(R31Ack) {
 		return Rule{Need: 1, Include: c.Targets()}
 	}
@@ -67,11 +67,19 @@ func (c Config) whole() object.Replicas {
 	return c.Replicas
 }
 
-// first puts the primary before the others, as far as it may be asked.
-func (c Config) first(order []string) []string {
+// First puts the primary before the others, as far as it may be asked.
+func (c Config) First(order []string) []string {
 	i := slices.Index(order, c.Mode.Primary)
 	if !c.disabled() || i <= 0 {
 		return order
 	}
 	return append([]string{c.Mode.Primary}, slices.Delete(slices.Clone(order), i, i+1)...)
+}
+
+// String is the mode in words.
+func (m Mode) String() string {
+	if m.Active() {
+		return "active"
+	}
+	return "disabled, primary " + m.Primary
 }

@@ -145,7 +145,7 @@ func (p *Part) uploadRead(now Now, ev UploadRead) []Effect {
 		return p.conclude(now)
 	}
 	p.up = p.up.And(p.rec.In)
-	if !p.cfg.rule().Met(p.up) {
+	if !p.cfg.AckRule().Met(p.up) {
 		return p.end(Failed, codeSlowDown)
 	}
 	p.state = ptBody
@@ -162,14 +162,14 @@ func (p *Part) lost(ev Lost) []Effect {
 	}
 	p.up = p.up.Without(ev.Replica)
 	p.gone.add(ev.Replica, Answer{Class: No, Code: ev.Answer.Code})
-	if !p.cfg.rule().Met(p.up) {
+	if !p.cfg.AckRule().Met(p.up) {
 		return p.end(Failed, codeSlowDown)
 	}
 	return nil
 }
 
 func (p *Part) stalled(ev Stalled) []Effect {
-	if p.state != ptBody || !p.up.Has(ev.Replica) || ev.For < p.cfg.Times.Grace || !p.cfg.rule().Met(p.up.Without(ev.Replica)) {
+	if p.state != ptBody || !p.up.Has(ev.Replica) || ev.For < p.cfg.Times.Grace || !p.cfg.AckRule().Met(p.up.Without(ev.Replica)) {
 		return nil
 	}
 	p.up = p.up.Without(ev.Replica)
@@ -232,16 +232,16 @@ func (p *Part) conclude(now Now) []Effect {
 	if p.state == ptSent {
 		left := p.up.Minus(p.tally.settled())
 		switch {
-		case !p.cfg.rule().Met(p.tally.yes.Or(left)):
+		case !p.cfg.AckRule().Met(p.tally.yes.Or(left)):
 			return p.end(Failed, codeSlowDown) // the client sends it again; whoever was in the upload still is
-		case len(left) > 0 && !(p.floor && p.cfg.rule().Met(p.tally.yes)):
+		case len(left) > 0 && !(p.floor && p.cfg.AckRule().Met(p.tally.yes)):
 			return nil
 		}
 		p.limit = now.Boot + p.cfg.Times.LockWait
 	}
 	stay := p.rec.In.And(p.tally.yes)
 	switch {
-	case !p.cfg.rule().Met(stay):
+	case !p.cfg.AckRule().Met(stay):
 		return p.end(Failed, codeSlowDown) // others left meanwhile
 	case stay.Equal(p.rec.In), !holds(UPart):
 		return p.add(now)

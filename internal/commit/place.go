@@ -262,7 +262,7 @@ func (w *Write) complete() (out []Effect, over bool) {
 	switch {
 	case w.op.Info.ETag != "" && w.op.Info.ETag != d.ETag, stands && !slices.Equal(w.row.Cur.Parts, w.op.Info.Parts):
 		res = Result{Kind: Failed, Code: codeNoSuchUpload} // it was completed with other parts
-	case stands && (!w.cfg.rule().Met(w.row.Good) || !anchored(w.row, w.row.Good, d.ID, d.Ver)):
+	case stands && (!w.cfg.AckRule().Met(w.row.Good) || !anchored(w.row, w.row.Good, d.ID, d.Ver)):
 		res.Kind, res.Code = Doubt, codeSlowDown
 	}
 	return w.finish(res), true

@@ -240,7 +240,7 @@ func (w *Write) outcome() Result {
 func (w *Write) pursueDecided(now Now) []Effect {
 	var out []Effect
 	ok := w.tally.yes
-	if w.cfg.rule().Met(ok) && (len(ok.And(w.clean)) > 0 || !holds(R15Ack)) {
+	if w.cfg.AckRule().Met(ok) && (len(ok.And(w.clean)) > 0 || !holds(R15Ack)) {
 		out = w.done(Result{Kind: Acked, Info: w.row.Cur, OK: ok})
 	} else if len(w.unanswered()) == 0 {
 		out = w.done(Result{Kind: Doubt, Code: codeSlowDown})

@@ -100,7 +100,7 @@ func (r *Read) Step(now Now, ev Event) []Effect {
 	case Look:
 		r.order, r.head, r.hedge, r.begun = ev.Order, ev.HeadOnly, ev.Hedge, now.Boot
 		if holds(R31First) {
-			r.order, r.hedge = r.cfg.first(ev.Order), ev.Hedge && !r.cfg.disabled()
+			r.order, r.hedge = r.cfg.First(ev.Order), ev.Hedge && !r.cfg.disabled()
 		}
 		return r.readRow(rRow)
 	case RowRead:

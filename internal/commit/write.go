@@ -333,5 +333,5 @@ func (w *Write) need(reps object.Replicas) bool {
 	if w.op.Type == oplog.OpHeal {
 		return len(reps) > 0
 	}
-	return w.cfg.rule().Met(reps)
+	return w.cfg.AckRule().Met(reps)
 }

@@ -28,6 +28,9 @@ type Set interface {
 	Replicas(bucket string) object.Replicas
 	// Up tells whether a backend can be asked for anything.
 	Up(backend string) bool
+	// Heals tells whether it can be brought what it misses of a bucket: it is up, and
+	// replication of the bucket is not disabled for it.
+	Heals(bucket, backend string) bool
 	// Watch makes f hear of every key that was left with something to do.
 	Watch(f func(object.Key))
 }

@@ -30,10 +30,12 @@ type fakeSet struct {
 	visits map[object.Key][]time.Duration
 	order  []object.Key
 	down   map[string]bool
-	answer func(object.Key, int) (replica.Report, error)
-	now    int // visits under way
-	most   int
-	takes  time.Duration
+
+	disabled map[string]bool
+	answer   func(object.Key, int) (replica.Report, error)
+	now      int // visits under way
+	most     int
+	takes    time.Duration
 }
 
 func (f *fakeSet) Repair(ctx context.Context, key object.Key, _ object.ID) (replica.Report, error) {
@@ -64,6 +66,19 @@ func (f *fakeSet) Up(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.down[name]
+}
+
+// Heals is Up but for backends whose replication is disabled.
+func (f *fakeSet) Heals(_, name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.down[name] && !f.disabled[name]
+}
+
+func (f *fakeSet) disable(name string, disabled bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.disabled[name] = disabled
 }
 
 func (f *fakeSet) set(name string, down bool) {
@@ -102,7 +117,7 @@ func quiet() *oplog.Row {
 func run(t *testing.T, answer func(object.Key, int) (replica.Report, error), do func(t *testing.T, f *fakeSet, h *heal.Healer, log oplog.Log)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeSet{start: time.Now(), visits: map[object.Key][]time.Duration{}, down: map[string]bool{}, answer: answer}
+		f := &fakeSet{start: time.Now(), visits: map[object.Key][]time.Duration{}, down: map[string]bool{}, disabled: map[string]bool{}, answer: answer}
 		log := memory.NewLog()
 		h := heal.New(heal.Options{
 			Set: f, Log: log, Interval: 5 * time.Second, Retention: time.Minute, Workers: 3,
@@ -234,6 +249,47 @@ func TestAKeyWaitsForItsBackendWithoutBeingVisited(t *testing.T) {
 	})
 }
 
+// A key that others miss waits while replication is disabled, though they are up;
+// requests that are not settled do not wait. Active again, it is visited by itself.
+func TestAKeyWaitsWhileReplicationIsDisabled(t *testing.T) {
+	var f *fakeSet
+	settled := false
+	answer := func(object.Key, int) (replica.Report, error) {
+		row := lagging()
+		switch {
+		case !f.disabled["b"]:
+			row = quiet()
+		case !settled:
+			row.Unsettled = []oplog.Entry{{Replica: "b"}}
+		}
+		return replica.Report{Row: row, Next: 2 * time.Second}, nil
+	}
+	run(t, answer, func(t *testing.T, fake *fakeSet, h *heal.Healer, _ oplog.Log) {
+		f = fake
+		f.disable("b", true)
+		f.kick(key(1))
+		time.Sleep(time.Minute - time.Millisecond)
+		if n := len(f.times(key(1))); n != 30 {
+			t.Errorf("%d visits in a minute to a key that is not settled", n)
+		}
+		f.mu.Lock()
+		settled = true
+		f.mu.Unlock()
+		time.Sleep(time.Hour)
+		if n := len(f.times(key(1))); n != 31 {
+			t.Errorf("%d visits while there was nothing to do", n-30)
+		}
+		if st := h.Stats(); st.Waiting != 1 {
+			t.Errorf("stats %+v", st)
+		}
+		f.disable("b", false)
+		time.Sleep(time.Second)
+		if st := h.Stats(); st.Queued != 0 || len(f.times(key(1))) != 32 {
+			t.Errorf("stats %+v, visits %v", st, len(f.times(key(1))))
+		}
+	})
+}
+
 func TestARefusedKeyIsTriedRarelyAndNeverGivenUp(t *testing.T) {
 	refused := func(object.Key, int) (replica.Report, error) {
 		row := lagging()
@@ -324,7 +380,7 @@ func TestTheWalkFindsWhatNobodyKicked(t *testing.T) {
 
 func TestALogThatFailsIsWalkedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeSet{start: time.Now(), visits: map[object.Key][]time.Duration{}, down: map[string]bool{}, answer: done}
+		f := &fakeSet{start: time.Now(), visits: map[object.Key][]time.Duration{}, down: map[string]bool{}, disabled: map[string]bool{}, answer: done}
 		log := memory.NewFaultyLog(memory.NewLog(), nil)
 		row := lagging()
 		if err := log.Swap(t.Context(), key(1), oplog.Epoch{}, row); err != nil {

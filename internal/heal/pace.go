@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -22,12 +23,12 @@ const (
 // task is one key that needs work.
 type task struct {
 	key     object.Key
-	since   time.Time       // when it was first planned: the oldest go first
-	at      time.Time       // when it is due
-	tries   int             // visits since something was achieved
-	done    progress        // what the last visit saw
-	waits   object.Replicas // that must come back before anything can be done; set while parked
-	place   int             // in the queue; -1: not there
+	since   time.Time // when it was first planned: the oldest go first
+	at      time.Time // when it is due
+	tries   int       // visits since something was achieved
+	done    progress  // what the last visit saw
+	waits   needs     // set while parked
+	place   int       // in the queue; -1: not there
 	running bool
 	again   bool // it was kicked during a visit
 }
@@ -37,6 +38,25 @@ type task struct {
 type progress struct {
 	ver             object.Version
 	good, unsettled int
+}
+
+// needs are the backends that a key needs before anything can be done for it.
+type needs struct {
+	copies object.Replicas // that lag: one of them must let itself be healed
+	looks  object.Replicas // with requests that are not settled: one of them must be up
+}
+
+func needsOf(row *oplog.Row, replicas object.Replicas) needs {
+	n := needs{copies: replicas.Minus(row.Good)}
+	for _, e := range row.Unsettled {
+		n.looks = n.looks.With(e.Replica)
+	}
+	return n
+}
+
+// met are the backends that something can be done with now.
+func (h *Healer) met(n needs, bucket string) object.Replicas {
+	return n.looks.Filter(h.o.Set.Up).Or(n.copies.Filter(func(r string) bool { return h.o.Set.Heals(bucket, r) }))
 }
 
 func progressOf(row *oplog.Row) progress {
@@ -106,7 +126,7 @@ func (h *Healer) next(now time.Time) (*task, time.Duration) {
 // replan decides when a key that still needs work is visited again; called with
 // mu held. Requests that are not settled, and intents, want visits without long
 // pauses, as commit says; a replica that only lags is tried more and more rarely,
-// and not at all while its backend is away.
+// and not at all while its backend is away or its bucket's replication disabled.
 func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Time) {
 	if p := progressOf(row); t.done != p {
 		t.tries, t.done = 0, p
@@ -117,12 +137,10 @@ func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Ti
 		h.push(t, now)
 		return
 	}
-	needy := h.o.Set.Replicas(t.key.Bucket).Minus(row.Good)
-	for _, e := range row.Unsettled {
-		needy = needy.With(e.Replica)
-	}
-	if row.Intent == nil && !row.Open && len(needy.Filter(h.o.Set.Up)) == 0 {
-		t.waits = needy
+	need := needsOf(row, h.o.Set.Replicas(t.key.Bucket))
+	met := h.met(need, t.key.Bucket)
+	if row.Intent == nil && !row.Open && len(met) == 0 {
+		t.waits = need
 		h.parked[t] = struct{}{}
 		return
 	}
@@ -131,7 +149,7 @@ func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Ti
 		return
 	}
 	longest := h.o.Interval
-	if refusedAll(row, needy.Filter(h.o.Set.Up)) {
+	if refusedAll(row, met) {
 		longest = max(longest, refusedPause)
 	}
 	h.push(t, now.Add(h.backoff(t.tries, longest)))
@@ -152,7 +170,7 @@ func (h *Healer) backoff(tries int, longest time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// unparkOn watches the backends that keys wait for.
+// unparkOn watches the backends, and the modes, that keys wait for.
 func (h *Healer) unparkOn(ctx context.Context) {
 	tick := time.NewTicker(min(unparkEvery, h.o.Interval))
 	defer tick.Stop()
@@ -169,20 +187,23 @@ func (h *Healer) unparkOn(ctx context.Context) {
 func (h *Healer) unpark() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	up := map[string]bool{}
+	// Of many keys few differ in what they wait for.
+	type question struct{ bucket, backend string } // bucket empty: is it up
+	known := map[question]bool{}
+	is := func(q question) bool {
+		yes, asked := known[q]
+		if !asked {
+			yes = h.o.Set.Up(q.backend) && (q.bucket == "" || h.o.Set.Heals(q.bucket, q.backend))
+			known[q] = yes
+		}
+		return yes
+	}
 	for t := range h.parked {
-		for _, r := range t.waits {
-			is, known := up[r]
-			if !known {
-				is = h.o.Set.Up(r)
-				up[r] = is
-			}
-			if is {
-				delete(h.parked, t)
-				t.tries = 0
-				h.push(t, t.since) // due already, and the oldest first
-				break
-			}
+		if slices.ContainsFunc(t.waits.looks, func(r string) bool { return is(question{"", r}) }) ||
+			slices.ContainsFunc(t.waits.copies, func(r string) bool { return is(question{t.key.Bucket, r}) }) {
+			delete(h.parked, t)
+			t.tries = 0
+			h.push(t, t.since) // due already, and the oldest first
 		}
 	}
 }

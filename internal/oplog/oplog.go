@@ -117,6 +117,8 @@ const (
 	DocSession    DocKind = "session"
 	DocSigners    DocKind = "signers" // of tokens
 	DocBackend    DocKind = "backend" // what its probes found
+	// DocReplication: what operators set while nodes run: mode, pauses, pace.
+	DocReplication DocKind = "replication"
 	// DocUpload: a multipart upload, named by UploadName. There may be many, and
 	// a name never comes back: what an implementation keeps of a name that was
 	// dropped it may forget.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
@@ -25,6 +26,8 @@ type record struct {
 	// Settings are documents of the bucket's configuration, by sub-resource. The
 	// map is never changed: see record.set.
 	Settings map[string]string `json:"settings,omitempty"`
+	// Mode of this bucket; nil: as of all.
+	Mode *commit.Mode `json:"mode,omitempty"`
 }
 
 // bucket is one bucket as this node knows it.
@@ -36,6 +39,7 @@ type bucket struct {
 	mu       sync.Mutex // guards what follows
 	rec      record
 	epoch    oplog.Epoch
+	at       uint64              // when rec was looked at, on buckets.clock
 	presence map[string]presence // by replica
 	writers  int                 // mutations that were admitted and are not over
 	idle     chan struct{}       // closed when writers falls to zero; nil when nobody waits
@@ -43,8 +47,9 @@ type bucket struct {
 
 // presence is what is known of a bucket on one replica.
 type presence struct {
-	right    bool // it carries our identity, when its backend's breaker had opened opens times
+	right    bool // it carries our identity, when its backend's breaker had opened opens times, and it had been paused so often
 	opens    uint64
+	pauses   uint64
 	reason   error // why it is not right, in words for the operator
 	checking bool
 }
@@ -57,6 +62,7 @@ func (b *bucket) config() commit.Config {
 	return commit.Config{
 		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
 		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.policy.Ack,
+		Mode: b.set.settings.modeOf(&b.rec),
 	}
 }
 
@@ -82,15 +88,23 @@ func (b *bucket) change(ctx context.Context, edit func(*record)) error {
 	edit(&next)
 	epoch, err := b.set.buckets.store(ctx, b.name, old, &next)
 	if err == nil {
-		b.mu.Lock()
-		b.rec, b.epoch = next, epoch
-		b.mu.Unlock()
+		b.take(next, epoch, b.set.buckets.clock.Add(1))
 		return nil
 	}
 	if errors.Is(err, oplog.ErrConflict) {
 		_ = b.set.buckets.reload(ctx, b) // the next look says what it found
 	}
 	return err
+}
+
+// take puts a record in force, unless one is that was looked at later: a read that
+// began before a change must not bring the old record back.
+func (b *bucket) take(rec record, epoch oplog.Epoch, at uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at >= b.at {
+		b.rec, b.epoch, b.at = rec, epoch, at
+	}
 }
 
 // amendTries is how often a record is tried again that others of the same process
@@ -122,7 +136,8 @@ func (b *bucket) distrust(replica string, reason error) {
 // operation reads the record (RELIABILITY 4.6).
 type buckets struct {
 	set        *Set
-	deployment string // identity of this log; every replica bucket carries it
+	deployment string        // identity of this log; every replica bucket carries it
+	clock      atomic.Uint64 // ticks before each read of a record, and after each change
 
 	mu     sync.Mutex // guards what follows
 	known  map[string]*bucket
@@ -142,12 +157,13 @@ func (bs *buckets) open(ctx context.Context, s *Set) error {
 		return fmt.Errorf("identity of the log: %w", err)
 	}
 	for after := ""; ; {
+		at := bs.clock.Add(1)
 		docs, err := s.o.Log.Docs(ctx, oplog.DocBucket, after, 1000)
 		if err != nil {
 			return fmt.Errorf("read the buckets: %w", err)
 		}
 		for _, doc := range docs {
-			if _, err := bs.learn(doc); err != nil {
+			if _, err := bs.learn(doc, at); err != nil {
 				return err
 			}
 			after = doc.Name
@@ -197,25 +213,31 @@ func (bs *buckets) identify(ctx context.Context) error {
 	return errors.New("it could not be settled")
 }
 
-// learn takes a record into memory.
-func (bs *buckets) learn(doc oplog.Doc) (*bucket, error) {
-	var rec record
-	if err := json.Unmarshal(doc.Body, &rec); err != nil {
-		return nil, fmt.Errorf("record of bucket %s: %w", doc.Name, err)
+// learn takes a record into memory that was read after the clock showed at.
+func (bs *buckets) learn(doc oplog.Doc, at uint64) (*bucket, error) {
+	rec, err := recordOf(doc)
+	if err != nil {
+		return nil, err
 	}
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	b := bs.known[doc.Name]
 	if b != nil {
-		b.mu.Lock()
-		b.rec, b.epoch = rec, doc.Epoch
-		b.mu.Unlock()
+		b.take(rec, doc.Epoch, at)
 		return b, nil
 	}
 	b = bs.make(doc.Name, rec, doc.Epoch)
+	b.at = at
 	bs.known[doc.Name] = b
 	delete(bs.absent, doc.Name)
 	return b, nil
+}
+
+func recordOf(doc oplog.Doc) (rec record, err error) {
+	if err := json.Unmarshal(doc.Body, &rec); err != nil {
+		return rec, fmt.Errorf("record of bucket %s: %w", doc.Name, err)
+	}
+	return rec, nil
 }
 
 func (bs *buckets) make(name string, rec record, epoch oplog.Epoch) *bucket {
@@ -250,6 +272,7 @@ func (bs *buckets) store(ctx context.Context, name string, old oplog.Epoch, rec 
 
 // reload reads the record of a known bucket again. NoSuchBucket when it is gone.
 func (bs *buckets) reload(ctx context.Context, b *bucket) error {
+	at := bs.clock.Add(1)
 	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, b.name)
 	switch {
 	case errors.Is(err, oplog.ErrNoRow):
@@ -259,7 +282,7 @@ func (bs *buckets) reload(ctx context.Context, b *bucket) error {
 		bs.set.logFailed("read", err)
 		return unavailable(err)
 	}
-	_, err = bs.learn(doc)
+	_, err = bs.learn(doc, at)
 	return err
 }
 
@@ -293,10 +316,11 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 		return nil, unavailable(err)
 	}
 	defer unlock()
+	at := bs.clock.Add(1)
 	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, name)
 	switch {
 	case err == nil:
-		if b, err = bs.learn(doc); err != nil {
+		if b, err = bs.learn(doc, at); err != nil {
 			return nil, err
 		}
 		bs.examineAll(ctx, b)
@@ -401,11 +425,14 @@ func (bs *buckets) trusted(b *bucket, replica string) error {
 	if stack == nil {
 		return fmt.Errorf("backend %s is not configured", replica)
 	}
+	if bs.set.Paused(replica) {
+		return errPaused(replica)
+	}
 	health := stack.Breaker.Health()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.presence[replica]
-	if p.right && p.opens == health.Opens {
+	if p.right && p.opens == health.Opens && p.pauses == bs.set.settings.pauses[replica].Load() {
 		return nil
 	}
 	if !p.checking && health.State != backend.Down {

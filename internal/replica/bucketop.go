@@ -25,6 +25,7 @@ type Bucket struct {
 func (s *Set) Buckets(ctx context.Context) ([]Bucket, error) {
 	var all []Bucket
 	for after := ""; ; {
+		at := s.buckets.clock.Add(1)
 		docs, err := s.o.Log.Docs(ctx, oplog.DocBucket, after, 1000)
 		if err != nil {
 			s.logFailed("read", err)
@@ -32,7 +33,7 @@ func (s *Set) Buckets(ctx context.Context) ([]Bucket, error) {
 		}
 		for _, doc := range docs {
 			after = doc.Name
-			b, err := s.buckets.learn(doc)
+			b, err := s.buckets.learn(doc, at)
 			if err != nil {
 				return nil, s3.Err(s3.InternalError).Because(err)
 			}
@@ -98,6 +99,7 @@ func (s *Set) CreateBucket(ctx context.Context, name, actor, request string, set
 // recorded reads the record of a name, without any contact with backends.
 // NoSuchBucket.
 func (bs *buckets) recorded(ctx context.Context, name string) (*bucket, error) {
+	at := bs.clock.Add(1)
 	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, name)
 	switch {
 	case errors.Is(err, oplog.ErrNoRow):
@@ -106,7 +108,7 @@ func (bs *buckets) recorded(ctx context.Context, name string) (*bucket, error) {
 		bs.set.logFailed("read", err)
 		return nil, unavailable(err)
 	}
-	b, err := bs.learn(doc)
+	b, err := bs.learn(doc, at)
 	if err != nil {
 		return nil, s3.Err(s3.InternalError).Because(err)
 	}
@@ -249,6 +251,9 @@ func (bs *buckets) shown(ctx context.Context, b *bucket, gone map[string]bool) m
 func (s *Set) emptinessOf(ctx context.Context, b *bucket, replica string, gone map[string]bool) commit.Emptiness {
 	stack := s.stacks[replica]
 	if stack == nil {
+		return commit.Unreachable
+	}
+	if s.Paused(replica) {
 		return commit.Unreachable
 	}
 	if err := stack.HeadBucket(ctx, b.realName(replica)); backend.IsAbsent(err) {

@@ -84,12 +84,14 @@ func (g *register) check(r *rig) error {
 func TestChaos(t *testing.T) {
 	for seed := range chaosSeeds() {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, r *rig) { chaos(t, r, seed) })
+			inBubble(t, func(t *testing.T, r *rig) { chaos(t, r, seed, func(*rand.Rand) {}) })
 		})
 	}
 }
 
-func chaos(t *testing.T, r *rig, seed uint64) {
+// chaos plays rounds of load and faults. Between any two operations of a client
+// trouble may do something more.
+func chaos(t *testing.T, r *rig, seed uint64, trouble func(*rand.Rand)) {
 	const clients, rounds = 6, 5
 	registers := make([]*register, clients)
 	for i := range registers {
@@ -114,6 +116,7 @@ func chaos(t *testing.T, r *rig, seed uint64) {
 						t.Error(err)
 						return
 					}
+					trouble(own)
 					if err := g.check(r); err != nil {
 						t.Error(err)
 						return
@@ -138,6 +141,7 @@ func chaos(t *testing.T, r *rig, seed uint64) {
 			}
 		}
 	}
+	trouble(nil)
 	r.converge()
 	r.equal()
 	for _, g := range registers {

@@ -49,6 +49,9 @@ func (bs *buckets) survey(ctx context.Context, real string, want identity) (find
 	if e == nil {
 		return unreachable, fmt.Errorf("backend %s is not configured", want.Backend)
 	}
+	if bs.set.Paused(want.Backend) {
+		return unreachable, errPaused(want.Backend)
+	}
 	if err := e.HeadBucket(ctx, real); backend.IsAbsent(err) {
 		return missing, nil
 	} else if err != nil {
@@ -206,7 +209,7 @@ func (bs *buckets) create(ctx context.Context, name string, settings ...Setting)
 func (bs *buckets) advance(ctx context.Context, b *bucket) error {
 	bs.examineAll(ctx, b)
 	err := b.amend(ctx, func(rec *record) {
-		rec.BucketRecord = commit.NextCreate(rec.BucketRecord, rec.Made, b.policy.Ack, bs.set.now())
+		rec.BucketRecord = commit.NextCreate(rec.BucketRecord, rec.Made, b.config().AckRule(), bs.set.now())
 	})
 	if err != nil {
 		return unavailable(err)
@@ -225,15 +228,15 @@ func (bs *buckets) examineAll(ctx context.Context, b *bucket) {
 // a bucket that was never made there is made, one that was lost is made again and
 // marked as wiped; one that is somebody else's is left alone.
 func (bs *buckets) examine(ctx context.Context, b *bucket, replica string) {
-	opens := uint64(0)
-	if stack := bs.set.stacks[replica]; stack != nil {
-		opens = stack.Breaker.Health().Opens // before the look: what opens meanwhile asks for another one
+	opens, pauses := uint64(0), uint64(0)
+	if stack := bs.set.stacks[replica]; stack != nil { // before the look: what happens meanwhile asks for another one
+		opens, pauses = stack.Breaker.Health().Opens, bs.set.settings.pauses[replica].Load()
 	}
 	err := bs.settle(ctx, b, replica)
 	b.mu.Lock()
 	p := b.presence[replica]
 	changed := p.right != (err == nil) || err != nil && (p.reason == nil || p.reason.Error() != err.Error())
-	b.presence[replica] = presence{right: err == nil, opens: opens, reason: err}
+	b.presence[replica] = presence{right: err == nil, opens: opens, pauses: pauses, reason: err}
 	b.mu.Unlock()
 	if err != nil && changed && ctx.Err() == nil {
 		bs.set.o.Logger.WarnContext(ctx, "replica of a bucket can not be used", "bucket", b.name, "backend", replica, "reason", err)

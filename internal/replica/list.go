@@ -201,9 +201,9 @@ func (l *lister) rows(ctx context.Context, until string) (rows []oplog.KeyRow, e
 // does not see times of modification jump.
 func (l *lister) asked(ctx context.Context) (items []commit.Item, next string, err error) {
 	err = errors.New("no replica that may be listed is up")
-	serving := l.b.config().Serving
-	for _, replica := range l.set.up(l.b) {
-		if !serving.Has(replica) {
+	cfg := l.b.config()
+	for _, replica := range cfg.First(l.set.up(l.b)) {
+		if !cfg.Serving.Has(replica) {
 			continue
 		}
 		at, placeErr := l.set.at(ctx, l.b, replica, false)

@@ -68,11 +68,6 @@ func (p place) delete(ctx context.Context, key string) error {
 	return p.doubt(p.Delete(ctx, p.bucket, key))
 }
 
-func (p place) deleteMany(ctx context.Context, keys []string) ([]error, error) {
-	results, err := p.DeleteMany(ctx, p.bucket, keys)
-	return results, p.doubt(err)
-}
-
 func (p place) list(ctx context.Context, r backend.ListRequest) (backend.ListPage, error) {
 	page, err := p.List(ctx, p.bucket, r)
 	return page, p.doubt(err)
@@ -87,7 +82,7 @@ func (s *Set) up(b *bucket) object.Replicas {
 
 // order is the replicas of a bucket that can be asked now, the best first: the
 // better of two that are drawn (power of two choices, which spreads load without
-// herding), then the rest by their cost.
+// herding), then the rest by their cost. A primary comes before all.
 func (s *Set) order(b *bucket) []string {
 	names := slices.Clone([]string(s.up(b)))
 	if len(names) < 2 {
@@ -111,5 +106,5 @@ func (s *Set) order(b *bucket) []string {
 	}
 	best := min(i, j) // sorted by cost
 	first := names[best]
-	return append([]string{first}, slices.Delete(names, best, best+1)...)
+	return b.config().First(append([]string{first}, slices.Delete(names, best, best+1)...))
 }

@@ -59,6 +59,7 @@ type Options struct {
 	Payload   map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
 	Qualify   Qualifier          // nil: what Payload says is right
 
+	Mode     commit.Mode       // of buckets that have none of their own, until SetMode says another
 	Defaults Policy            // of buckets that Buckets does not name
 	Buckets  map[string]Policy // by logical name; whole policies, not differences
 
@@ -135,7 +136,7 @@ type Set struct {
 	buckets buckets
 
 	qualities qualities
-	singles   sync.Map // names of backends that were found to know no batches of deletes
+	settings  settings
 
 	hedges  hedges
 	history history
@@ -179,6 +180,9 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s.metrics = newMetrics(o.Registerer, s)
 	s.history.open(s)
 	s.qualities.open(&s.o)
+	if err := s.settings.open(ctx, s); err != nil {
+		return nil, err
+	}
 	if err := s.buckets.open(ctx, s); err != nil {
 		return nil, err
 	}
@@ -192,6 +196,7 @@ func (s *Set) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.history.run(ctx) })
 	wg.Go(func() { s.buckets.run(ctx) })
+	wg.Go(func() { s.settings.run(ctx) })
 	wg.Wait()
 	return nil
 }
@@ -272,10 +277,17 @@ func (s *Set) unquiet(key object.Key) {
 // now is the moment of an event on this node.
 func (s *Set) now() commit.Now { return commit.Now{Wall: s.o.Wall(), Boot: s.o.Boot()} }
 
-// Up tells whether a backend's breaker is closed.
+// Up tells whether a backend can be asked for anything: its breaker is closed, and
+// nobody has paused it.
 func (s *Set) Up(name string) bool {
 	stack := s.stacks[name]
-	return stack != nil && stack.Breaker.Health().State != backend.Down
+	return stack != nil && !s.Paused(name) && stack.Breaker.Health().State != backend.Down
+}
+
+// Heals tells whether a backend can be brought what it misses of a bucket now: it
+// is up, and the bucket's mode lets it be healed.
+func (s *Set) Heals(bucket, name string) bool {
+	return s.Up(name) && s.buckets.targets(bucket).Has(name)
 }
 
 // Replicas is the replica set of a bucket: of its record, or, when it has none,
@@ -289,7 +301,8 @@ func (s *Set) Ready(ctx context.Context) error {
 		return errors.New("the log does not answer")
 	}
 	up := s.o.Defaults.Replicas.Filter(s.Up)
-	if !s.o.Defaults.Ack.Met(up) {
+	cfg := commit.Config{Replicas: s.o.Defaults.Replicas, Ack: s.o.Defaults.Ack, Mode: s.settings.mode()}
+	if !cfg.AckRule().Met(up) {
 		return fmt.Errorf("the ack rule can not be met: %d of %d backends are up", len(up), len(s.o.Defaults.Replicas))
 	}
 	return nil

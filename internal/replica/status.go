@@ -40,6 +40,7 @@ func (b *Backlog) add(bytes int64, age time.Duration) {
 type BackendStatus struct {
 	Name    string
 	Health  backend.Health
+	Paused  bool               // an operator paused it
 	Reason  string             // what is wrong with it beyond Health, and what to do; empty when nothing is
 	Lagging Backlog            // keys that it misses
 	Buckets map[string]Backlog // the same by bucket; only those that lag
@@ -84,6 +85,7 @@ func (s *Set) Status(ctx context.Context) (Status, error) {
 	for _, name := range s.names {
 		b := *c.last.backends[name]
 		b.Health = s.stacks[name].Breaker.Health()
+		b.Paused = s.Paused(name)
 		b.Reason = s.buckets.reason(name)
 		out.Backends = append(out.Backends, b)
 	}
@@ -163,6 +165,17 @@ func (s *Set) count(t *tallied, kr oplog.KeyRow) {
 
 func refusedBy(row *oplog.Row, replica string) bool {
 	return slices.ContainsFunc(row.Refused, func(f oplog.Refusal) bool { return f.Replica == replica })
+}
+
+// targets are the replicas of a bucket that are healed in its mode.
+func (bs *buckets) targets(name string) object.Replicas {
+	bs.mu.Lock()
+	b := bs.known[name]
+	bs.mu.Unlock()
+	if b == nil {
+		return bs.policy(name).Replicas // nobody has looked at it: nothing is to be held back
+	}
+	return b.config().Targets()
 }
 
 // replicas is the replica set of a bucket, by its record if it is known.
