@@ -1,6 +1,9 @@
 package explore
 
 import (
+	"os"
+	"strings"
+
 	"cmp"
 	"encoding/binary"
 	"hash/maphash"
@@ -21,62 +24,120 @@ var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 // encoder writes the canonical form of a state: states that differ only in what
 // no later step depends on get one form (doc.go).
 type encoder struct {
+	full        bool // leaves nothing out and exchanges nothing: the form without reductions
 	out         []byte
+	sc          *Scenario
+	w           *world
+	young       bool  // somebody may ask how old an object is
+	proc        *proc // whose machine is written
+	conflicts   bool  // what it waits for is known to conflict
+	by          *naming
 	now         time.Duration
-	ids         []object.ID // in order of appearance; the zero value is 0
+	ids, ownIDs []object.ID // in order of appearance; the zero value is 0
 	epochs      []oplog.Epoch
+	ownEpochs   []oplog.Epoch
+	own         bool // names that are new belong to one machine: the rest of the world has forgotten them
 	versions    []object.Version
-	places      []int // where in out a version's rank goes
-	orders      []int // of requests' starts
-	orderPlaces []int
+	places      []int    // where in out a version's rank goes
+	orders      [2][]int // of requests' starts, by replica
+	orderPlaces [2][]int
+	sorted      []int // messages
 }
 
-// id is the canonical name of the state.
+// id is the canonical name of the state: the least of those that it has by its
+// symmetries.
 func (w *world) id(e *encoder) stateID {
-	e.write(w)
+	if e.full {
+		return w.idBy(e, &w.sym.all[0])
+	}
+	least := stateID{}
+	for i, by := range w.sym.fitting(w) {
+		if tog["sym"] {
+			by = &w.sym.all[0]
+		}
+
+		if id := w.idBy(e, by); i == 0 || id[0] < least[0] || id[0] == least[0] && id[1] < least[1] {
+			least = id
+		}
+	}
+	return least
+}
+
+func (w *world) idBy(e *encoder, by *naming) stateID {
+	e.write(w, by)
 	return stateID{maphash.Bytes(seeds[0], e.out), maphash.Bytes(seeds[1], e.out)}
 }
 
-func (e *encoder) write(w *world) {
-	*e = encoder{
-		out: e.out[:0], now: w.now, ids: e.ids[:0], epochs: e.epochs[:0], versions: e.versions[:0],
-		places: e.places[:0], orders: e.orders[:0], orderPlaces: e.orderPlaces[:0],
+func (e *encoder) write(w *world, by *naming) {
+	e.out, e.w, e.sc, e.by, e.now, e.own = e.out[:0], w, w.sc, by, w.now, false
+	e.young = w.row == nil || w.readsQuiet()
+	e.ids, e.epochs, e.versions, e.places = e.ids[:0], e.epochs[:0], e.versions[:0], e.places[:0]
+	for r := range e.orders {
+		e.orders[r], e.orderPlaces[r] = e.orders[r][:0], e.orderPlaces[r][:0]
 	}
-	for i := range w.clients {
-		e.id(writer(i))
+	for _, i := range by.clients {
 		e.byte(byte(w.clients[i]))
 		e.bool(w.truth.failed[i])
 		e.bool(w.truth.decided[i])
 	}
 	e.version(w.truth.last)
 	e.id(w.truth.lastID)
-	e.of(&w.row)
-	for i := range w.servers {
-		e.of(&w.servers[i].seen)
+	if e.bool(w.row != nil); w.row != nil {
+		of(e, w.row)
+	}
+	for k := range w.servers {
+		r := by.replica(k)
+		of(e, &w.servers[r].seen)
 		if len(w.sc.StartOrdered) > 0 {
-			e.order(w.servers[i].started)
+			e.order(r, w.servers[r].started)
 		}
 	}
-	for _, d := range w.dead {
-		e.bool(d)
+	for _, g := range by.gateways {
+		e.bool(w.dead[g])
 	}
-	e.of(&w.left)
-	e.int(int64(max(w.due-w.now, 0)))
+	e.byte(byte(by.gatewayPlace[w.heir])) //nolint:gosec // few
+	of(e, &w.left)
+	if e.full || tog["due"] || w.row != nil && w.procs[w.repairs(w.healer())].machine() == nil {
+		e.int(int64(max(w.due-w.now, 0))) // else it is set anew before it counts
+	}
 	w.reg.encode(e)
-	for _, p := range w.procs {
-		p.encode(e, w.sc)
-	}
-	e.int(int64(len(w.msgs)))
-	for i := range w.msgs {
-		w.msgs[i].encode(e, w.sc)
+	e.messages(w)
+	for _, n := range by.procs {
+		e.own, e.ownIDs, e.ownEpochs = !e.full && !tog["own"], e.ownIDs[:0], e.ownEpochs[:0]
+		e.proc, e.conflicts = w.procs[n], !e.full && w.conflicting(n)
+		e.proc.encode(e)
 	}
 	e.rank(w)
 }
 
-func (p *proc) encode(e *encoder, sc *Scenario) {
+// messages writes them in an order that no name decides.
+func (e *encoder) messages(w *world) {
+	e.int(int64(len(w.msgs)))
+	e.sorted = e.sorted[:0]
+	for i := range w.msgs {
+		e.sorted = append(e.sorted, i)
+	}
+	if e.by != &w.sym.all[0] {
+		slices.SortStableFunc(e.sorted, func(i, j int) int {
+			a, b := &w.msgs[i], &w.msgs[j]
+			return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(e.by.procPlace[a.proc], e.by.procPlace[b.proc]),
+				cmp.Compare(a.placeOf(e.by), b.placeOf(e.by)), cmp.Compare(a.at, b.at))
+		})
+	}
+	for _, i := range e.sorted {
+		w.msgs[i].encode(e, w)
+	}
+}
+
+func (p *proc) encode(e *encoder) {
 	if p.client < 0 {
-		e.memory(&p.memory)
-		e.ints(p.waiters)
+		if e.full || e.w.remembers(p.gateway) {
+			e.memory(&p.memory)
+		}
+		e.int(int64(len(p.waiters)))
+		for _, n := range p.waiters {
+			e.byte(byte(e.by.procPlace[n])) //nolint:gosec // few
+		}
 	}
 	if p.machine() == nil {
 		e.bool(false)
@@ -86,22 +147,27 @@ func (p *proc) encode(e *encoder, sc *Scenario) {
 	e.id(p.op.ID)
 	switch {
 	case p.write != nil:
-		e.of(p.write)
-		e.of(&p.sources)
+		of(e, p.write)
+		of(e, &p.sources)
 		e.bool(p.told)
 		e.bool(p.intent.set)
 		if p.intent.set {
 			e.age(p.intent.at)
 		}
-		if p.op.Stream && len(sc.StartOrdered) > 0 {
-			e.order(p.started[0])
-			e.order(p.started[1])
+		if p.op.Stream && len(e.sc.StartOrdered) > 0 {
+			for k := range p.started {
+				e.order(e.by.replica(k), p.started[e.by.replica(k)])
+			}
 		}
 	case p.read != nil:
-		e.of(p.read)
-		e.of(&p.served)
+		of(e, p.read)
+		for k := range p.served {
+			if r := e.by.replica(k); e.full || heldBy(p.read) == replicas[r] {
+				of(e, &p.served[r]) // the other one is not served any more
+			}
+		}
 	default:
-		e.of(p.repair)
+		of(e, p.repair)
 		e.bool(p.copies)
 	}
 	e.int(int64(len(p.timers)))
@@ -111,17 +177,34 @@ func (p *proc) encode(e *encoder, sc *Scenario) {
 	}
 }
 
-func (m *message) encode(e *encoder, sc *Scenario) {
+// placeOf is the place of a message's replica.
+func (m *message) placeOf(by *naming) int {
+	if !m.kind.ofReplica() {
+		return 0
+	}
+	return by.replica(m.replica)
+}
+
+func (m *message) encode(e *encoder, w *world) {
 	e.byte(byte(m.kind))
-	e.byte(byte(m.proc))    //nolint:gosec // few
-	e.byte(byte(m.replica)) //nolint:gosec // two
+	e.byte(byte(e.by.procPlace[m.proc])) //nolint:gosec // few
+	if m.kind.ofReplica() {
+		e.byte(byte(e.by.replica(m.replica))) //nolint:gosec // two
+	}
 	e.bool(m.late)
 	e.bool(m.silent)
 	e.id(m.op)
 	switch m.kind {
+	case look:
+		e.bool(m.or)
 	case swap:
 		e.age(m.at)
-		e.of(&m.row)
+		if e.bool(w.doomed(m)); w.doomed(m) && !e.full && !tog["doomed"] {
+			return // it will conflict, whatever it says
+		}
+		if e.bool(m.row != nil); m.row != nil {
+			of(e, m.row)
+		}
 		e.epoch(m.old)
 		e.epoch(m.epoch)
 	case swapped:
@@ -129,13 +212,13 @@ func (m *message) encode(e *encoder, sc *Scenario) {
 		e.epoch(m.epoch)
 	case request:
 		e.age(m.at)
-		e.of(&m.put)
+		of(e, &m.put)
 		e.version(m.ver)
-		if len(sc.StartOrdered) > 0 {
-			e.order(m.started)
+		if len(e.sc.StartOrdered) > 0 {
+			e.order(m.replica, m.started)
 		}
 	case answered:
-		e.of(&m.answer)
+		of(e, &m.answer)
 	}
 }
 
@@ -146,8 +229,8 @@ func (e *encoder) memory(m *commit.Memory) {
 	if !m.Nonce.IsZero() {
 		e.ageUpTo(m.Since-bootBase, times.Lease)
 	}
-	for _, r := range replicas {
-		s, ok := m.Series[r]
+	for k := range replicas {
+		s, ok := m.Series[replicas[e.by.replica(k)]]
 		ok = ok && e.now-(s.Last-bootBase) <= times.Gap
 		e.bool(ok)
 		if ok {
@@ -155,19 +238,29 @@ func (e *encoder) memory(m *commit.Memory) {
 			e.ageUpTo(s.Last-bootBase, times.Gap)
 		}
 	}
+	e.int(int64(len(m.Seen)))
+	if len(m.Seen) == 0 {
+		return
+	}
 	keys := make([]commit.EntryKey, 0, 4)
 	for k := range m.Seen {
 		keys = append(keys, k)
 	}
 	// By the names that they have already: the row, that is earlier, has most.
 	slices.SortFunc(keys, func(a, b commit.EntryKey) int {
-		return cmp.Or(slices.Index(e.ids, a.Op)-slices.Index(e.ids, b.Op), slices.Compare(a.Op[:], b.Op[:]), index(a.Replica)-index(b.Replica))
+		return cmp.Or(e.known(a.Op)-e.known(b.Op), slices.Compare(a.Op[:], b.Op[:]), e.by.index(a.Replica)-e.by.index(b.Replica))
 	})
-	e.int(int64(len(keys)))
 	for _, k := range keys {
 		e.id(k.Op)
-		e.byte(byte(index(k.Replica))) //nolint:gosec // two
-		e.ageUpTo(m.Seen[k]-bootBase, times.Settle)
+		e.byte(byte(e.by.index(k.Replica))) //nolint:gosec // two
+		at := m.Seen[k]
+		if s, ok := m.Series[k.Replica]; !e.full {
+			if !ok || e.now-(s.Last-bootBase) > times.Gap {
+				continue // the next series begins later than this
+			}
+			at = max(at, s.Begun)
+		}
+		e.ageUpTo(at-bootBase, times.Settle)
 	}
 }
 
@@ -183,36 +276,90 @@ func (e *encoder) bool(b bool) {
 
 func (e *encoder) int(n int64) { e.out = binary.AppendVarint(e.out, n) }
 
-func (e *encoder) ints(list []int) {
-	e.int(int64(len(list)))
-	for _, n := range list {
-		e.int(int64(n))
+// string writes a word. Names of replicas, and ETags, which name their writer, are
+// exchanged with them.
+func (e *encoder) string(s string) {
+	switch len(s) {
+	case 1:
+		e.byte(1)
+		e.byte(byte(e.by.index(s))) //nolint:gosec // two, or -1
+	case len(baseETag):
+		e.etag(s)
+	default:
+		e.byte(0)
+		e.int(int64(len(s)))
+		e.out = append(e.out, s...)
 	}
 }
 
-func (e *encoder) string(s string) {
-	e.int(int64(len(s)))
+func (e *encoder) etag(s string) {
+	e.byte(2)
+	e.bool(s[0] == 'f')
+	if s[0] == 'f' {
+		s = s[1:] // halfOf
+	}
+	if s[3] == '2' { // etagOf(writer(i))
+		e.byte(byte(1 + e.by.clientPlace[s[5]-'1'])) //nolint:gosec // few
+		return
+	}
+	e.byte(0)
 	e.out = append(e.out, s...)
 }
 
 // name encodes what is drawn at random in the real world by the order in which it
-// appears: only whether two are equal ever counts.
-func name[T object.ID | oplog.Epoch](e *encoder, known []T, id T) []T {
-	if id == (T{}) {
-		e.byte(0)
-		return known
+// appears: only whether two are equal ever counts. What only one machine still
+// knows has a name of that machine's own: it holds nothing but the machine's own
+// names, and those of the world, against it.
+func name[T object.ID | oplog.Epoch](e *encoder, world, own []T, id T) (_, _ []T) {
+	if i := slices.Index(world, id); i >= 0 {
+		e.byte(byte(i + 1 + maxClients)) //nolint:gosec // few
+		return world, own
 	}
-	i := slices.Index(known, id)
+	if !e.own {
+		e.byte(byte(len(world) + 1 + maxClients)) //nolint:gosec // few
+		return append(world, id), own
+	}
+	i := slices.Index(own, id)
 	if i < 0 {
-		i = len(known)
-		known = append(known, id)
+		i = len(own)
+		own = append(own, id)
 	}
-	e.byte(byte(i + 1)) //nolint:gosec // few
-	return known
+	e.byte(byte(255 - i)) //nolint:gosec // few
+	return world, own
 }
 
-func (e *encoder) id(id object.ID)      { e.ids = name(e, e.ids, id) }
-func (e *encoder) epoch(ep oplog.Epoch) { e.epochs = name(e, e.epochs, ep) }
+func (e *encoder) id(id object.ID) {
+	switch {
+	case id == (object.ID{}):
+		e.byte(0)
+	case id[1] == 2 && id[15] == 0: // writer(i)
+		e.byte(byte(1 + e.by.clientPlace[id[2]-1])) //nolint:gosec // few
+	default:
+		e.ids, e.ownIDs = name(e, e.ids, e.ownIDs, id)
+	}
+}
+
+func (e *encoder) epoch(ep oplog.Epoch) {
+	if ep == (oplog.Epoch{}) {
+		e.byte(0)
+		return
+	}
+	e.epochs, e.ownEpochs = name(e, e.epochs, e.ownEpochs, ep)
+}
+
+// known is where an identity comes in the order of names.
+func (e *encoder) known(id object.ID) int {
+	if id[1] == 2 && id[15] == 0 && id[2] > 0 {
+		return e.by.clientPlace[id[2]-1]
+	}
+	if i := slices.Index(e.ids, id); i >= 0 {
+		return maxClients + i
+	}
+	if i := slices.Index(e.ownIDs, id); i >= 0 {
+		return 100 + i
+	}
+	return 200
+}
 
 // age encodes a moment by its distance from now. Beyond every time that the
 // machines compare a distance with, all are alike, for ever.
@@ -249,8 +396,9 @@ func (e *encoder) version(v object.Version) {
 	e.byte(0)
 }
 
-func (e *encoder) order(n int) {
-	e.orderPlaces, e.orders = append(e.orderPlaces, len(e.out)), append(e.orders, n)
+// order leaves room for the rank of a request's start among those on its replica.
+func (e *encoder) order(r, n int) {
+	e.orderPlaces[r], e.orders[r] = append(e.orderPlaces[r], len(e.out)), append(e.orders[r], n)
 	e.byte(0)
 }
 
@@ -259,7 +407,9 @@ func (e *encoder) order(n int) {
 // for it decides what a clock's next version will be (object.Tick).
 func (e *encoder) rank(w *world) {
 	fillRanks(e.out, e.places, e.versions)
-	fillRanks(e.out, e.orderPlaces, e.orders)
+	for r := range e.orders {
+		fillRanks(e.out, e.orderPlaces[r], e.orders[r])
+	}
 	slowest := object.Tick(wall0.Add(w.now+min(w.sc.Skew, 0)), 0)
 	slices.Sort(e.versions)
 	for _, v := range slices.Compact(e.versions) {
@@ -279,3 +429,11 @@ func fillRanks[T int | object.Version](out []byte, places []int, of []T) {
 		out[at] = byte(rank) //nolint:gosec // few
 	}
 }
+
+var tog = func() map[string]bool {
+	m := map[string]bool{}
+	for _, f := range strings.Split(os.Getenv("TOG"), ",") {
+		m[f] = true
+	}
+	return m
+}()

@@ -92,9 +92,6 @@ func scenario(who, fault, turn string) *Scenario {
 	sc := &Scenario{Name: who + " / " + fault, Base: c.base, Ack: 1, Clients: slices.Clone(c.clients)}
 	for i := range sc.Clients {
 		sc.Clients[i].Gateway = i
-		if !sc.Clients[i].writes() && i > 1 {
-			sc.Clients[i].Gateway = 1 // a reader is of no gateway in particular: one fewer is one fewer to crash
-		}
 	}
 	for _, f := range faults {
 		if f.name == fault {

@@ -34,6 +34,11 @@
 // everything else, and an answer to a client that comes early allows fewer
 // histories, not more.
 //
+// So it is with a compare-and-set whose epoch the row has no more: it can only
+// conflict, and changes nothing. And so it is with the looks at which the healer's
+// visit concludes: they come together in any order, and one of them is first as long
+// as no request is under way to its replica and nobody is left to release one.
+//
 // A gateway dies right after a move of one of its machines. Whatever else happened
 // before it died can happen after its death as well, for its requests and
 // compare-and-sets outlive it. (An embedded log dies with it: there, dying after a
@@ -43,7 +48,8 @@
 // can not land any more: until then nothing tells it from one that is not.
 //
 // Of clients that are alike, on gateways that are, the first comes first:
-// exchanging them exchanges names.
+// exchanging them exchanges names. When the healer dies either of two gateways that
+// are alike is the next one.
 //
 // # When two states are one
 //
@@ -52,6 +58,25 @@
 // compare them; moments count by their age, up to an age beyond which nothing is
 // compared; versions by their order, and by their distance from the clocks as long
 // as a clock can still meet them; the history is what the register judge still
-// holds possible. Everything else that a machine has counts as it is. A state that
-// comes back on one path is a key that need never come to rest, and an error.
+// holds possible. Everything else that a machine has counts as it is, but for this:
+//
+// What a machine will not read before it writes it again does not count (dead.go).
+// A name that only one machine still knows is its own: it can only be held against
+// what the machine knows itself, and against names of the world, which it is not.
+//
+// Exchanging the replicas, or two writers that are alike and their gateways, turns
+// the world into itself unless the scenario prefers one of them (symmetry.go): a
+// state has the least of the names that these exchanges give it. The machines go
+// through replicas in the order of their names; where the first one is preferred by
+// that, as for the base on which a condition falls, replicas are not exchanged. The
+// entries of a row are taken apart by replica, for no decision asks for more.
+//
+// TestReductionsHideNothing holds all this against a search without it: of two
+// states that have one name only one is followed, so the names that the reduced
+// search meets are all names that the full one meets only if the same follows from
+// both. It found, while this was written, an owner's name that nobody reads, an age
+// that counted beyond its bound, and the numbers of commit's states after a change.
+//
+// A state that comes back on one path is a key that need never come to rest, and an
+// error.
 package explore

@@ -35,7 +35,7 @@ func (w *world) invoke(i, order int) {
 		if order > 0 {
 			slices.Reverse(names)
 		}
-		w.step(i, commit.Look{Order: names, HeadOnly: c.Do == Head})
+		w.step(i, commit.Look{Order: names, HeadOnly: c.Do == Head, Hedge: true})
 	}
 	first := w.take(slices.IndexFunc(w.msgs, func(m message) bool { return m.proc == i }))
 	w.logMessage(&first, "")
@@ -182,7 +182,7 @@ func (w *world) effect(n int, e commit.Effect) {
 	case commit.Head:
 		w.send(message{kind: look, proc: n, replica: index(e.Replica)})
 	case commit.Get:
-		w.send(message{kind: look, proc: n, replica: index(e.Replica)})
+		w.send(message{kind: look, proc: n, replica: index(e.Replica), or: e.Or != ""})
 	case commit.Sleep:
 		if p.machine() != nil {
 			p.sleep(e.Timer, w.now+e.For)

@@ -15,6 +15,7 @@ type move struct {
 	n     int  // client, message, or proc
 	arg   int  // order of a reader's replicas, or timer
 	crash bool // the gateway whose machine it changed dies right after it
+	first bool // and the first one that lives heals, not the last one
 }
 
 type moveKind uint8
@@ -22,6 +23,7 @@ type moveKind uint8
 const (
 	invoke  moveKind = iota // client n comes, and first reads the row
 	deliver                 // message n takes effect, or its answer arrives
+	hedge                   // message n, a look, is answered by the other replica
 	mute                    // message n, a read, fails
 	refuse                  // message n, a request, is refused
 	halve                   // message n, a request, leaves half of its body
@@ -33,10 +35,8 @@ const (
 
 // moves lists everything that may happen next, in a fixed order.
 func (w *world) moves() []move {
-	for i := range w.msgs {
-		if w.alone(i) {
-			return []move{{kind: deliver, n: i}}
-		}
+	if i := w.first(); i >= 0 {
+		return w.movesOf(i, nil)
 	}
 	out := make([]move, 0, 16)
 	for i := range w.msgs {
@@ -54,11 +54,25 @@ func (w *world) moves() []move {
 	return w.timeMoves(out)
 }
 
+// first is a message that may as well come before everything else, because it
+// commutes with all that can happen before it (doc.go); -1 when there is none.
+func (w *world) first() int {
+	if w.every || w.left.Hurry > 0 {
+		return -1
+	}
+	for i := range w.msgs {
+		if w.alone(i) || w.undisturbed(i) {
+			return i
+		}
+	}
+	return -1
+}
+
 // alone tells whether message i is all that can happen to its machine, and
-// changes nothing else: then it may as well happen first (doc.go).
+// changes nothing else. A compare-and-set that must conflict changes nothing.
 func (w *world) alone(i int) bool {
 	m := &w.msgs[i]
-	if !m.local() || w.left.Hurry > 0 {
+	if !m.local() && (!w.doomed(m) || m.silent || w.orphan(m)) {
 		return false
 	}
 	for j := range w.msgs {
@@ -67,6 +81,33 @@ func (w *world) alone(i int) bool {
 		}
 	}
 	return !slices.ContainsFunc(w.procs[m.proc].timers, func(t timer) bool { return t.at <= w.now })
+}
+
+// undisturbed tells whether message i is one of the looks at which the healer's
+// visit reaches its conclusion, in whatever order they come, and nothing can
+// happen to its replica before it: no request is under way there, and nobody is
+// left to release one.
+func (w *world) undisturbed(i int) bool {
+	m := &w.msgs[i]
+	if m.kind != look || m.proc != w.repairs(w.heir) {
+		return false
+	}
+	for j := range w.msgs {
+		if w.msgs[j].kind == request && w.msgs[j].replica == m.replica {
+			return false
+		}
+	}
+	for c := range w.clients {
+		if w.clients[c] == waiting && w.sc.Clients[c].writes() {
+			return false
+		}
+	}
+	for n, p := range w.procs {
+		if n != m.proc && (p.repair != nil || p.write != nil && stateOf(p.write) < wAnswers) {
+			return false
+		}
+	}
+	return true
 }
 
 // afterAlike tells whether another client, that is like client i, comes before it.
@@ -92,6 +133,9 @@ func (w *world) movesOf(i int, out []move) []move {
 	}
 	switch m.kind {
 	case readRow, look, source:
+		if m.or {
+			out = append(out, move{kind: hedge, n: i})
+		}
 		add(mute, w.left.Mute)
 	case swap:
 		if !w.orphan(m) && !m.late {
@@ -223,6 +267,11 @@ func (w *world) do(mv move) {
 		m := w.take(mv.n)
 		w.logMessage(&m, "")
 		w.deliver(&m)
+	case hedge:
+		m := w.take(mv.n)
+		m.replica = 1 - m.replica
+		w.logMessage(&m, " instead")
+		w.deliver(&m)
 	case mute:
 		w.left.Mute--
 		m := w.take(mv.n)
@@ -250,6 +299,7 @@ func (w *world) do(mv move) {
 	}
 	if mv.crash {
 		w.crash(w.stepped)
+		w.inherit(mv.first)
 	}
 	w.settle()
 }
@@ -262,9 +312,15 @@ func (w *world) settle() {
 }
 
 // vain tells whether a compare-and-set that nobody waits for can not be applied
-// any more: an epoch never comes back, but for that of no row.
+// any more.
 func (w *world) vain(m *message) bool {
-	return m.kind == swap && (m.silent || w.orphan(m)) && !m.old.IsZero() && m.old != epochOf(w.row)
+	return (m.silent || w.orphan(m)) && w.doomed(m)
+}
+
+// doomed tells whether a compare-and-set can do nothing but conflict: an epoch
+// never comes back, but for that of no row.
+func (w *world) doomed(m *message) bool {
+	return m.kind == swap && !m.old.IsZero() && m.old != epochOf(w.row)
 }
 
 // sever loses the answer of a message that may still take effect.

@@ -1,11 +1,11 @@
 package explore
 
 import (
-	"cmp"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -16,23 +16,29 @@ import (
 // every field of it, by reflection: a field that is added is in the canonical form
 // by itself, and a type that nobody thought of stops the search.
 
-// form appends the canonical form of a value. It is compiled once per type.
-type form func(e *encoder, v reflect.Value)
+// form appends the canonical form of the value at an address. It is compiled once
+// per type: a search spends most of its time here, and package reflect is slow.
+type form func(e *encoder, p unsafe.Pointer)
 
 // of encodes what a pointer points to.
-func (e *encoder) of(p any) {
-	v := reflect.ValueOf(p).Elem()
-	formOf(v.Type())(e, v)
-}
+func of[T any](e *encoder, p *T) { formOf(reflect.TypeFor[T]())(e, unsafe.Pointer(p)) } //nolint:gosec // read only
 
-var forms sync.Map // reflect.Type -> form
+var (
+	formsMu sync.RWMutex
+	forms   = map[reflect.Type]form{} // guarded by formsMu
+)
 
 func formOf(t reflect.Type) form {
-	if f, ok := forms.Load(t); ok {
-		return f.(form)
+	formsMu.RLock()
+	f, ok := forms[t]
+	formsMu.RUnlock()
+	if ok {
+		return f
 	}
-	f := compile(t)
-	forms.Store(t, f)
+	f = compile(t)
+	formsMu.Lock()
+	forms[t] = f
+	formsMu.Unlock()
 	return f
 }
 
@@ -53,25 +59,21 @@ func compile(t reflect.Type) form {
 	}
 	switch t.Kind() {
 	case reflect.Bool:
-		return func(e *encoder, v reflect.Value) { e.bool(v.Bool()) }
+		return func(e *encoder, p unsafe.Pointer) { e.bool(*(*bool)(p)) }
 	case reflect.Uint8:
-		return func(e *encoder, v reflect.Value) { e.byte(byte(v.Uint())) } //nolint:gosec // it is one
-	case reflect.Int, reflect.Int64:
-		return func(e *encoder, v reflect.Value) { e.int(v.Int()) }
-	case reflect.Uint64:
-		return func(e *encoder, v reflect.Value) { e.int(int64(v.Uint())) } //nolint:gosec // one to one
+		return func(e *encoder, p unsafe.Pointer) { e.byte(*(*byte)(p)) }
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return func(e *encoder, p unsafe.Pointer) { e.int(*(*int64)(p)) }
 	case reflect.String:
-		return func(e *encoder, v reflect.Value) { e.string(v.String()) }
+		return func(e *encoder, p unsafe.Pointer) { e.string(*(*string)(p)) }
 	case reflect.Func:
-		return func(*encoder, reflect.Value) {} // a client's condition: constant for the life of a machine
+		return func(*encoder, unsafe.Pointer) {} // a client's condition: constant for the life of a machine
 	case reflect.Pointer:
 		return pointerForm(t)
 	case reflect.Slice:
 		return listForm(t)
 	case reflect.Array:
 		return arrayForm(t)
-	case reflect.Map:
-		return mapForm(t)
 	case reflect.Struct:
 		return structForm(t)
 	}
@@ -82,111 +84,195 @@ func compile(t reflect.Type) form {
 func word(t reflect.Type) form {
 	switch t {
 	case reflect.TypeFor[commit.Config]():
-		return func(*encoder, reflect.Value) {} // constant for the life of a machine, and its gateway's
+		return func(*encoder, unsafe.Pointer) {} // constant for the life of a machine, and its gateway's
 	case reflect.TypeFor[object.ID]():
-		return func(e *encoder, v reflect.Value) { e.id(bytes16(v)) }
+		return func(e *encoder, p unsafe.Pointer) { e.id(*(*object.ID)(p)) }
 	case reflect.TypeFor[oplog.Epoch]():
-		return func(e *encoder, v reflect.Value) { e.epoch(bytes16(v)) }
+		return func(e *encoder, p unsafe.Pointer) { e.epoch(*(*oplog.Epoch)(p)) }
 	case reflect.TypeFor[object.Version]():
-		return func(e *encoder, v reflect.Value) { e.version(object.Version(v.Uint())) }
+		return func(e *encoder, p unsafe.Pointer) { e.version(*(*object.Version)(p)) }
 	case reflect.TypeFor[time.Duration]():
-		return func(e *encoder, v reflect.Value) { e.boot(time.Duration(v.Int())) } // see TestEveryDurationIsAMoment
+		return func(e *encoder, p unsafe.Pointer) { e.boot(*(*time.Duration)(p)) } // see TestEveryDurationIsAMoment
 	case reflect.TypeFor[time.Time]():
-		return func(e *encoder, v reflect.Value) { e.wall(sinceWall0(v)) }
+		return func(e *encoder, p unsafe.Pointer) { e.wall(sinceWall0(*(*time.Time)(p))) }
+	case reflect.TypeFor[object.Replicas]():
+		return func(e *encoder, p unsafe.Pointer) { e.set(*(*object.Replicas)(p)) }
+	case reflect.TypeFor[[]oplog.Entry]():
+		return entriesForm
+	case reflect.TypeFor[[]oplog.Refusal]():
+		return refusalsForm
+	case reflect.TypeFor[map[string]string]():
+		return byReplica[string]
+	case reflect.TypeFor[map[string]object.Seen]():
+		return byReplica[object.Seen]
+	case reflect.TypeFor[object.Headers]():
+		return func(_ *encoder, p unsafe.Pointer) {
+			if len(*(*object.Headers)(p)) > 0 {
+				panic("explore: no canonical form of headers")
+			}
+		}
 	}
 	return nil
 }
 
-func bytes16(v reflect.Value) (id [16]byte) {
-	if v.CanAddr() {
-		copy(id[:], v.Bytes())
-		return id
+func sinceWall0(t time.Time) (d time.Duration, ok bool) { return t.Sub(wall0), !t.IsZero() }
+
+// set writes which replicas are in a set.
+func (e *encoder) set(s object.Replicas) {
+	b := byte(0)
+	for _, r := range s {
+		b |= 1 << e.by.index(r)
 	}
-	for i := range id {
-		id[i] = byte(v.Index(i).Uint()) //nolint:gosec // it is one
-	}
-	return id
+	e.byte(b)
 }
 
-// sinceWall0 reads a time in a field of another package, where its methods cannot
-// be called: whole seconds and nanoseconds, without a monotonic reading.
-func sinceWall0(v reflect.Value) (d time.Duration, ok bool) {
-	ns, s := v.Field(0).Uint(), v.Field(1).Int()
-	if ns>>30 != 0 {
-		panic("explore: a time with a monotonic reading")
+func byReplica[V any](e *encoder, p unsafe.Pointer) {
+	m := *(*map[string]V)(p)
+	e.int(int64(len(m)))
+	if len(m) == 0 {
+		return
 	}
-	if ns == 0 && s == 0 {
-		return 0, false
+	for k := range replicas {
+		v, ok := m[replicas[e.by.replica(k)]]
+		if e.bool(ok); ok {
+			of(e, &v)
+		}
 	}
-	base := reflect.ValueOf(wall0)
-	return time.Duration(s-base.Field(1).Int())*time.Second + time.Duration(ns), true //nolint:gosec // below a second
+}
+
+// entriesForm writes the entries of each replica in their order: no decision asks
+// for the order of those of different replicas.
+func entriesForm(e *encoder, p unsafe.Pointer) {
+	list := *(*[]oplog.Entry)(p)
+	e.int(int64(len(list)))
+	for k := range replicas {
+		for i := range list {
+			if list[i].Replica == replicas[e.by.replica(k)] || e.full && k == 0 {
+				of(e, &list[i])
+			}
+		}
+		if e.full {
+			return
+		}
+	}
+}
+
+// ownerForm leaves the owner of an intent out where nobody asks for it: only who
+// has the log to itself does.
+func ownerForm(e *encoder, p unsafe.Pointer) {
+	if e.full || e.sc.Exclusive {
+		e.string(*(*string)(p))
+	}
+}
+
+func refusalsForm(e *encoder, p unsafe.Pointer) {
+	list := *(*[]oplog.Refusal)(p)
+	e.int(int64(len(list)))
+	for k := range replicas {
+		for i := range list {
+			if list[i].Replica == replicas[e.by.replica(k)] {
+				of(e, &list[i])
+			}
+		}
+	}
 }
 
 func pointerForm(t reflect.Type) form {
 	of := formOf(t.Elem())
-	return func(e *encoder, v reflect.Value) {
-		e.bool(!v.IsNil())
-		if !v.IsNil() {
-			of(e, v.Elem())
+	return func(e *encoder, p unsafe.Pointer) {
+		to := *(*unsafe.Pointer)(p)
+		e.bool(to != nil)
+		if to != nil {
+			of(e, to)
 		}
 	}
 }
 
 func listForm(t reflect.Type) form {
-	of := formOf(t.Elem())
-	return func(e *encoder, v reflect.Value) {
-		n := v.Len()
-		e.int(int64(n))
-		for i := range n {
-			of(e, v.Index(i))
+	of, size := formOf(t.Elem()), t.Elem().Size()
+	return func(e *encoder, p unsafe.Pointer) {
+		list := *(*[]struct{})(p) // of the same length, whatever is in it
+		e.int(int64(len(list)))
+		at := unsafe.Pointer(unsafe.SliceData(list)) //nolint:gosec // read only
+		for i := range list {
+			of(e, unsafe.Add(at, uintptr(i)*size)) //nolint:gosec // within the list
 		}
 	}
 }
 
 func arrayForm(t reflect.Type) form {
-	of, n := formOf(t.Elem()), t.Len()
-	return func(e *encoder, v reflect.Value) {
+	of, n, size := formOf(t.Elem()), t.Len(), t.Elem().Size()
+	return func(e *encoder, p unsafe.Pointer) {
 		for i := range n {
-			of(e, v.Index(i))
-		}
-	}
-}
-
-// mapForm writes the entries in the order of their keys. Maps whose keys are no
-// strings are written by hand (encoder.memory).
-func mapForm(t reflect.Type) form {
-	if t.Key().Kind() != reflect.String {
-		panic("explore: no canonical order of " + t.String())
-	}
-	of := formOf(t.Elem())
-	return func(e *encoder, v reflect.Value) {
-		e.int(int64(v.Len()))
-		if v.Len() == 0 {
-			return
-		}
-		keys := v.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
-		for _, k := range keys {
-			e.string(k.String())
-			of(e, v.MapIndex(k))
+			of(e, unsafe.Add(p, uintptr(i)*size)) //nolint:gosec // within the array
 		}
 	}
 }
 
 func structForm(t reflect.Type) form {
-	type field struct {
-		i  int
-		of form
-	}
 	var fields []field
 	for i := range t.NumField() {
 		if f := t.Field(i); !slices.Contains(ignored[t], f.Name) {
-			fields = append(fields, field{i, formOf(f.Type)})
+			fields = append(fields, field{f.Offset, fieldForm(t, f), lifeOf(t, f.Name)})
 		}
 	}
-	return func(e *encoder, v reflect.Value) {
-		for _, f := range fields {
-			f.of(e, v.Field(f.i))
+	whole := func(e *encoder, p unsafe.Pointer) {
+		for i := range fields {
+			fields[i].write(e, p)
 		}
 	}
+	if t == reflect.TypeFor[oplog.Row]() {
+		return rowForm(whole)
+	}
+	return whole
+}
+
+type field struct {
+	at   uintptr
+	of   form
+	life func(e *encoder, whole unsafe.Pointer) life // nil: it always counts
+}
+
+func (f *field) write(e *encoder, whole unsafe.Pointer) {
+	at := unsafe.Add(whole, f.at) //nolint:gosec // within the struct
+	if f.life == nil || e.full {
+		f.of(e, at)
+		return
+	}
+	switch f.life(e, whole) {
+	case lives:
+		f.of(e, at)
+	case ifSet:
+		e.bool(*(*unsafe.Pointer)(at) != nil)
+	case epochs:
+		epochForm(e, *(**oplog.Row)(at))
+	case dies:
+	}
+}
+
+// fieldForm is that of a field, which a few of them have of their own.
+func fieldForm(t reflect.Type, f reflect.StructField) form {
+	of := formOf(f.Type)
+	switch {
+	case t == reflect.TypeFor[oplog.Intent]() && f.Name == "Owner":
+		return ownerForm
+	case t == reflect.TypeFor[oplog.Row]() && (f.Name == "Changed" || f.Name == "Epoch" || f.Name == "Cfg"):
+		return func(e *encoder, p unsafe.Pointer) {
+			if !e.own {
+				of(e, p)
+			}
+		}
+	case t == reflect.TypeFor[object.Seen]() && f.Name == "Uploaded":
+		return uploadedForm
+	case t == reflect.TypeFor[commit.Read]() && f.Name == "row":
+		return func(e *encoder, p unsafe.Pointer) {
+			row := *(**oplog.Row)(p)
+			if !e.full && row != nil && readState.of(unsafe.Pointer(e.proc.read)) == rHold { //nolint:gosec // read only
+				heldForm(e, row)
+				return
+			}
+			of(e, p)
+		}
+	}
+	return of
 }

@@ -114,6 +114,24 @@ func (s possible) place(c Client, i int) possible {
 	return s
 }
 
+// named is the state with the clients in other places.
+func (s possible) named(by *naming) possible {
+	rename := func(v value) value {
+		if v < vFirst {
+			return v
+		}
+		return vFirst + value(by.clientPlace[v-vFirst]) //nolint:gosec // few
+	}
+	out := possible{now: rename(s.now)}
+	for k, i := range by.clients {
+		out.out[k] = s.out[i]
+		if o := s.out[i]; o >= saw {
+			out.out[k] = saw + outcome(rename(value(o-saw)))
+		}
+	}
+	return out
+}
+
 func sorted(states []possible) []possible {
 	slices.SortFunc(states, func(a, b possible) int {
 		if c := cmp.Compare(a.now, b.now); c != 0 {
@@ -126,15 +144,23 @@ func sorted(states []possible) []possible {
 
 // encode writes the register; the states are in order already.
 func (r *register) encode(e *encoder) {
-	for i := range r.pending {
+	for _, i := range e.by.clients {
 		e.bool(r.pending[i])
 	}
 	e.int(int64(len(r.states)))
-	for _, s := range r.states {
+	states := r.states
+	if e.by.exchanges {
+		states = make([]possible, len(r.states))
+		for n, s := range r.states {
+			states[n] = s.named(e.by)
+		}
+		states = sorted(states)
+	}
+	for _, s := range states {
 		e.byte(byte(s.now))
-		for i, o := range s.out {
+		for k, i := range e.by.clients {
 			if r.pending[i] {
-				e.byte(byte(o))
+				e.byte(byte(s.out[k]))
 			}
 		}
 	}

@@ -20,30 +20,40 @@ type Result struct {
 type Options struct {
 	MaxStates int  // gives up beyond so many, with ErrTooMany; 0: never
 	MaxMoves  int  // goes no deeper, so that what it finds is short; 0: to every end
+	Full      bool // states have one name only if they are one, in every detail (doc.go)
+	Every     bool // tries every order, also of what commutes
 	Paranoid  bool // looks after every move whether it changed the state that it began from
 }
 
 // Search visits every state of a scenario, depth first, and stops at the first
 // that breaks a promise.
-func Search(sc *Scenario, o Options) Result {
-	s := &search{o: o, seen: map[stateID]place{}}
-	w := newWorld(sc)
-	s.visit(w)
-	s.Result.sc = sc
-	return s.Result
-}
+func Search(sc *Scenario, o Options) Result { return newSearch(o).run(sc) }
 
 type search struct {
 	Result
-	o    Options
-	seen map[stateID]place
-	enc  encoder
+	o      Options
+	seen   table
+	onPath map[stateID]bool
+	depths map[stateID]uint16 // with MaxMoves: moves from the beginning to each state
+	enc    encoder
+
+	each func(*world, bool) // for tests: sees every state when it is new, and whether it is an end
 }
 
-// place is where a state was met.
-type place struct {
-	depth  uint16 // moves from the beginning
-	onPath bool
+func newSearch(o Options) *search {
+	s := &search{o: o, onPath: map[stateID]bool{}, enc: encoder{full: o.Full}}
+	if o.MaxMoves > 0 {
+		s.depths = map[stateID]uint16{}
+	}
+	return s
+}
+
+func (s *search) run(sc *Scenario) Result {
+	w := newWorld(sc)
+	w.every = s.o.Every
+	s.sc = sc
+	s.visit(w)
+	return s.Result
 }
 
 // ErrTooMany ends a search that met more states than it was to.
@@ -52,18 +62,16 @@ var ErrTooMany = errors.New("more states than asked for")
 // visit explores what follows a state; false ends the search.
 func (s *search) visit(w *world) bool {
 	id := w.id(&s.enc)
-	depth := uint16(len(s.path)) //nolint:gosec // hundreds
-	was, known := s.seen[id]
-	if was.onPath {
+	known := !s.seen.add(id)
+	if known && s.onPath[id] {
 		// Time passes and budgets shrink with every round, so that two equal states
 		// on one path mean a key that may never come to rest.
 		s.Err = fmt.Errorf("I11: the world goes round in a circle: %s", rowText(w.row))
 		return false
 	}
-	if known && (s.o.MaxMoves == 0 || was.depth <= depth) {
+	if known && !s.nearer(id) {
 		return true
 	}
-	s.seen[id] = place{depth, true}
 	if !known {
 		s.States++
 	}
@@ -72,11 +80,33 @@ func (s *search) visit(w *world) bool {
 		return false
 	}
 	s.Depth = max(s.Depth, len(s.path))
-	if s.o.MaxMoves > 0 && len(s.path) >= s.o.MaxMoves {
-		s.seen[id] = place{depth, false}
-		return true
+	if s.o.MaxMoves > 0 {
+		s.depths[id] = uint16(len(s.path)) //nolint:gosec // hundreds
+		if len(s.path) >= s.o.MaxMoves {
+			return true
+		}
 	}
+	s.onPath[id] = true
+	if !s.beyond(w, id, known) {
+		return false
+	}
+	delete(s.onPath, id)
+	return true
+}
+
+// nearer tells whether a state that is known was met by a shorter way now, in a
+// search that goes only so far.
+func (s *search) nearer(id stateID) bool {
+	return s.o.MaxMoves > 0 && int(s.depths[id]) > len(s.path)
+}
+
+// beyond makes every move from a state.
+func (s *search) beyond(w *world, id stateID, known bool) bool {
 	moves := w.moves()
+	end := w.ended(moves)
+	if s.each != nil && !known {
+		s.each(w, end)
+	}
 	for _, mv := range moves {
 		if !s.follow(w, mv) {
 			return false
@@ -86,37 +116,45 @@ func (s *search) visit(w *world) bool {
 			return false
 		}
 	}
-	if w.ended(moves) {
-		if !known {
-			s.Ends++
-		}
-		if w.checkEnd(); w.err != nil {
-			s.Err = w.err
-			return false
-		}
+	if !end {
+		return true
 	}
-	s.seen[id] = place{depth, false}
-	return true
+	if !known {
+		s.Ends++
+	}
+	w.checkEnd()
+	s.Err = w.err
+	return w.err == nil
 }
 
 // follow makes one move, and once more with a crash right after it.
 func (s *search) follow(w *world, mv move) bool {
 	next := w.copy()
 	next.do(mv)
-	var crashed *world
+	var crashed, other *world
 	if next.err == nil && next.mayCrash() {
-		crashed = next.copy()
-		crashed.crash(next.stepped)
-		crashed.settle()
+		crashed = next.crashed(false)
+		if next.heirs(next.stepped) {
+			other = next.crashed(true)
+		}
 	}
 	if !s.enter(next, mv) {
 		return false
 	}
-	if crashed == nil {
-		return true
-	}
 	mv.crash = true
-	return s.enter(crashed, mv)
+	if crashed != nil && !s.enter(crashed, mv) {
+		return false
+	}
+	mv.first = true
+	return other == nil || s.enter(other, mv)
+}
+
+func (w *world) crashed(first bool) *world {
+	c := w.copy()
+	c.crash(w.stepped)
+	c.inherit(first)
+	c.settle()
+	return c
 }
 
 func (s *search) enter(next *world, mv move) bool {

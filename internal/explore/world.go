@@ -15,6 +15,7 @@ import (
 // what slices hold is never changed in place, and a proc only after own.
 type world struct {
 	sc      *Scenario
+	sym     *symmetry
 	now     time.Duration
 	row     *oplog.Row // never changed in place
 	servers [2]server
@@ -23,11 +24,14 @@ type world struct {
 	dead    []bool    // by gateway
 	left    Faults
 	due     time.Duration // of the healer's next visit
+	heir    int           // the gateway that visits keys
 	clients []clientState
 	reg     register
 	truth   truth
 	fresh   uint16 // names ids and epochs; no state depends on it
 	order   int    // of requests, by their start; states depend on who was first only
+
+	every bool // tries every order, also those that commute
 
 	stepped int // gateway whose machines changed with this move, or -1
 	trace   func(string, ...any)
@@ -114,6 +118,9 @@ const (
 	body // a client's body is whole
 )
 
+// ofReplica tells whether a message of this kind goes to or comes from a replica.
+func (k kind) ofReplica() bool { return k == look || k == source || k == request || k == answered }
+
 // message is under way. Reads take effect and are answered at once (doc.go).
 type message struct {
 	kind    kind
@@ -121,6 +128,7 @@ type message struct {
 	replica int
 	late    bool          // does not hold the clock, and nobody waits for what it does
 	silent  bool          // its answer is lost
+	or      bool          // of a look: the other replica may be asked as well (commit.Get)
 	op      object.ID     // of the proc when it was sent: its place may be another's by now
 	at      time.Duration // of a request and a compare-and-set: when it was sent
 	row     *oplog.Row
@@ -144,7 +152,7 @@ func (m *message) local() bool { return m.kind >= swapped }
 
 func newWorld(sc *Scenario) *world {
 	w := &world{
-		sc: sc, left: sc.Faults, dead: make([]bool, sc.gateways()), stepped: -1,
+		sc: sc, sym: newSymmetry(sc), heir: sc.healer(), left: sc.Faults, dead: make([]bool, sc.gateways()), stepped: -1,
 		clients: make([]clientState, len(sc.Clients)), reg: newRegister(sc.Base),
 	}
 	for i := range w.servers {
@@ -168,18 +176,35 @@ func (w *world) repairs(gateway int) int { return len(w.clients) + gateway }
 // heals is the place of a gateway's heal: a repair asks for one at a time.
 func (w *world) heals(gateway int) int { return len(w.clients) + len(w.dead) + gateway }
 
-// healer is the gateway that visits keys: the last one that lives. Of two that
-// share an exclusive log the second one starts when the first has died.
-func (w *world) healer() int {
-	if w.sc.Exclusive && !w.dead[0] {
-		return 0
+// healer is the gateway that visits keys.
+func (w *world) healer() int { return w.heir }
+
+// inherit finds another healer when that one dies: the last gateway that lives or,
+// where two of them are alike, either.
+func (w *world) inherit(first bool) {
+	if !w.dead[w.heir] {
+		return
 	}
-	for g := len(w.dead) - 1; g >= 0; g-- {
-		if !w.dead[g] {
-			return g
+	living := func(g int) bool { return !w.dead[g] }
+	for g := range w.dead {
+		if living(g) {
+			w.heir = g
+			if first {
+				return
+			}
 		}
 	}
-	panic("explore: nobody lives")
+}
+
+// heirs tells whether the healer's death leaves a choice.
+func (w *world) heirs(g int) bool {
+	n := 0
+	for _, dead := range w.dead {
+		if !dead {
+			n++
+		}
+	}
+	return g == w.heir && n > 2 && w.sym.writers
 }
 
 func (w *world) copy() *world {
