@@ -98,16 +98,20 @@ func NewBreaker(e Endpoint, o BreakerOptions) *Breaker {
 	o.defaults()
 	b := &Breaker{o: o, opened: make(chan struct{}, 1)}
 	b.window.slot = max(o.Window/windowSlots, 1)
-	b.layer = layer{next: e, around: b.do}
+	b.layer = layer{next: e, watch: b}
 	return b
 }
 
-func (b *Breaker) do(ctx context.Context, op Op, call func(context.Context) error) error {
+// before implements watch.
+func (b *Breaker) before(_ context.Context, op Op) (time.Time, error) {
 	if !b.admit() {
-		return &Error{Backend: b.Name(), Op: op, Outcome: NotSent, Err: ErrOpen}
+		return time.Time{}, &Error{Backend: b.Name(), Op: op, Outcome: NotSent, Err: ErrOpen}
 	}
-	start := b.o.Now()
-	err := call(ctx)
+	return b.o.Now(), nil
+}
+
+// after implements watch.
+func (b *Breaker) after(ctx context.Context, op Op, began time.Time, _ int, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.health.InFlight--
@@ -115,16 +119,16 @@ func (b *Breaker) do(ctx context.Context, op Op, call func(context.Context) erro
 	case innocent:
 		b.success()
 		if err == nil && (op == OpGet || op == OpHead) {
-			b.smooth(b.o.Now().Sub(start))
+			b.smooth(b.o.Now().Sub(began))
 		}
 	case guilty:
 		b.failure(err)
 	case unknown:
 		if errors.Is(context.Cause(ctx), ErrOvertaken) {
-			b.smooth(b.o.Now().Sub(start)) // at least: it might have taken longer
+			b.smooth(b.o.Now().Sub(began)) // at least: it might have taken longer
 		}
 	}
-	return err
+	return false
 }
 
 // Slow is how long all but a twentieth of the last reads took to be answered at

@@ -7,103 +7,115 @@ import (
 )
 
 func (l layer) CreateUpload(ctx context.Context, r CreateUploadRequest) (uploadID string, err error) {
-	err = l.around(ctx, OpCreateUpload, func(ctx context.Context) (err error) {
-		uploadID, err = l.next.CreateUpload(ctx, r)
-		return err
-	})
-	return uploadID, err
+	a := l.run(OpCreateUpload)
+	for a.on(ctx) {
+		uploadID, a.err = l.next.CreateUpload(ctx, r)
+	}
+	return uploadID, a.err
 }
 
 func (l layer) PutPart(ctx context.Context, r PartRequest) (res PutResult, err error) {
-	err = l.around(ctx, OpPutPart, func(ctx context.Context) (err error) {
-		res, err = l.next.PutPart(ctx, r)
-		return err
-	})
-	return res, err
+	a := l.run(OpPutPart)
+	for a.on(ctx) {
+		res, a.err = l.next.PutPart(ctx, r)
+	}
+	return res, a.err
 }
 
 func (l layer) CopyPart(ctx context.Context, r CopyPartRequest) (res PutResult, err error) {
-	err = l.around(ctx, OpCopyPart, func(ctx context.Context) (err error) {
-		res, err = l.next.CopyPart(ctx, r)
-		return err
-	})
-	return res, err
+	a := l.run(OpCopyPart)
+	for a.on(ctx) {
+		res, a.err = l.next.CopyPart(ctx, r)
+	}
+	return res, a.err
 }
 
 func (l layer) CompleteUpload(ctx context.Context, r CompleteRequest) (res PutResult, err error) {
-	err = l.around(ctx, OpCompleteUpload, func(ctx context.Context) (err error) {
-		res, err = l.next.CompleteUpload(ctx, r)
-		return err
-	})
-	return res, err
+	a := l.run(OpCompleteUpload)
+	for a.on(ctx) {
+		res, a.err = l.next.CompleteUpload(ctx, r)
+	}
+	return res, a.err
 }
 
 func (l layer) AbortUpload(ctx context.Context, bucket, key, uploadID string) error {
-	return l.around(ctx, OpAbortUpload, func(ctx context.Context) error { return l.next.AbortUpload(ctx, bucket, key, uploadID) })
+	a := l.run(OpAbortUpload)
+	for a.on(ctx) {
+		a.err = l.next.AbortUpload(ctx, bucket, key, uploadID)
+	}
+	return a.err
 }
 
 func (l layer) ListParts(ctx context.Context, r ListPartsRequest) (page PartsPage, err error) {
-	err = l.around(ctx, OpListParts, func(ctx context.Context) (err error) {
-		page, err = l.next.ListParts(ctx, r)
-		return err
-	})
-	return page, err
+	a := l.run(OpListParts)
+	for a.on(ctx) {
+		page, a.err = l.next.ListParts(ctx, r)
+	}
+	return page, a.err
 }
 
 func (l layer) ListUploads(ctx context.Context, bucket string, r ListUploadsRequest) (page UploadsPage, err error) {
-	err = l.around(ctx, OpListUploads, func(ctx context.Context) (err error) {
-		page, err = l.next.ListUploads(ctx, bucket, r)
-		return err
-	})
-	return page, err
+	a := l.run(OpListUploads)
+	for a.on(ctx) {
+		page, a.err = l.next.ListUploads(ctx, bucket, r)
+	}
+	return page, a.err
 }
 
 func (l layer) Copy(ctx context.Context, r CopyRequest) (res CopyResult, err error) {
-	err = l.around(ctx, OpCopy, func(ctx context.Context) (err error) {
-		res, err = l.next.Copy(ctx, r)
-		return err
-	})
-	return res, err
+	a := l.run(OpCopy)
+	for a.on(ctx) {
+		res, a.err = l.next.Copy(ctx, r)
+	}
+	return res, a.err
 }
 
 func (l layer) DeleteMany(ctx context.Context, bucket string, keys []string) (results []error, err error) {
-	err = l.around(ctx, OpDeleteMany, func(ctx context.Context) (err error) {
-		results, err = l.next.DeleteMany(ctx, bucket, keys)
-		return err
-	})
-	return results, err
+	a := l.run(OpDeleteMany)
+	for a.on(ctx) {
+		results, a.err = l.next.DeleteMany(ctx, bucket, keys)
+	}
+	return results, a.err
 }
 
 func (l layer) Tags(ctx context.Context, bucket, key string) (tags object.Tags, err error) {
-	err = l.around(ctx, OpTags, func(ctx context.Context) (err error) {
-		tags, err = l.next.Tags(ctx, bucket, key)
-		return err
-	})
-	return tags, err
+	a := l.run(OpTags)
+	for a.on(ctx) {
+		tags, a.err = l.next.Tags(ctx, bucket, key)
+	}
+	return tags, a.err
 }
 
 func (l layer) PutTags(ctx context.Context, bucket, key string, tags object.Tags) error {
-	return l.around(ctx, OpPutTags, func(ctx context.Context) error { return l.next.PutTags(ctx, bucket, key, tags) })
+	a := l.run(OpPutTags)
+	for a.on(ctx) {
+		a.err = l.next.PutTags(ctx, bucket, key, tags)
+	}
+	return a.err
 }
 
 func (l layer) DeleteTags(ctx context.Context, bucket, key string) error {
-	return l.around(ctx, OpDeleteTags, func(ctx context.Context) error { return l.next.DeleteTags(ctx, bucket, key) })
+	a := l.run(OpDeleteTags)
+	for a.on(ctx) {
+		a.err = l.next.DeleteTags(ctx, bucket, key)
+	}
+	return a.err
 }
 
 func (l layer) Describe(ctx context.Context, bucket, key string) (d Description, err error) {
-	err = l.around(ctx, OpDescribe, func(ctx context.Context) (err error) {
-		d, err = l.next.Describe(ctx, bucket, key)
-		return err
-	})
-	return d, err
+	a := l.run(OpDescribe)
+	for a.on(ctx) {
+		d, a.err = l.next.Describe(ctx, bucket, key)
+	}
+	return d, a.err
 }
 
 func (l layer) PartSizes(ctx context.Context, bucket, key, etag string) (sizes []int64, err error) {
-	err = l.around(ctx, OpParts, func(ctx context.Context) (err error) {
-		sizes, err = l.next.PartSizes(ctx, bucket, key, etag)
-		return err
-	})
-	return sizes, err
+	a := l.run(OpParts)
+	for a.on(ctx) {
+		sizes, a.err = l.next.PartSizes(ctx, bucket, key, etag)
+	}
+	return sizes, a.err
 }
 
 // PutPart spends what its body has.

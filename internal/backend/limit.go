@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -68,19 +69,24 @@ func (l *Limits) spend(ctx context.Context, n int) error {
 
 // Limit returns e slowed down to l.
 func Limit(e Endpoint, l *Limits) Endpoint {
-	return limited{layer: layer{next: e, around: l.request(e.Name())}, limits: l}
+	return limited{layer: layer{next: e, watch: turns{e.Name(), l}}, limits: l}
 }
 
-// request waits for its turn. A caller that gives up while waiting has sent
-// nothing.
-func (l *Limits) request(name string) around {
-	return func(ctx context.Context, op Op, call func(context.Context) error) error {
-		if err := l.requests.Wait(ctx); err != nil {
-			return &Error{Backend: name, Op: op, Outcome: NotSent, Err: cmp.Or(context.Cause(ctx), err)}
-		}
-		return call(ctx)
-	}
+// turns makes requests wait for their turn. A caller that gives up while waiting
+// has sent nothing.
+type turns struct {
+	name   string
+	limits *Limits
 }
+
+func (t turns) before(ctx context.Context, op Op) (began time.Time, err error) {
+	if err := t.limits.requests.Wait(ctx); err != nil {
+		return began, &Error{Backend: t.name, Op: op, Outcome: NotSent, Err: cmp.Or(context.Cause(ctx), err)}
+	}
+	return began, nil
+}
+
+func (turns) after(context.Context, Op, time.Time, int, error) bool { return false }
 
 type limited struct {
 	layer

@@ -42,20 +42,32 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // Meter returns e with every attempt counted and timed.
 func Meter(e Endpoint, m *Metrics) Endpoint {
-	name := e.Name()
+	w := meter{}
 	for _, op := range Ops {
-		m.seconds.WithLabelValues(name, string(op))
+		of := &series{seconds: m.seconds.WithLabelValues(e.Name(), string(op)), ended: map[Outcome]prometheus.Counter{}}
 		for _, o := range Outcomes {
-			m.ended.WithLabelValues(name, string(op), o.String())
+			of.ended[o] = m.ended.WithLabelValues(e.Name(), string(op), o.String())
 		}
+		w[op] = of
 	}
-	return layer{next: e, around: func(ctx context.Context, op Op, call func(context.Context) error) error {
-		start := time.Now()
-		err := call(ctx)
-		m.seconds.WithLabelValues(name, string(op)).Observe(time.Since(start).Seconds())
-		m.ended.WithLabelValues(name, string(op), OutcomeOf(err).String()).Inc()
-		return err
-	}}
+	return layer{next: e, watch: w}
+}
+
+// meter has the series of one endpoint, so that none is looked up by its labels.
+type meter map[Op]*series
+
+type series struct {
+	seconds prometheus.Observer
+	ended   map[Outcome]prometheus.Counter
+}
+
+func (meter) before(context.Context, Op) (time.Time, error) { return time.Now(), nil }
+
+func (m meter) after(_ context.Context, op Op, began time.Time, _ int, err error) bool {
+	of := m[op]
+	of.seconds.Observe(time.Since(began).Seconds())
+	of.ended[OutcomeOf(err)].Inc()
+	return false
 }
 
 // setState shows the breaker's state.

@@ -27,7 +27,7 @@ const (
 // once, which says nothing about a slow trickle of them.
 func Retry(e Endpoint) Endpoint {
 	r := &retry{tokens: retryReserve}
-	return layer{next: e, around: r.do}
+	return layer{next: e, watch: r}
 }
 
 type retry struct {
@@ -35,21 +35,22 @@ type retry struct {
 	tokens float64 // guarded by mu
 }
 
-func (r *retry) do(ctx context.Context, op Op, call func(context.Context) error) error {
-	err := call(ctx)
+// before implements watch.
+func (r *retry) before(context.Context, Op) (began time.Time, err error) { return }
+
+// after implements watch.
+func (r *retry) after(ctx context.Context, op Op, _ time.Time, tries int, err error) bool {
 	if !op.Reads() {
-		return err
+		return false
 	}
-	r.earn()
-	pause := retryPause
-	for tries := 1; tries < retryTries && retryable(err) && r.spend(); tries++ {
-		if !sleep(ctx, pause/2+rand.N(pause)) {
-			return err
-		}
-		pause *= 2
-		err = call(ctx)
+	if tries == 1 {
+		r.earn()
 	}
-	return err
+	if tries == retryTries || !retryable(err) || !r.spend() {
+		return false
+	}
+	pause := retryPause << (tries - 1)
+	return sleep(ctx, pause/2+rand.N(pause))
 }
 
 // retryable leaves out what another attempt would not change: a verdict on the

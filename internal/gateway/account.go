@@ -108,11 +108,7 @@ func (h *Handler) audit(ctx context.Context, a *answer, r *request, err error) {
 		r.op != nil && r.op.Name == s3.Preflight:
 		return
 	}
-	e := auth.Entry{Act: r.operation(), Client: r.client, Request: r.id, Refused: string(s3.ForClient(err).Code)}
-	var denial *auth.Denial
-	if errors.As(err, &denial) {
-		e.Refused = string(denial.Reason)
-	}
+	e := r.refused(err)
 	if r.sender != nil {
 		e.Actor = r.sender.Login
 	} else {
@@ -122,6 +118,27 @@ func (h *Handler) audit(ctx context.Context, a *answer, r *request, err error) {
 		e.Bucket, e.Key = r.op.Bucket, r.op.Key
 	}
 	h.Audit.Note(ctx, e)
+}
+
+// noteKey tells the audit of a refusal of one of the keys that a request names in its
+// body.
+func (h *Handler) noteKey(r *request, key string, err error) {
+	if h.Audit == nil || s3.ForClient(err).Code.Status() != http.StatusForbidden {
+		return
+	}
+	e := r.refused(err)
+	e.Actor, e.Bucket, e.Key = r.sender.Login, r.op.Bucket, key
+	h.Audit.Note(r.Context(), e)
+}
+
+// refused is the entry of a refusal, but for whose and of what.
+func (r *request) refused(err error) auth.Entry {
+	e := auth.Entry{Act: r.operation(), Client: r.client, Request: r.id, Refused: string(s3.ForClient(err).Code)}
+	var denial *auth.Denial
+	if errors.As(err, &denial) {
+		e.Refused = string(denial.Reason)
+	}
+	return e
 }
 
 // outcome says what went wrong, with the cause that the client was not told.

@@ -234,8 +234,31 @@ func awsLists(t *testing.T, c *awss3.Client) {
 	if err != nil || len(first.CommonPrefixes) != 1 || aws.ToString(first.CommonPrefixes[0].Prefix) != "a/../" || aws.ToBool(first.IsTruncated) {
 		t.Errorf("version 1: %+v, %v", first, err)
 	}
-	for _, key := range want {
-		c.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: &key})
+	awsDeletes(t, c, want)
+}
+
+// awsDeletes removes the keys at once, and asks for it again.
+func awsDeletes(t *testing.T, c *awss3.Client, keys []string) {
+	ctx, bucket := t.Context(), aws.String("photos")
+	all := &types.Delete{}
+	for _, key := range keys {
+		all.Objects = append(all.Objects, types.ObjectIdentifier{Key: &key})
+	}
+	for _, quiet := range []bool{false, true} {
+		all.Quiet = &quiet
+		got, err := c.DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: bucket, Delete: all})
+		if err != nil || len(got.Errors) > 0 || !quiet && len(got.Deleted) != len(keys) || quiet && len(got.Deleted) > 0 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		for i, d := range got.Deleted {
+			if aws.ToString(d.Key) != keys[i] {
+				t.Errorf("deleted %.20q, want %.20q", aws.ToString(d.Key), keys[i])
+			}
+		}
+	}
+	left, err := c.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{Bucket: bucket})
+	if err != nil || len(left.Contents) > 0 {
+		t.Errorf("left %+v, %v", left, err)
 	}
 }
 
@@ -245,7 +268,6 @@ func awsRefusals(t *testing.T, c *awss3.Client) {
 	_, errs := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
 	all := map[string]error{"CreateMultipartUpload": errs}
 	_, all["CopyObject"] = c.CopyObject(ctx, &awss3.CopyObjectInput{Bucket: bucket, Key: key, CopySource: aws.String("photos/other")})
-	_, all["DeleteObjects"] = c.DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: key}}}})
 	_, all["PutObjectTagging"] = c.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
 	_, all["PutBucketVersioning"] = c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 	_, all["GetObject of a version"] = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("1")})

@@ -29,6 +29,10 @@ type Objects interface {
 	Put(ctx context.Context, r replica.PutRequest) (object.Info, error)
 	// Delete removes what stands under the key; nothing there is success.
 	Delete(ctx context.Context, r replica.DeleteRequest) error
+	// DeleteMany does so for up to s3.MaxDeletes keys of one bucket; each has a
+	// result of its own, in the order of r.Objects. err is that of all, and then
+	// nothing was changed.
+	DeleteMany(ctx context.Context, r replica.DeleteManyRequest) (results []error, err error)
 	// Head tells the current version, or NoSuchKey.
 	Head(ctx context.Context, key object.Key) (replica.Version, error)
 	// Get opens the current version. r.Check is asked about the version that is
@@ -126,6 +130,7 @@ var acts = map[s3.OperationName]act{
 	s3.GetObject:         (*Handler).getObject,
 	s3.HeadObject:        (*Handler).headObject,
 	s3.DeleteObject:      (*Handler).deleteObject,
+	s3.DeleteObjects:     (*Handler).deleteObjects,
 	s3.ListObjects:       (*Handler).listObjects,
 	s3.ListObjectsV2:     (*Handler).listObjects,
 	s3.ListBuckets:       (*Handler).listBuckets,
@@ -250,7 +255,7 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 
 // takesBody are the operations that read their body by themselves.
 var takesBody = map[s3.OperationName]bool{
-	s3.PutObject: true, s3.CreateBucket: true,
+	s3.PutObject: true, s3.DeleteObjects: true, s3.CreateBucket: true,
 	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true,
 	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
 }

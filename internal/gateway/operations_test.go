@@ -1,6 +1,10 @@
 package gateway_test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
 	"maps"
 	"strings"
 	"testing"
@@ -54,6 +58,30 @@ const (
 	ownACL       = `<AccessControlPolicy><Owner><ID>` + ownerID + `</ID></Owner><AccessControlList><Grant><Grantee><ID>` + ownerID +
 		`</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
 )
+
+// deletes is the document of a DeleteObjects; keys are escaped already.
+func deletes(keys ...string) string {
+	var b strings.Builder
+	for _, key := range keys {
+		b.WriteString("<Object><Key>" + key + "</Key></Object>")
+	}
+	return "<Delete>" + b.String() + "</Delete>"
+}
+
+// batch is a DeleteObjects with the digest that it must have.
+func batch(path, document string, headers ...string) ask {
+	headers = append(headers, "Content-Md5", digest(document))
+	return ask{method: "POST", path: path, query: "delete", header: header(headers...), body: document}
+}
+
+func digest(s string) string {
+	sum := md5.Sum([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func crc32Of(s string) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(s))))
+}
 
 // examples are the operations, each with what can go well and what can not.
 // They run in order, on one store.
@@ -172,7 +200,32 @@ var examples = []struct {
 		{"version", query("DELETE", "/photos/full", "versionId=1")},
 		{"a condition of reads", remove("/photos/full", "If-None-Match", "*")},
 		{"a second factor", remove("/photos/full", "X-Amz-Mfa", "1 2")},
-		{"many at once", ask{method: "POST", path: "/photos", query: "delete", body: "<Delete/>"}},
+	}},
+	{"deletemany", []example{
+		{"something to delete", upload("/photos/d/1", "hello world")},
+		{"and more", upload("/photos/d/2", "hello world")},
+		{"and more &", upload("/photos/d/3%20%26%20%3C", "hello world")},
+		{"no digest", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/1")}},
+		{"a wrong digest", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/1"), header: header("Content-Md5", "AAAAAAAAAAAAAAAAAAAAAA==")}},
+		{"a wrong checksum", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/1"), header: header("X-Amz-Checksum-Crc32", "AAAAAA==")}},
+		{"a wrong hash", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/1"), header: header("Content-Md5", digest(deletes("d/1"))), mode: strings.Repeat("0", 64)}},
+		{"nothing", batch("/photos", "<Delete/>")},
+		{"no document", batch("/photos", "")},
+		{"1,001 keys", batch("/photos", deletes(make([]string, 1001)...))},
+		{"a bomb", batch("/photos", `<!DOCTYPE d [<!ENTITY a "d/1">]><Delete><Object><Key>&a;</Key></Object></Delete>`)},
+		{"too much", batch("/photos", "", "Content-Length", "4194305", "Expect", "100-continue")},
+		{"no bucket", batch("/nothing", deletes("d/1"))},
+		{"a condition as a header", batch("/photos", deletes("d/1"), "If-Match", helloETag)},
+		{"a second factor", batch("/photos", deletes("d/1"), "X-Amz-Mfa", "1 2")},
+		{"some may not, some need not", batch("/photos", "<Delete>"+
+			"<Object><Key>d/1</Key><ETag>\"other\"</ETag></Object><Object><Key>d/absent</Key></Object><Object><Key>.s3mirror/identity</Key></Object>"+
+			"<Object><Key>d/2</Key><VersionId>1</VersionId></Object><Object><Key>d/absent</Key><ETag>\"other\"</ETag></Object>"+
+			"<Object><Key>"+strings.Repeat("k", 1025)+"</Key></Object><Object><Key>d/2</Key><Size>many</Size></Object><Object><Key>d/2</Key><Size>1</Size></Object></Delete>")},
+		{"quiet", batch("/photos", "<Delete><Quiet>true</Quiet>"+
+			"<Object><Key>d/1</Key><ETag>5eb63bbbe01eeed093cb22bb8f5acdc3</ETag><Size>11</Size></Object><Object><Key>d/2</Key><VersionId>null</VersionId></Object><Object><Key>.s3mirror</Key></Object></Delete>")},
+		{"twice, by a checksum", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/3 &amp; &lt;", "d/3 &amp; &lt;"),
+			header: header("X-Amz-Checksum-Crc32", crc32Of(deletes("d/3 &amp; &lt;", "d/3 &amp; &lt;")), "X-Amz-Sdk-Checksum-Algorithm", "CRC32")}},
+		{"all of them are gone", query("GET", "/photos", "list-type=2&prefix=d")},
 	}},
 	{"setting", []example{
 		{"tags, never set", query("GET", "/photos", "tagging")},
@@ -361,6 +414,7 @@ func TestEveryOperationIsThere(t *testing.T) {
 		query("GET", "/photos", "requestPayment"), query("GET", "/photos", "versioning"),
 		query("DELETE", "/photos", "policy"), query("DELETE", "/photos", "website"),
 		{method: "PUT", path: "/more"}, remove("/more"), upload("/photos/k", "v"), get("/photos/k"), head("/photos/k"), remove("/photos/k"),
+		batch("/photos", deletes("k")),
 	} {
 		if got := f.send(t, a); got.status/100 != 2 {
 			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)

@@ -153,6 +153,26 @@ func (s *store) Delete(ctx context.Context, r replica.DeleteRequest) error {
 	return nil
 }
 
+func (s *store) DeleteMany(ctx context.Context, r replica.DeleteManyRequest) ([]error, error) {
+	if err := s.begin(ctx, "DeleteMany"); err != nil {
+		return nil, err
+	}
+	var results []error
+	for _, o := range r.Objects {
+		old, err := s.find(object.Key{Bucket: r.Bucket, Name: o.Name})
+		if err != nil {
+			return nil, err
+		}
+		if err = o.If.Check(old.info); err == nil {
+			s.mu.Lock()
+			delete(s.buckets[r.Bucket], o.Name)
+			s.mu.Unlock()
+		}
+		results = append(results, err)
+	}
+	return results, nil
+}
+
 func (s *store) version(o *stored) replica.Version {
 	return replica.Version{Info: o.info, Replica: "eu-1", Status: "PENDING"}
 }

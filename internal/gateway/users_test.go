@@ -156,6 +156,57 @@ func TestWhatAUserMayDo(t *testing.T) {
 	}
 }
 
+// TestWhatAUserMayDeleteOfMany: each key is asked about; what may not be deleted is told
+// and audited, and keeps no other from it.
+func TestWhatAUserMayDeleteOfMany(t *testing.T) {
+	f, who, audit := newUserFixture(t)
+	for _, path := range []string{"/photos/a/1.txt", "/photos/a/2.txt", "/photos/b/3.txt"} {
+		who.become(auth.RootUser())
+		f.put(t, path, "x")
+	}
+	who.become(ann())
+	f.put(t, "/docs/4.txt", "x")
+	got := f.send(t, batch("/photos", deletes("a/1.txt", "b/3.txt", "a/k.exe", ".s3mirror/x.txt", "a/../b/3.txt", "a/none.txt")))
+	var codes []string
+	for _, part := range strings.Split(got.body, "<Key>")[1:] {
+		key, rest, _ := strings.Cut(part, "</Key>")
+		_, code, _ := strings.Cut(rest, "<Code>")
+		code, _, _ = strings.Cut(code, "</Code>")
+		codes = append(codes, key+":"+code)
+	}
+	if want := "[a/1.txt: b/3.txt:AccessDenied a/k.exe:AccessDenied .s3mirror/x.txt:AccessDenied a/../b/3.txt:AccessDenied a/none.txt:]"; got.status != 200 || fmt.Sprint(codes) != want {
+		t.Errorf("%s", got.raw)
+	}
+	var noted []string
+	for _, e := range audit.Take() {
+		if e.Actor != "ann" || e.Act != "DeleteObjects" || e.Bucket != "photos" || e.Request == "" || !e.Client.IsValid() {
+			t.Errorf("audited %+v", e)
+		}
+		noted = append(noted, e.Key+":"+e.Refused)
+	}
+	if want := "[b/3.txt:bucket a/k.exe:extension .s3mirror/x.txt:bucket a/../b/3.txt:bucket]"; fmt.Sprint(noted) != want {
+		t.Errorf("audited %q, want %s", noted, want)
+	}
+	if left := f.snapshot(); left["photos/b/3.txt"] != "x" || left["photos/a/2.txt"] != "x" || left["photos/a/1.txt"] != "" {
+		t.Errorf("left %v", left)
+	}
+	for reason, user := range map[string]func(u *auth.User){
+		"scope":    func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead} },
+		"inactive": func(u *auth.User) { u.Active = false },
+	} {
+		u := ann()
+		user(u)
+		who.become(u)
+		if got := f.send(t, batch("/docs", deletes("4.txt"))); got.status != 403 {
+			t.Errorf("%s: %s", reason, got.raw)
+		}
+	}
+	who.become(ann())
+	if got := f.send(t, batch("/private", deletes("4.txt"))); got.status != 403 || f.snapshot()["docs/4.txt"] != "x" {
+		t.Errorf("another's bucket: %s", got.raw)
+	}
+}
+
 // TestWhoIsNotProved is audited with what he claims.
 func TestWhoIsNotProved(t *testing.T) {
 	f, who, audit := newUserFixture(t)

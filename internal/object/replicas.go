@@ -21,14 +21,19 @@ func (r Replicas) Has(name string) bool {
 
 // With returns the set with name in it.
 func (r Replicas) With(name string) Replicas {
-	if r.Has(name) {
+	at, found := slices.BinarySearch(r, name)
+	if found {
 		return r
 	}
-	return NewReplicas(append(slices.Clone([]string(r)), name)...)
+	out := make(Replicas, 0, len(r)+1)
+	return append(append(append(out, r[:at]...), name), r[at:]...)
 }
 
 // Without returns the set with name left out.
 func (r Replicas) Without(name string) Replicas {
+	if !r.Has(name) {
+		return r
+	}
 	return r.Filter(func(n string) bool { return n != name })
 }
 
@@ -37,6 +42,9 @@ func (r Replicas) Filter(keep func(string) bool) Replicas {
 	var out Replicas
 	for _, n := range r {
 		if keep(n) {
+			if out == nil {
+				out = make(Replicas, 0, len(r))
+			}
 			out = append(out, n)
 		}
 	}
@@ -53,11 +61,24 @@ func (r Replicas) And(o Replicas) Replicas { return r.Filter(o.Has) }
 
 // Or returns the members of either set.
 func (r Replicas) Or(o Replicas) Replicas {
+	switch {
+	case len(o) == 0:
+		return r
+	case len(r) == 0:
+		return o
+	}
 	return NewReplicas(append(slices.Clone([]string(r)), o...)...)
 }
 
 // Covers tells whether every member of o is in r.
-func (r Replicas) Covers(o Replicas) bool { return len(o.Minus(r)) == 0 }
+func (r Replicas) Covers(o Replicas) bool {
+	for _, n := range o {
+		if !r.Has(n) {
+			return false
+		}
+	}
+	return true
+}
 
 // Equal compares the sets.
 func (r Replicas) Equal(o Replicas) bool { return slices.Equal(r, o) }

@@ -68,6 +68,11 @@ func (p place) delete(ctx context.Context, key string) error {
 	return p.doubt(p.Delete(ctx, p.bucket, key))
 }
 
+func (p place) deleteMany(ctx context.Context, keys []string) ([]error, error) {
+	results, err := p.DeleteMany(ctx, p.bucket, keys)
+	return results, p.doubt(err)
+}
+
 func (p place) list(ctx context.Context, r backend.ListRequest) (backend.ListPage, error) {
 	page, err := p.List(ctx, p.bucket, r)
 	return page, p.doubt(err)

@@ -31,7 +31,8 @@ type process struct {
 	ctx   context.Context // of questions to replicas; its end abandons the process
 	paced bool            // questions yield to clients
 	other func(commit.Effect)
-	trace trace // for failpoints
+	room  chan struct{} // shared with others: one call of the log holds a place in it; nil: there is no bound
+	trace trace         // for failpoints
 
 	row    *oplog.Row // as this process last wrote it, if swapped
 	swaps  bool       // a swap was applied, or may have been
@@ -68,7 +69,7 @@ func (p *process) run(first commit.Event) bool {
 		if len(p.calls) > 0 {
 			call := p.calls[0]
 			p.calls = p.calls[1:]
-			p.step(call())
+			p.step(p.within(call))
 			continue
 		}
 		do, ok := p.next()
@@ -78,6 +79,15 @@ func (p *process) run(first commit.Event) bool {
 		do()
 	}
 	return true
+}
+
+// within makes a call of the log as soon as there is room.
+func (p *process) within(call func() commit.Event) commit.Event {
+	if p.room != nil {
+		p.room <- struct{}{}
+		defer func() { <-p.room }()
+	}
+	return call()
 }
 
 // next waits for something that was posted.

@@ -149,12 +149,20 @@ func bodyError(err error) error {
 func (w *write) takeTurn(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, w.set.o.Times.LockWait)
 	defer cancel()
-	unlock, err := w.set.locks.lock(wait, w.key)
+	if err := w.lockKey(wait); err != nil {
+		return err
+	}
+	return w.set.buckets.admits(ctx, w.b)
+}
+
+// lockKey waits for the key's lock until ctx is done.
+func (w *write) lockKey(ctx context.Context) error {
+	unlock, err := w.set.locks.lock(ctx, w.key)
 	if err != nil {
 		return unavailable(fmt.Errorf("other writes of the key are under way: %w", err))
 	}
 	w.hold(unlock)
-	return w.set.buckets.admits(ctx, w.b)
+	return nil
 }
 
 // await returns the verdict, or why there is none to wait for: broken, or a

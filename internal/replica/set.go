@@ -136,6 +136,7 @@ type Set struct {
 	buckets buckets
 
 	qualities qualities
+	singles   sync.Map // names of backends that were found to know no batches of deletes
 	settings  settings
 
 	hedges  hedges

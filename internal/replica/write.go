@@ -30,15 +30,23 @@ type write struct {
 	origin origin
 
 	accepted chan struct{}       // closed when the body may be read
+	told     chan struct{}       // closed when there is a result
 	result   chan commit.Result  // has room for the one
 	filling  sync.WaitGroup      // whoever reads the body into the ring
 	sending  sync.WaitGroup      // requests to replicas
 	requests map[string]*request // by replica; owned by the driver
 	said     map[string]string   // by replica, for the history; owned by the driver
 
-	lockMu sync.Mutex // guards the two below
+	batch  *batch // nil: it is none of many
+	number int    // in the batch
+	broken error  // why it was broken off by the batch's caller, who owns it
+	pass   *pass  // with which it goes; owned by the driver
+
+	lockMu sync.Mutex // guards what follows
 	unlock func()
 	free   bool
+	closed bool   // nobody drives it any more
+	used   func() // gives back a permit
 }
 
 // origin is who wants a mutation.
@@ -53,12 +61,13 @@ type request struct {
 	released bool
 	ended    bool
 	deadline *time.Timer
+	group    *group // nil: it is sent alone
 }
 
 func (s *Set) newWrite(b *bucket, key object.Key, op commit.Op, from origin) *write {
 	w := &write{
 		op: op, origin: from, begun: time.Now(),
-		accepted: make(chan struct{}), result: make(chan commit.Result, 1),
+		accepted: make(chan struct{}), told: make(chan struct{}), result: make(chan commit.Result, 1),
 		requests: map[string]*request{}, said: map[string]string{},
 	}
 	w.process = s.newProcess(s.base, b, key, commit.NewWrite(b.config(), op))
@@ -76,6 +85,7 @@ func (w *write) start(up object.Replicas, over func()) {
 			w.answer(commit.Result{Kind: commit.Doubt, Code: string(s3.SlowDown)})
 		}
 		w.dropLock()
+		w.dropPermit()
 		if w.body != nil {
 			w.body.fail(errLeft)
 		}
@@ -107,6 +117,8 @@ func (w *write) carryOut(e commit.Effect) {
 		w.leave(e.Replica)
 	case commit.Release:
 		w.release(e)
+	case commit.Ask:
+		w.batch.deliver(commit.Asked{Write: w.number})
 	case commit.Resolve:
 		w.asks.Go(func() {
 			w.set.resolve(w.ctx, w.b, w.key, e.Expired)
@@ -145,9 +157,13 @@ func (w *write) release(e commit.Release) {
 		w.stamp.Ver = e.Ver
 	}
 	q := w.requests[e.Replica]
-	if q == nil {
+	switch {
+	case w.pass != nil:
+		w.join(e.Replica)
+		return
+	case q == nil:
 		q = w.send(e.Replica, true)
-	} else {
+	default:
 		q.released = true
 		q.cursor.release()
 	}
@@ -155,6 +171,15 @@ func (w *write) release(e commit.Release) {
 	q.deadline = time.AfterFunc(w.set.o.Times.Keep, func() {
 		q.cancel(fmt.Errorf("%w: no answer in time", backend.ErrStalled))
 	})
+}
+
+// join makes a request part of the pass, which sends it.
+func (w *write) join(replica string) {
+	q := &request{replica: replica, released: true}
+	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
+	w.requests[replica] = q
+	w.sending.Add(1)
+	w.pass.add(w, q)
 }
 
 // send starts a request. It ends in a post, whatever becomes of it.
@@ -267,10 +292,17 @@ func (w *write) done(res commit.Result) {
 	}
 }
 
+// answer gives the one result; a write that is abandoned after it has no other.
 func (w *write) answer(res commit.Result) {
 	select {
-	case w.result <- res:
-	default: // it was answered before it was abandoned
+	case <-w.told:
+		return
+	default:
+	}
+	w.result <- res
+	close(w.told)
+	if w.batch != nil {
+		w.batch.deliver(commit.Ended{Write: w.number})
 	}
 }
 
@@ -280,7 +312,9 @@ func (w *write) answer(res commit.Result) {
 // that slows all of them opens no breaker.
 func (w *write) accuse() {
 	for _, replica := range w.owing() {
-		w.set.stacks[replica].Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+		if w.requests[replica].group.accuse() {
+			w.set.stacks[replica].Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+		}
 	}
 }
 
@@ -326,6 +360,36 @@ func (w *write) record(res commit.Result) {
 		ID: w.op.ID, Ver: info.Ver, Size: info.Size, Actor: w.origin.actor, Request: w.origin.request,
 		Result: result, Backends: backends,
 	})
+}
+
+// permit lets the write go with a pass, which hears of it when it has, or never will.
+func (w *write) permit(p *pass) {
+	used := sync.OnceFunc(p.used)
+	w.lockMu.Lock()
+	closed := w.closed
+	w.used = used
+	w.lockMu.Unlock()
+	if closed {
+		used()
+		return
+	}
+	w.post(func() {
+		w.pass = p
+		w.step(commit.Permit{})
+		w.pass = nil
+		used()
+	})
+}
+
+// dropPermit gives back a permit that nobody will use any more.
+func (w *write) dropPermit() {
+	w.lockMu.Lock()
+	used := w.used
+	w.closed = true
+	w.lockMu.Unlock()
+	if used != nil {
+		used()
+	}
 }
 
 // hold keeps the key's lock until the write is answered.

@@ -7,40 +7,15 @@ and the usual AWS_* credentials. Prints "N checks passed" and exits 0, or the fi
 import hashlib
 import json
 import os
-import sys
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from checks import body, check, done, refused
 
 ENDPOINT, BUCKET = os.environ["ENDPOINT"], os.environ["BUCKET"]
 KEYS = json.loads(os.environ["KEYS"])
 SIZES = [0, 1, 1000, 8192, 65537, 1 << 20, 5 << 20]
-passed = 0
-
-
-def check(what, got, want):
-    """Counts a check, and ends the run at the first that fails."""
-    global passed
-    if got != want:
-        sys.exit(f"{what}: got {got!r:.300}, want {want!r:.300}")
-    passed += 1
-
-
-def refused(what, status, code, call, **args):
-    """Checks that a call fails with exactly this status and S3 code."""
-    try:
-        call(**args)
-    except ClientError as e:
-        got = (e.response["ResponseMetadata"]["HTTPStatusCode"], e.response["Error"]["Code"])
-        check(what, got, (status, code))
-        return
-    sys.exit(f"{what}: it succeeded")
-
-
-def body(name, size):
-    seed = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-    return (seed * (size // len(seed) + 1))[:size]
 
 
 def client(**config):
@@ -182,7 +157,7 @@ def main():
     for key in KEYS[::2]:
         whole(plain, key, 3000)
     deletes(s3, KEYS[1::2])
-    print(f"{passed} checks passed")
+    done()
 
 
 main()

@@ -193,6 +193,10 @@ func awsCLI(t *testing.T, s site, bucket string) int {
 		t.Errorf("s3 ls:\n%s", out)
 	}
 	awsSync(t, call, at+"sync")
+	call("s3", "cp", small, at+"batch/1")
+	if out := call("s3api", "delete-objects", "--bucket", bucket, "--delete", `{"Objects":[{"Key":"batch/1"},{"Key":"batch/none"}]}`); strings.Count(out, `"Key"`) != 2 || strings.Contains(out, "Errors") {
+		t.Errorf("delete-objects:\n%s", out)
+	}
 	call("s3", "rm", at+"large")
 	if code, out := tryRun(t, env, "", aws, "--endpoint-url", s.url(), "s3", "cp", at+"large", back); code == 0 {
 		t.Errorf("a removed object can be read:\n%s", out)
@@ -217,6 +221,15 @@ func awsSync(t *testing.T, call func(...string) string, to string) {
 	call("s3", "sync", folder, to)
 	if out := call("s3", "sync", folder, to); strings.Contains(out, "upload:") {
 		t.Errorf("a second sync copies again:\n%s", out)
+	}
+	if err := os.Remove(filepath.Join(folder, "f1")); err != nil {
+		t.Fatal(err)
+	}
+	if out := call("s3", "sync", "--delete", folder, to); strings.Count(out, "delete:") != 1 || !strings.Contains(out, "f1") {
+		t.Errorf("a sync that deletes:\n%s", out)
+	}
+	if out := call("s3", "ls", to+"/"); strings.Count(out, "\n") != 4 {
+		t.Errorf("what is left:\n%s", out)
 	}
 	call("s3", "rm", "--recursive", to)
 }

@@ -1,0 +1,118 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3mirror/s3mirror/test/e2e/harness"
+	"github.com/s3mirror/s3mirror/test/e2e/wire"
+)
+
+// TestWritesByBoto3 asks of the gateway what TestUploadsByBoto3 asks of single
+// servers.
+func TestWritesByBoto3(t *testing.T) {
+	python := harness.Tool(t, "py-aws/bin/python", "python3 with venv; then scripts/tools.sh")
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{})
+	env := append(site{scheme: "http", keys: g.Keys}.env(t), "ENDPOINT=http://"+g.S3Addr, "BUCKET=writes", "CHAPTERS=batches")
+	out := run(t, env, "", python, filepath.Join(harness.Root(), "test", "clients", "boto3_uploads.py"))
+	m := passed.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("boto3 says nothing of its checks:\n%s", out)
+	}
+	n, _ := strconv.ParseInt(m[1], 10, 64) // digits, by the pattern
+	floor(t, "checks with boto3", n, 7)
+	g.Converge(t)
+	harness.RequireEqual(t, g, "writes", backends...)
+}
+
+// many does something n times, some at once.
+func many(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for worker := range 32 {
+		all.Go(func() {
+			for i := worker; i < n; i += 32 {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestAThousandDeletes are one request to each backend, or a few: on a busy machine the
+// first intents do not wait for the last. What they cost, beside a thousand requests of
+// one key each, is logged.
+func TestAThousandDeletes(t *testing.T) {
+	const n = 1000
+	backends := harness.StartBackends(t, 3)
+	counts, seen := countAll(t, backends)
+	g := harness.StartGateway(t, seen, harness.Options{})
+	createBucket(t, g.Client, "many")
+	key := func(i int) string { return fmt.Sprintf("dir%d/key %d", i%7, i) }
+	fill := func() {
+		many(n, func(i int) {
+			if a, err := g.Client.Put(t.Context(), "many", key(i), wire.Literal, []byte(key(i))); err != nil || a.Status != 200 {
+				t.Errorf("put: %v, %v", a, err)
+			}
+		})
+	}
+	fill()
+	g.Converge(t)
+	var doc strings.Builder
+	doc.WriteString("<Delete><Quiet>true</Quiet>")
+	for i := range n {
+		fmt.Fprintf(&doc, "<Object><Key>%s</Key></Object>", key(i))
+	}
+	doc.WriteString("</Delete>")
+	sum := md5.Sum([]byte(doc.String()))
+	digest := wire.Field{Name: "Content-MD5", Value: base64.StdEncoding.EncodeToString(sum[:])}
+	for _, c := range counts {
+		c.reset()
+	}
+	began := time.Now()
+	a, err := g.Client.Do(t.Context(), "POST", "many", "", "delete=", []byte(doc.String()), digest)
+	batch := time.Since(began)
+	if err != nil || a.Status != 200 || strings.Contains(string(a.Body), "<Error>") {
+		t.Fatalf("%v, %v: %.500s", a, err, a.Body)
+	}
+	if keys, err := g.Client.List(t.Context(), "many", "", 1000); err != nil || len(keys) != 0 {
+		t.Errorf("%d keys are listed, %v", len(keys), err)
+	}
+	g.Converge(t)
+	for i, c := range counts {
+		if posts, single := c.of("POST", "/many"), c.of("DELETE", "/many/"); posts < 1 || posts > 5 || single != 0 {
+			t.Errorf("backend %d got %d batches and %d deletes", i, posts, single)
+		}
+	}
+	if held := harness.RequireEqual(t, g, "many", backends...); len(held) != 0 {
+		t.Errorf("%d keys are left", len(held))
+	}
+
+	fill()
+	began = time.Now()
+	for i := range n {
+		if a, err := g.Client.Delete(t.Context(), "many", key(i)); err != nil || a.Status != 204 {
+			t.Fatalf("delete: %v, %v", a, err)
+		}
+	}
+	single := time.Since(began)
+	fill()
+	slowest := time.Duration(0)
+	for _, b := range backends {
+		began = time.Now()
+		if a, err := b.Client.Do(t.Context(), "POST", "many", "", "delete=", []byte(doc.String()), digest); err != nil || a.Status != 200 {
+			t.Fatalf("delete on a backend: %v, %v", a, err)
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	t.Logf("%d deletes: one request %v, one by one %v, a batch on the slowest backend alone %v", n, batch, single, slowest)
+}
