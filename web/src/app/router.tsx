@@ -14,7 +14,7 @@ const root = createRootRoute({ component: Shell });
 
 // The first page is the first one that one may see.
 function Home() {
-	return <Navigate to={useMe().role === "admin" ? "/account" : "/account"} replace />;
+	return <Navigate to={useMe().role === "admin" ? "/overview" : "/account"} replace />;
 }
 
 const home = createRoute({ getParentRoute: () => root, path: "/", component: Home });
@@ -25,10 +25,22 @@ const account = createRoute({
 	component: lazyRouteComponent(() => import("../pages/account"), "Account"),
 });
 
+const overview = createRoute({
+	getParentRoute: () => root,
+	path: "/overview",
+	component: lazyRouteComponent(() => import("../pages/overview"), "Overview"),
+});
+
+const users = createRoute({
+	getParentRoute: () => root,
+	path: "/users",
+	component: lazyRouteComponent(() => import("../pages/users"), "Users"),
+});
+
 // Hashes, so that the server need know no path of the console and the console none
 // that it stands below.
 export const router = createRouter({
-	routeTree: root.addChildren([home, account]),
+	routeTree: root.addChildren([home, overview, users, account]),
 	history: createHashHistory(),
 	defaultPreload: "intent",
 	defaultPendingComponent: () => <Waiting />,

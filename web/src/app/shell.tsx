@@ -1,4 +1,4 @@
-import { ActionIcon, AppShell, Burger, Menu, Text, Tooltip, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, AppShell, Burger, Text, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
@@ -10,7 +10,11 @@ import { useMe } from "../session/gate";
 
 type Place = { to: string; icon: IconName; label: string; admin?: boolean };
 
-const places: Place[] = [{ to: "/account", icon: "account", label: "Account" }];
+const places: Place[] = [
+	{ to: "/overview", icon: "overview", label: "Overview", admin: true },
+	{ to: "/users", icon: "users", label: "Users", admin: true },
+	{ to: "/account", icon: "account", label: "Account" },
+];
 
 const schemes = [
 	{ value: "auto", icon: "system", label: "As the system" },
@@ -18,31 +22,23 @@ const schemes = [
 	{ value: "dark", icon: "moon", label: "Dark" },
 ] as const;
 
+/** Goes through the colour schemes. */
 function Scheme() {
 	const { colorScheme, setColorScheme } = useMantineColorScheme();
-	const now = schemes.find((s) => s.value === colorScheme) ?? schemes[0];
+	const at = schemes.findIndex((s) => s.value === colorScheme);
+	const now = schemes[at] ?? schemes[0];
+	const next = schemes[(at + 1) % schemes.length] ?? schemes[0];
 	return (
-		<Menu position="top-start" withinPortal>
-			<Menu.Target>
-				<Tooltip label="Colours">
-					<ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Colours: ${now.label}`}>
-						<Icon name={now.icon} />
-					</ActionIcon>
-				</Tooltip>
-			</Menu.Target>
-			<Menu.Dropdown>
-				{schemes.map((s) => (
-					<Menu.Item
-						key={s.value}
-						leftSection={<Icon name={s.icon} size={16} />}
-						rightSection={s.value === colorScheme ? <Icon name="good" size={14} /> : undefined}
-						onClick={() => setColorScheme(s.value)}
-					>
-						{s.label}
-					</Menu.Item>
-				))}
-			</Menu.Dropdown>
-		</Menu>
+		<ActionIcon
+			variant="subtle"
+			color="gray"
+			size="lg"
+			title={`Colours: ${now.label}`}
+			aria-label={`Colours: ${now.label}. Change to: ${next.label}`}
+			onClick={() => setColorScheme(next.value)}
+		>
+			<Icon name={now.icon} />
+		</ActionIcon>
 	);
 }
 
@@ -89,18 +85,17 @@ function Foot() {
 					</Text>
 				</div>
 				<Scheme />
-				<Tooltip label="Sign out">
-					<ActionIcon
-						variant="subtle"
-						color="gray"
-						size="lg"
-						aria-label="Sign out"
-						loading={out.isPending}
-						onClick={() => out.mutate()}
-					>
-						<Icon name="out" />
-					</ActionIcon>
-				</Tooltip>
+				<ActionIcon
+					variant="subtle"
+					color="gray"
+					size="lg"
+					title="Sign out"
+					aria-label="Sign out"
+					loading={out.isPending}
+					onClick={() => out.mutate()}
+				>
+					<Icon name="out" />
+				</ActionIcon>
 			</div>
 			{out.isError && (
 				<Text size="xs" c="var(--s3m-bad)" role="alert">

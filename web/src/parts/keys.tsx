@@ -1,15 +1,4 @@
-import {
-	ActionIcon,
-	Button,
-	CopyButton,
-	Group,
-	Modal,
-	SegmentedControl,
-	Stack,
-	Table,
-	Text,
-	Tooltip,
-} from "@mantine/core";
+import { ActionIcon, Button, CopyButton, Group, Modal, SegmentedControl, Stack, Table, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -19,6 +8,7 @@ import { ago, day } from "../words/format";
 import { Tag } from "./badge";
 import { Confirm } from "./confirm";
 import { Icon } from "./icons";
+import { Cell, Rows } from "./rows";
 import { Blank, Note, Oops, Waiting } from "./states";
 
 const lives = [
@@ -38,11 +28,15 @@ function Secret({ label, value }: { label: string; value: string }) {
 				<code className="secret-value">{value}</code>
 				<CopyButton value={value}>
 					{({ copied, copy }) => (
-						<Tooltip label={copied ? "Copied" : "Copy"}>
-							<ActionIcon variant="default" size="lg" onClick={copy} aria-label={`Copy the ${label.toLowerCase()}`}>
-								<Icon name={copied ? "good" : "copy"} size={16} />
-							</ActionIcon>
-						</Tooltip>
+						<ActionIcon
+							variant="default"
+							size="lg"
+							onClick={copy}
+							title={copied ? "Copied" : "Copy"}
+							aria-label={copied ? "Copied" : `Copy the ${label.toLowerCase()}`}
+						>
+							<Icon name={copied ? "good" : "copy"} size={16} />
+						</ActionIcon>
 					)}
 				</CopyButton>
 			</Group>
@@ -111,6 +105,14 @@ function NewKey({ login, opened, close }: { login: string; opened: boolean; clos
 	);
 }
 
+const columns = [
+	{ name: "Access key ID" },
+	{ name: "Made" },
+	{ name: "Last used" },
+	{ name: "Ends" },
+	{ name: "Actions", hidden: true },
+];
+
 /** The S3 keys of a user: made, shown once, taken away. */
 export function Keys({ login }: { login: string }) {
 	const keys = useQuery({
@@ -139,51 +141,37 @@ export function Keys({ login }: { login: string }) {
 					A key is what an S3 client signs its requests with.
 				</Blank>
 			) : (
-				<Table.ScrollContainer minWidth={460} type="native">
-					<Table verticalSpacing="sm">
-						<Table.Thead>
-							<Table.Tr>
-								<Table.Th>Access key ID</Table.Th>
-								<Table.Th>Made</Table.Th>
-								<Table.Th>Last used</Table.Th>
-								<Table.Th>Ends</Table.Th>
-								<Table.Th aria-label="Actions" />
-							</Table.Tr>
-						</Table.Thead>
-						<Table.Tbody>
-							{keys.data.map((k) => (
-								<Table.Tr key={k.access_key_id}>
-									<Table.Td>
-										<code>{k.access_key_id}</code>
-									</Table.Td>
-									<Table.Td>{day(k.created)}</Table.Td>
-									<Table.Td>{ago(k.last_used)}</Table.Td>
-									<Table.Td>
-										{!k.expires ? (
-											"never"
-										) : Date.parse(k.expires) < Date.now() ? (
-											<Tag tone="warn">ended {day(k.expires)}</Tag>
-										) : (
-											day(k.expires)
-										)}
-									</Table.Td>
-									<Table.Td ta="right">
-										<Tooltip label="Remove">
-											<ActionIcon
-												variant="subtle"
-												color="gray"
-												aria-label={`Remove key ${k.access_key_id}`}
-												onClick={() => setDoomed(k.access_key_id)}
-											>
-												<Icon name="trash" size={16} />
-											</ActionIcon>
-										</Tooltip>
-									</Table.Td>
-								</Table.Tr>
-							))}
-						</Table.Tbody>
-					</Table>
-				</Table.ScrollContainer>
+				<Rows label="S3 keys" columns={columns}>
+					{keys.data.map((k) => (
+						<Table.Tr key={k.access_key_id}>
+							<Cell label="Access key ID" head>
+								<code>{k.access_key_id}</code>
+							</Cell>
+							<Cell label="Made">{day(k.created)}</Cell>
+							<Cell label="Last used">{ago(k.last_used)}</Cell>
+							<Cell label="Ends">
+								{!k.expires ? (
+									"never"
+								) : Date.parse(k.expires) < Date.now() ? (
+									<Tag tone="warn">ended {day(k.expires)}</Tag>
+								) : (
+									day(k.expires)
+								)}
+							</Cell>
+							<Cell label="" num>
+								<ActionIcon
+									variant="subtle"
+									color="gray"
+									title="Remove"
+									aria-label={`Remove key ${k.access_key_id}`}
+									onClick={() => setDoomed(k.access_key_id)}
+								>
+									<Icon name="trash" size={16} />
+								</ActionIcon>
+							</Cell>
+						</Table.Tr>
+					))}
+				</Rows>
 			)}
 			<Group mt="md">
 				<Button variant="default" leftSection={<Icon name="plus" size={16} />} onClick={open}>

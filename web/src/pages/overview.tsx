@@ -1,0 +1,163 @@
+import { Table } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useMemo } from "react";
+import { status } from "../api/gen/sdk.gen";
+import type { BackendStatus, Status } from "../api/gen/types.gen";
+import { useSamples } from "../api/sampling";
+import { Live } from "../parts/badge";
+import { Icon } from "../parts/icons";
+import { Page, Panel } from "../parts/page";
+import { Cell, Rows } from "../parts/rows";
+import { Note, Oops, Waiting } from "../parts/states";
+import { ago, bytes, count, many, span } from "../words/format";
+import { alarms, stateTone, verdict } from "../words/safety";
+import { latencies } from "../words/samples";
+
+const Trends = lazy(() => import("./trends").then((m) => ({ default: m.Trends })));
+
+export function Overview() {
+	const s = useQuery({
+		queryKey: ["status"],
+		queryFn: async () => (await status()).data,
+		refetchInterval: 2_000,
+	});
+	return (
+		<Page title="Overview">
+			{s.isPending ? (
+				<>
+					<Waiting rows={1} height={104} />
+					<Waiting rows={1} height={84} />
+					<Waiting rows={1} height={220} />
+				</>
+			) : s.data ? (
+				<>
+					{s.isError && (
+						<Note tone="bad" title="This is not the present state.">
+							{s.error.message}
+						</Note>
+					)}
+					<Safe s={s.data} stale={s.isError} />
+					<Alarms s={s.data} />
+					<Numbers s={s.data} />
+					<Backends list={s.data.backends} />
+					<Suspense fallback={<Waiting rows={1} height={240} />}>
+						<Trends />
+					</Suspense>
+				</>
+			) : (
+				<Oops error={s.error} />
+			)}
+		</Page>
+	);
+}
+
+function Safe({ s, stale }: { s: Status; stale: boolean }) {
+	const v = verdict(s);
+	return (
+		<section
+			className="verdict"
+			data-tone={stale ? "idle" : v.tone}
+			aria-label="Is everything safe?"
+			aria-live="polite"
+		>
+			<span className="verdict-icon">
+				<Icon name={v.tone === "idle" ? "idle" : v.tone} size={30} />
+			</span>
+			<div>
+				<p className="verdict-title">{v.title}</p>
+				<p className="verdict-detail">{v.detail}</p>
+			</div>
+		</section>
+	);
+}
+
+function Alarms({ s }: { s: Status }) {
+	const open = alarms(s);
+	if (open.length === 0) {
+		return null;
+	}
+	return (
+		<Panel title="Open alarms" note={`${many(open.length, "thing")} to look at`} flush>
+			<ul className="alarms">
+				{open.map((a) => (
+					<li key={a.id} data-tone={a.tone}>
+						<Icon name={a.tone === "good" ? "good" : a.tone} size={20} />
+						<div>
+							<strong>{a.title}</strong>
+							<p className="alarm-detail">{a.detail}</p>
+							<p>{a.todo}</p>
+						</div>
+					</li>
+				))}
+			</ul>
+		</Panel>
+	);
+}
+
+function Numbers({ s }: { s: Status }) {
+	const facts: [string, string, string][] = [
+		["To copy", count(s.lagging.keys), s.lagging.keys > 0 ? bytes(s.lagging.bytes) : "nothing lags"],
+		["Oldest lag", s.lagging.keys > 0 ? span(s.lagging.oldest_seconds) : "–", "since the write"],
+		["Being written", count(s.in_flight.keys), "at this moment"],
+		["Unsettled", count(s.unsettled.keys), "outcome not yet known"],
+		["Refused", count(s.refused.keys), "by a backend"],
+	];
+	return (
+		<dl className="numbers">
+			{facts.map(([name, value, note]) => (
+				<div key={name}>
+					<dt>{name}</dt>
+					<dd>
+						<span className="number">{value}</span>
+						<span className="number-note">{note}</span>
+					</dd>
+				</div>
+			))}
+		</dl>
+	);
+}
+
+const columns = [
+	{ name: "Backend" },
+	{ name: "State" },
+	{ name: "Latency", num: true },
+	{ name: "To copy", num: true },
+	{ name: "Oldest", num: true },
+	{ name: "Last success", num: true },
+];
+
+function Backends({ list }: { list: BackendStatus[] }) {
+	const samples = useSamples();
+	const took = useMemo(() => latencies(samples.slice(-13)), [samples]); // of a minute
+	return (
+		<Panel title="Backends" flush>
+			<Rows label="Backends" columns={columns}>
+				{list.map((b) => {
+					const seconds = took[b.name];
+					return (
+						<Table.Tr key={b.name}>
+							<Cell label="Backend" head>
+								<strong>{b.name}</strong>
+							</Cell>
+							<Cell label="State">
+								<Live tone={stateTone[b.state]}>{b.state}</Live>
+							</Cell>
+							<Cell label="Latency" num title="Mean of all operations in the last minute">
+								{seconds === undefined ? "–" : `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`}
+							</Cell>
+							<Cell label="To copy" num>
+								{b.lagging_keys === 0 ? "–" : `${count(b.lagging_keys)} · ${bytes(b.lagging_bytes)}`}
+							</Cell>
+							<Cell label="Oldest" num>
+								{b.lagging_keys === 0 ? "–" : span(b.oldest_seconds)}
+							</Cell>
+							<Cell label="Last success" num>
+								{b.last_success ? ago(b.last_success) : "not since the start"}
+							</Cell>
+						</Table.Tr>
+					);
+				})}
+			</Rows>
+		</Panel>
+	);
+}
