@@ -26,6 +26,9 @@ func TestNothingIsRevealedBeforeAuthentication(t *testing.T) {
 	}
 	for _, group := range examples {
 		for _, e := range group.cases {
+			if e.ask.method == http.MethodOptions {
+				continue // which is asked unsigned
+			}
 			e.ask.anonymous = true
 			if a := f.send(t, e.ask); a.status != 403 || e.ask.method != "HEAD" && a.code() != "AccessDenied" {
 				t.Errorf("%s: %s: anonymous gets %s", group.file, e.name, a.raw)

@@ -53,7 +53,8 @@ type Buckets interface {
 	HeadBucket(ctx context.Context, name string) error
 	DeleteBucket(ctx context.Context, name, actor, request string) error
 	// BucketSetting returns a document that SetBucketSetting kept; ok is false
-	// when there is none.
+	// when there is none. It asks nobody but the log, and so may be called for
+	// whoever asks.
 	BucketSetting(ctx context.Context, name, setting string) (document string, ok bool, err error)
 	// SetBucketSetting keeps a document of the bucket's configuration; nil drops
 	// it.
@@ -147,6 +148,9 @@ var acts = map[s3.OperationName]act{
 	s3.GetBucketOwnershipControls:    getSetting(settingOwnership),
 	s3.PutBucketOwnershipControls:    putSetting(settingOwnership),
 	s3.DeleteBucketOwnershipControls: deleteSetting(settingOwnership),
+	s3.GetBucketCors:                 getSetting(settingCORS),
+	s3.PutBucketCors:                 putSetting(settingCORS),
+	s3.DeleteBucketCors:              deleteSetting(settingCORS),
 	s3.GetPublicAccessBlock:          getSetting(settingPublicAccess),
 	s3.PutPublicAccessBlock:          putSetting(settingPublicAccess),
 	s3.DeletePublicAccessBlock:       deleteSetting(settingPublicAccess),
@@ -185,7 +189,7 @@ var acts = map[s3.OperationName]act{
 func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	a, r := h.begin(w, hr)
 	defer h.metrics.inFlight.Dec()
-	err := recovered(func() error { return h.serve(a, r) })
+	err := recovered(func() error { return h.serve(a, r) }) //nolint:contextcheck // the request carries it
 	if err != nil && !a.wrote {
 		h.refuse(a, r, err)
 	} else if err != nil {
@@ -216,8 +220,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *request) error {
 	op, malformed := s3.Parse(r.Request, h.Domains)
 	r.op = op
 	if op != nil && op.Name == s3.Preflight {
-		return s3.Err(s3.AccessForbidden) // browsers ask unsigned; no bucket has CORS rules
+		if malformed != nil {
+			return malformed
+		}
+		return h.preflight(r.Context(), w, r)
 	}
+	h.allowOrigin(r.Context(), w, r)
 	var err error
 	if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
 		return err
@@ -256,7 +264,7 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 // takesBody are the operations that read their body by themselves.
 var takesBody = map[s3.OperationName]bool{
 	s3.PutObject: true, s3.DeleteObjects: true, s3.CreateBucket: true,
-	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true,
+	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true,
 	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
 }
 

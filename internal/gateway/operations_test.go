@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -49,13 +50,27 @@ func document(path, sub, body string, headers ...string) ask {
 	return ask{method: "PUT", path: path, query: sub, header: header(headers...), body: body}
 }
 
+// preflight is what a browser asks, unsigned.
+func preflight(path, origin, method, headers string) ask {
+	a := ask{method: "OPTIONS", path: path, anonymous: true, header: http.Header{}}
+	for name, value := range map[string]string{"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers} {
+		if value != "" {
+			a.header.Set(name, value)
+		}
+	}
+	return a
+}
+
 // Documents that are taken.
 const (
 	tagging      = `<Tagging><TagSet><Tag><Key>colour</Key><Value>blue</Value></Tag></TagSet></Tagging>`
 	ownership    = `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>`
 	publicAccess = `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><RestrictPublicBuckets>TRUE</RestrictPublicBuckets></PublicAccessBlockConfiguration>`
-	ownerID      = "eb388fbcac047cac0bd7e7cfd12813b95af09739660fa6f0a7efd1c523734609"
-	ownACL       = `<AccessControlPolicy><Owner><ID>` + ownerID + `</ID></Owner><AccessControlList><Grant><Grantee><ID>` + ownerID +
+	cors         = `<CORSConfiguration><CORSRule><ID>site</ID><AllowedOrigin>https://*.example.org</AllowedOrigin><AllowedMethod>GET</AllowedMethod>` +
+		`<AllowedMethod>PUT</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader><ExposeHeader>x-amz-request-id</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>` +
+		`<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>HEAD</AllowedMethod></CORSRule></CORSConfiguration>`
+	ownerID = "eb388fbcac047cac0bd7e7cfd12813b95af09739660fa6f0a7efd1c523734609"
+	ownACL  = `<AccessControlPolicy><Owner><ID>` + ownerID + `</ID></Owner><AccessControlList><Grant><Grantee><ID>` + ownerID +
 		`</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
 )
 
@@ -226,6 +241,43 @@ var examples = []struct {
 		{"twice, by a checksum", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/3 &amp; &lt;", "d/3 &amp; &lt;"),
 			header: header("X-Amz-Checksum-Crc32", crc32Of(deletes("d/3 &amp; &lt;", "d/3 &amp; &lt;")), "X-Amz-Sdk-Checksum-Algorithm", "CRC32")}},
 		{"all of them are gone", query("GET", "/photos", "list-type=2&prefix=d")},
+	}},
+	{"cors", []example{
+		{"preflight without rules", preflight("/photos/k", "https://a.example.org", "GET", "")},
+		{"answer without rules", get("/photos/plain", "Origin", "https://a.example.org")},
+		{"rules, never set", query("GET", "/photos", "cors")},
+		{"set rules", document("/photos", "cors", cors)},
+		{"rules", query("GET", "/photos", "cors")},
+		{"rules of no bucket", document("/nothing", "cors", cors)},
+		{"rules that are none", document("/photos", "cors", "<CORSConfiguration/>")},
+		{"a rule without an origin", document("/photos", "cors", strings.Replace(cors, "<AllowedOrigin>*</AllowedOrigin>", "", 1))},
+		{"a rule without a method", document("/photos", "cors", strings.Replace(cors, "<AllowedMethod>HEAD</AllowedMethod>", "", 1))},
+		{"a rule for another method", document("/photos", "cors", strings.Replace(cors, "HEAD", "PATCH", 1))},
+		{"a rule for two wildcards", document("/photos", "cors", strings.Replace(cors, "https://*", "*://*", 1))},
+		{"a rule for a header that is none", document("/photos", "cors", strings.Replace(cors, "x-amz-*", "x amz", 1))},
+		{"a rule with an age that is none", document("/photos", "cors", strings.Replace(cors, ">60<", ">old<", 1))},
+		{"a rule of something else", document("/photos", "cors", strings.Replace(cors, "<ID>site</ID>", "<Site/>", 1))},
+		{"preflight", preflight("/photos/k", "https://a.example.org", "PUT", "X-Amz-Date, x-amz-meta-a")},
+		{"preflight of a bucket", preflight("/photos", "https://a.example.org", "GET", "")},
+		{"preflight of anyone", preflight("/photos/k", "null", "HEAD", "")},
+		{"preflight of another origin", preflight("/photos/k", "https://example.com", "GET", "")},
+		{"preflight for another method", preflight("/photos/k", "https://a.example.org", "DELETE", "")},
+		{"preflight for another header", preflight("/photos/k", "https://a.example.org", "PUT", "x-amz-date,authorization")},
+		{"preflight for a method that is none", preflight("/photos/k", "https://a.example.org", "PATCH", "")},
+		{"preflight for a header that is none", preflight("/photos/k", "https://a.example.org", "PUT", "a b")},
+		{"preflight without an origin", preflight("/photos/k", "", "PUT", "")},
+		{"preflight without a method", preflight("/photos/k", "https://a.example.org", "", "")},
+		{"preflight of no bucket", preflight("/nothing/k", "https://a.example.org", "PUT", "")},
+		{"preflight of the service", preflight("/", "https://a.example.org", "PUT", "")},
+		{"preflight of a reserved key", preflight("/photos/.s3mirror/k", "https://a.example.org", "PUT", "")},
+		{"answer", get("/photos/plain", "Origin", "https://a.example.org")},
+		{"answer to anyone", head("/photos/plain", "Origin", "https://example.com")},
+		{"answer to another origin", get("/photos/plain", "Origin", "https://example.com")},
+		{"answer to a question that is wrong", get("/photos/plain", "Origin", "https://a.example.org", "Access-Control-Request-Method", "PATCH")},
+		{"error", get("/photos/absent", "Origin", "https://a.example.org")},
+		{"error before anything is known", ask{method: "GET", path: "/photos/plain", header: header("Origin", "https://a.example.org"), anonymous: true}},
+		{"delete rules", query("DELETE", "/photos", "cors")},
+		{"no rules", query("GET", "/photos", "cors")},
 	}},
 	{"setting", []example{
 		{"tags, never set", query("GET", "/photos", "tagging")},
@@ -408,6 +460,7 @@ func TestEveryOperationIsThere(t *testing.T) {
 		document("/photos", "tagging", tagging), query("GET", "/photos", "tagging"), query("DELETE", "/photos", "tagging"),
 		document("/photos", "ownershipControls", ownership), query("GET", "/photos", "ownershipControls"), query("DELETE", "/photos", "ownershipControls"),
 		document("/photos", "publicAccessBlock", publicAccess), query("GET", "/photos", "publicAccessBlock"), query("DELETE", "/photos", "publicAccessBlock"),
+		document("/photos", "cors", cors), query("GET", "/photos", "cors"), query("DELETE", "/photos", "cors"),
 		query("GET", "/photos", "acl"), query("PUT", "/photos", "acl", "X-Amz-Acl", "private"),
 		query("GET", "/photos/k", "acl"), query("PUT", "/photos/k", "acl", "X-Amz-Acl", "private"),
 		query("GET", "/photos", "accelerate"), query("GET", "/photos", "logging"), query("GET", "/photos", "notification"),

@@ -48,6 +48,8 @@ var settings = map[string]setting{
 			return s3.OwnershipDocument(value), err
 		},
 	},
+	settingCORS: {name: settingCORS, absent: s3.NoSuchCORSConfiguration, parse: parseCORS},
+
 	settingPublicAccess: {name: settingPublicAccess, absent: s3.NoSuchPublicAccessBlock, parse: func(document []byte) (string, error) {
 		return s3.ParsePublicAccessBlock(bytes.NewReader(document))
 	}},
@@ -56,6 +58,9 @@ var settings = map[string]setting{
 // getSetting, putSetting and deleteSetting are the operations of a setting.
 func getSetting(name string) act {
 	return func(h *Handler, w http.ResponseWriter, r *request) error {
+		if err := h.Replicas.HeadBucket(r.Context(), r.op.Bucket); err != nil {
+			return err
+		}
 		document, err := h.setting(r, name)
 		if err != nil {
 			return err

@@ -264,12 +264,13 @@ func (s *store) Buckets(ctx context.Context) ([]replica.Bucket, error) {
 	return all, nil
 }
 
-func (s *store) BucketSetting(ctx context.Context, name, setting string) (string, bool, error) {
-	if err := s.HeadBucket(ctx, name); err != nil {
-		return "", false, err
-	}
+// BucketSetting is no call of the replicas: it asks the log alone.
+func (s *store) BucketSetting(_ context.Context, name, setting string) (string, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, ok := s.buckets[name]; !ok {
+		return "", false, s3.Err(s3.NoSuchBucket).With("BucketName", name)
+	}
 	document, ok := s.set[name+"?"+setting]
 	return document, ok, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
@@ -17,14 +18,32 @@ const maxSettings = 128 << 10
 type Setting struct{ Name, Document string }
 
 // BucketSetting returns a document of the bucket's configuration that
-// SetBucketSetting kept; ok is false when there is none. NoSuchBucket, SlowDown.
+// SetBucketSetting kept; ok is false when there is none. Nobody but the log is
+// asked: a bucket that no request has met yet is NoSuchBucket. SlowDown.
 func (s *Set) BucketSetting(ctx context.Context, name, setting string) (document string, ok bool, err error) {
-	b, err := s.buckets.readable(ctx, name)
+	b, err := s.buckets.noted(ctx, name)
 	if err != nil {
 		return "", false, err
 	}
 	document, ok = b.record().Settings[setting]
 	return document, ok, nil
+}
+
+// noted returns a bucket that stands by its record. NoSuchBucket, SlowDown.
+func (bs *buckets) noted(ctx context.Context, name string) (*bucket, error) {
+	bs.mu.Lock()
+	b := bs.known[name]
+	bs.mu.Unlock()
+	if b == nil || !bs.set.o.Exclusive {
+		var err error
+		if b, err = bs.recorded(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	if b.record().State == commit.BucketCreating {
+		return nil, s3.Err(s3.NoSuchBucket)
+	}
+	return b, nil
 }
 
 // SetBucketSetting keeps a document of the bucket's configuration, durably; nil

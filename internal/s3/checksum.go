@@ -108,7 +108,7 @@ func ParseContentMD5(h http.Header) ([]byte, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
-	sum, err := base64.StdEncoding.Strict().DecodeString(values[0])
+	sum, err := base64.StdEncoding.DecodeString(values[0])
 	if err != nil || len(sum) != 16 || len(values) > 1 {
 		return nil, Err(InvalidDigest).With("Content-MD5", values[0])
 	}

@@ -21,12 +21,12 @@ var anyOperation = []OperationName{}
 
 // The operations that take the same headers.
 var (
-	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                   // fix what a version is
-	bodies        = []OperationName{PutObject, UploadPart}                                                                          // carry data
-	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                     // verify a checksum of their body
-	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutPublicAccessBlock, PutBucketAcl, PutObjectAcl} // of a document
-	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                         // or one of the object
-	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                // come with an access control list
+	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                  // fix what a version is
+	bodies        = []OperationName{PutObject, UploadPart}                                                                                         // carry data
+	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                    // verify a checksum of their body
+	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketAcl, PutObjectAcl} // of a document
+	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                        // or one of the object
+	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                               // come with an access control list
 	copies        = []OperationName{CopyObject, UploadPartCopy}
 )
 
@@ -155,7 +155,7 @@ func (op *Operation) checkHeader(name string, values []string) error {
 
 func (op *Operation) writes() bool {
 	return slices.Contains([]OperationName{
-		PutBucketTagging, DeleteBucketTagging, PutBucketOwnershipControls, DeleteBucketOwnershipControls,
+		PutBucketCors, DeleteBucketCors, PutBucketTagging, DeleteBucketTagging, PutBucketOwnershipControls, DeleteBucketOwnershipControls,
 		PutPublicAccessBlock, DeletePublicAccessBlock, PutBucketAcl, PutObjectAcl, DeleteBucketPolicy, DeleteBucketWebsite,
 		PutObject, DeleteObject, CreateBucket, DeleteBucket, CopyObject, DeleteObjects, PutObjectTagging, DeleteObjectTagging,
 		CreateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload,

@@ -130,6 +130,7 @@ var implemented = map[OperationName]bool{
 	GetBucketWebsite: true, DeleteBucketWebsite: true, GetObjectLockConfiguration: true,
 	GetBucketTagging: true, PutBucketTagging: true, DeleteBucketTagging: true,
 	GetBucketOwnershipControls: true, PutBucketOwnershipControls: true, DeleteBucketOwnershipControls: true,
+	GetBucketCors: true, PutBucketCors: true, DeleteBucketCors: true,
 	GetPublicAccessBlock: true, PutPublicAccessBlock: true, DeletePublicAccessBlock: true,
 	GetBucketAcl: true, PutBucketAcl: true, GetObjectAcl: true, PutObjectAcl: true,
 }

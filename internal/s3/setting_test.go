@@ -24,6 +24,16 @@ var parsers = map[string]func([]byte) error{
 		}
 		return err
 	},
+	"cors": func(b []byte) error {
+		rules, err := ParseCORS(bytes.NewReader(b))
+		if err == nil {
+			again, second := ParseCORS(strings.NewReader(rules.Document()))
+			if second != nil || again.Document() != rules.Document() {
+				return errors.New("the rules that are kept are read as other ones")
+			}
+		}
+		return err
+	},
 	"tags": func(b []byte) error { _, err := ParseBucketTagging(bytes.NewReader(b)); return err },
 	"acl": func(b []byte) error {
 		return CheckPutACL(http.Header{}, bytes.NewReader(b), len(b) == 0, Owner{ID: "o"}, false)
@@ -32,6 +42,7 @@ var parsers = map[string]func([]byte) error{
 
 func FuzzSettings(f *testing.F) {
 	for _, s := range []string{"", "<a/>", OwnershipDocument("ObjectWriter"), pubXML + "<BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
+		"<CORSConfiguration><CORSRule><ID>i</ID><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod><MaxAgeSeconds>5</MaxAgeSeconds></CORSRule></CORSConfiguration>",
 		string(ACLDocument(Owner{"o", "O"})), "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
 		"<OwnershipControls><Rule><ObjectOwnership><x/></ObjectOwnership></Rule></OwnershipControls>"} {
 		f.Add([]byte(s))
@@ -73,7 +84,8 @@ func TestSettingsKeepReadErrors(t *testing.T) {
 	_, one := ParseOwnership(broken())
 	_, two := ParsePublicAccessBlock(broken())
 	three := CheckPutACL(http.Header{}, broken(), false, Owner{}, false)
-	for _, err := range []error{one, two, three} {
+	_, four := ParseCORS(broken())
+	for _, err := range []error{one, two, three, four} {
 		if !errors.Is(err, lost) {
 			t.Error(err)
 		}
