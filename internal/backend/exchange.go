@@ -87,14 +87,14 @@ func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchan
 	if err := context.Cause(ctx); err != nil {
 		return x, err
 	}
-	req := r.request(x.ctx, c) //nolint:contextcheck // see above
+	req := r.request(c)
 	signer := r.sign(req, c)
 	if c.upload != nil {
 		c.upload.signer = signer
 	}
 	var wire http.RoundTripper = x
 	if r.o.Wire != nil {
-		wire = r.o.Wire(x)
+		wire, req = r.o.Wire(x), req.WithContext(x.ctx) // a copy, which x does not need //nolint:contextcheck // see above
 	}
 	var err error
 	x.resp, err = wire.RoundTrip(req) //nolint:bodyclose // end does what is needed
@@ -270,19 +270,19 @@ func (r *Remote) refused(x *exchange) *Error {
 }
 
 // request builds the HTTP request, unsigned. Its body is the exchange's business.
-func (r *Remote) request(ctx context.Context, c call) *http.Request {
+func (r *Remote) request(c call) *http.Request {
 	u := r.url(c)
 	h := c.header
 	if h == nil {
 		h = http.Header{}
 	}
-	req := (&http.Request{
+	req := &http.Request{
 		Method: c.method,
 		URL:    u,
 		Host:   u.Host,
 		Header: h,
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(ctx)
+	}
 	switch {
 	case c.upload != nil:
 		req.ContentLength = c.length

@@ -63,12 +63,13 @@ func headEnd(b []byte, seen int) (int, error) {
 // parseHead reads a head, with the empty line that ends it.
 func parseHead(text string) (head, error) {
 	line, rest, _ := strings.Cut(text, "\r\n")
-	h := head{header: make(http.Header, 16), length: -1}
+	lines := min(strings.Count(rest, "\n"), maxFields)
+	h := head{header: make(http.Header, lines), length: -1}
 	old, err := h.statusLine(line)
 	if err != nil {
 		return head{}, err
 	}
-	values := make([]string, 0, 16) // one array for the values of all
+	values := make([]string, 0, lines) // one array for the values of all
 	for fields := 0; ; fields++ {
 		line, rest, _ = strings.Cut(rest, "\r\n")
 		if line == "" {

@@ -186,7 +186,8 @@ func (p *process) readRow() commit.Event {
 		p.set.logFailed(callRead, err)
 		return commit.RowRead{Failed: true}
 	}
-	return commit.RowRead{Row: &row}
+	found := row // most keys have none, and then nothing has to outlive this call
+	return commit.RowRead{Row: &found}
 }
 
 func (p *process) swap(e commit.Swap) commit.Event {
