@@ -14,7 +14,7 @@ const root = createRootRoute({ component: Shell });
 
 // The first page is the first one that one may see.
 function Home() {
-	return <Navigate to={useMe().role === "admin" ? "/overview" : "/account"} replace />;
+	return <Navigate to={useMe().role === "admin" ? "/overview" : "/objects"} replace />;
 }
 
 const home = createRoute({ getParentRoute: () => root, path: "/", component: Home });
@@ -31,6 +31,27 @@ const overview = createRoute({
 	component: lazyRouteComponent(() => import("../pages/overview"), "Overview"),
 });
 
+const buckets = createRoute({
+	getParentRoute: () => root,
+	path: "/objects",
+	component: lazyRouteComponent(() => import("../pages/buckets"), "Buckets"),
+});
+
+const objects = createRoute({
+	getParentRoute: () => root,
+	path: "/objects/$bucket",
+	validateSearch: (search: Record<string, unknown>): { prefix: string } => ({
+		prefix: typeof search.prefix === "string" || typeof search.prefix === "number" ? String(search.prefix) : "",
+	}),
+	component: lazyRouteComponent(() => import("../pages/objects"), "Objects"),
+});
+
+const history = createRoute({
+	getParentRoute: () => root,
+	path: "/history",
+	component: lazyRouteComponent(() => import("../pages/history"), "History"),
+});
+
 const users = createRoute({
 	getParentRoute: () => root,
 	path: "/users",
@@ -40,7 +61,7 @@ const users = createRoute({
 // Hashes, so that the server need know no path of the console and the console none
 // that it stands below.
 export const router = createRouter({
-	routeTree: root.addChildren([home, overview, users, account]),
+	routeTree: root.addChildren([home, overview, buckets, objects, history, users, account]),
 	history: createHashHistory(),
 	defaultPreload: "intent",
 	defaultPendingComponent: () => <Waiting />,

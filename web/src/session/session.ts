@@ -127,15 +127,21 @@ export class Session {
 		this.#o.ended();
 	}
 
-	/** fetch with the token. A token that is refused is renewed once, and the request made once more. */
-	fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
-		const request = new Request(input, init);
+	/** A token that is good for a while yet. Throws a Refusal when the session has ended. */
+	async token(): Promise<string> {
 		if (!this.#token || this.#until - this.#o.now() < renewBefore) {
 			if (!(await this.renew())) {
 				this.forget();
 				throw new Refusal(401, "The session has ended");
 			}
 		}
+		return this.#token;
+	}
+
+	/** fetch with the token. A token that is refused is renewed once, and the request made once more. */
+	fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+		const request = new Request(input, init);
+		await this.token();
 		const again = request.clone();
 		const answer = await this.#send(request);
 		if (answer.status !== 401) {

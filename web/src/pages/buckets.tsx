@@ -1,0 +1,125 @@
+import { Button, Group, Modal, Stack, Table, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { createBucket, listBuckets } from "../api/gen/sdk.gen";
+import { Icon } from "../parts/icons";
+import { Page, Panel } from "../parts/page";
+import { Cell, Rows } from "../parts/rows";
+import { Blank, Note, Oops, Waiting } from "../parts/states";
+import { useMe } from "../session/gate";
+import { day } from "../words/format";
+
+const columns = [{ name: "Bucket" }, { name: "Made" }];
+
+/** The buckets that one may know of. */
+export function Buckets() {
+	const me = useMe();
+	const [opened, { open, close }] = useDisclosure(false);
+	const buckets = useInfiniteQuery({
+		queryKey: ["buckets"],
+		queryFn: async ({ pageParam }) => (await listBuckets({ query: { limit: 500, cursor: pageParam } })).data,
+		initialPageParam: undefined as string | undefined,
+		getNextPageParam: (page) => page.cursor,
+	});
+	const all = buckets.data?.pages.flatMap((p) => p.buckets) ?? [];
+	const may = me.scopes.includes("write");
+	return (
+		<Page
+			title="Objects"
+			actions={
+				may && (
+					<Button leftSection={<Icon name="plus" size={16} />} onClick={open}>
+						New bucket
+					</Button>
+				)
+			}
+		>
+			<Panel title="Buckets" flush>
+				{buckets.isPending ? (
+					<div className="panel-pad">
+						<Waiting rows={3} />
+					</div>
+				) : buckets.isError ? (
+					<Oops error={buckets.error} action={<Button onClick={() => buckets.refetch()}>Try again</Button>} />
+				) : all.length === 0 ? (
+					<Blank icon="folder" title="No buckets yet">
+						{may ? "Make one here or with any S3 client." : "There is none that you may look into."}
+					</Blank>
+				) : (
+					<Rows label="Buckets" columns={columns}>
+						{all.map((b) => (
+							<Table.Tr key={b.name}>
+								<Cell label="Bucket" head>
+									<Link to="/objects/$bucket" params={{ bucket: b.name }} search={{ prefix: "" }} className="name-link">
+										<Icon name="folder" />
+										{b.name}
+									</Link>
+								</Cell>
+								<Cell label="Made">{day(b.created)}</Cell>
+							</Table.Tr>
+						))}
+					</Rows>
+				)}
+				{buckets.hasNextPage && (
+					<Group justify="center" p="md">
+						<Button variant="default" loading={buckets.isFetchingNextPage} onClick={() => buckets.fetchNextPage()}>
+							More
+						</Button>
+					</Group>
+				)}
+			</Panel>
+			<NewBucket opened={opened} close={close} />
+		</Page>
+	);
+}
+
+function NewBucket({ opened, close }: { opened: boolean; close: () => void }) {
+	const [name, setName] = useState("");
+	const queries = useQueryClient();
+	const make = useMutation({
+		mutationFn: () => createBucket({ body: { name } }),
+		onSuccess: async () => {
+			await queries.invalidateQueries({ queryKey: ["buckets"] });
+			done();
+		},
+	});
+	const done = () => {
+		close();
+		setName("");
+		make.reset();
+	};
+	const submit = (e: FormEvent) => {
+		e.preventDefault();
+		make.mutate();
+	};
+	return (
+		<Modal opened={opened} onClose={done} title="New bucket" centered closeButtonProps={{ "aria-label": "Close" }}>
+			<form onSubmit={submit}>
+				<Stack>
+					<TextInput
+						label="Name"
+						description="3 to 63 lower-case letters, digits, dots and hyphens. It is made on every backend"
+						required
+						withAsterisk={false}
+						autoComplete="off"
+						autoCapitalize="none"
+						data-autofocus
+						value={name}
+						onChange={(e) => setName(e.currentTarget.value)}
+					/>
+					{make.isError && <Note tone="bad">{make.error.message}</Note>}
+					<Group justify="flex-end">
+						<Button variant="default" onClick={done}>
+							Cancel
+						</Button>
+						<Button type="submit" loading={make.isPending}>
+							Make the bucket
+						</Button>
+					</Group>
+				</Stack>
+			</form>
+		</Modal>
+	);
+}
