@@ -13,8 +13,9 @@ import (
 
 // newBackend is `s3mirror backend`.
 func newBackend(std streams, env environ) *cobra.Command {
-	cmd := &cobra.Command{Use: "backend", Short: "Backends: how they fare, and what they can do", Args: noArgs, RunE: needsCommand}
-	cmd.AddCommand(newBackendList(std, env), newBackendShow(std, env), newBackendQualify(std, env))
+	cmd := &cobra.Command{Use: "backend", Short: "Backends: how they fare, what they can do, and what is asked of them", Args: noArgs, RunE: needsCommand}
+	cmd.AddCommand(newBackendList(std, env), newBackendShow(std, env), newBackendQualify(std, env),
+		newBackendPause(std, env), newBackendResume(std, env), newBackendPace(std, env))
 	return cmd
 }
 

@@ -40,6 +40,8 @@ type engine struct {
 	server *http.Server                    // the S3 face, for a listener of gateway.Listen
 	source admin.Source                    // what the admin API tells
 	set    admin.Replicas                  // what it shows of buckets and objects
+	sets   admin.Replication               // what it sets of replication
+	healer admin.Healer                    // what it tells of heals
 	s3     admin.S3                        // what it does to them
 	run    func(ctx context.Context) error // the healer and other loops, until ctx ends
 	drain  func(ctx context.Context) error // awaits what outlives its request; nothing new may come
@@ -68,7 +70,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	return &engine{
 		server: gateway.NewServer(face),
 		source: source{set: set, log: p.log, node: p.node, options: p.backends.options, probe: probes.report, qualify: probes.anew(set)},
-		set:    set, s3: face,
+		set:    set, sets: set, healer: healer, s3: face,
 		run: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return set.Run(ctx) })

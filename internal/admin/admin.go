@@ -27,8 +27,12 @@ import (
 // be left out.
 type Options struct {
 	Source   Source
-	Replicas Replicas       // what is under management
-	S3       S3             // what callers may do with it, and have done
+	Replicas Replicas // what is under management
+	S3       S3       // what callers may do with it, and have done
+	Healer   Healer   // how it fares
+
+	Replication Replication // what is set of it
+
 	Logins   *auth.Logins   // who asks
 	Accounts *auth.Accounts // whom there is
 	Audit    auth.Auditor   // is told of every refusal and change; nil: nobody is

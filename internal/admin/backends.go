@@ -29,12 +29,17 @@ func (h face) Backends(ctx context.Context, _ api.BackendsRequestObject) (api.Ba
 
 // GetBackend is one of them, in detail.
 func (h face) GetBackend(ctx context.Context, r api.GetBackendRequestObject) (api.GetBackendResponseObject, error) {
-	b, err := h.Source.Backend(ctx, r.Name)
+	b, err := h.backend(ctx, r.Name)
+	return api.GetBackend200JSONResponse{BackendJSONResponse: api.BackendJSONResponse(b)}, err
+}
+
+func (h face) backend(ctx context.Context, name string) (BackendDetail, error) {
+	b, err := h.Source.Backend(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("backend %q: %w", r.Name, err)
+		return b, fmt.Errorf("backend %q: %w", name, err)
 	}
 	b.Buckets = listed(b.Buckets)
-	return api.GetBackend200JSONResponse(b), nil
+	return b, nil
 }
 
 // QualifyBackend probes one anew.

@@ -17,6 +17,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/gateway"
+	"github.com/s3mirror/s3mirror/internal/heal"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/replica"
@@ -27,6 +28,7 @@ import (
 // real replica.Set over them, and the face of S3, which is served too.
 type engine struct {
 	set     *replica.Set
+	healer  *heal.Healer
 	s3      *gateway.Handler
 	servers map[string]*httptest.Server
 }
@@ -71,7 +73,9 @@ func newEngine(t *testing.T, u users) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.healer = heal.New(heal.Options{Set: set, Log: o.Log, Interval: time.Second, Retention: engineTimes.Retention, Logger: logger})
 	loops.Go(func() { set.Run(ctx) })
+	loops.Go(func() { e.healer.Run(ctx) })
 	verifier := auth.NewVerifier(u.directory, time.Now).WithBearers(u.logins)
 	e.set = set
 	e.s3 = gateway.New(gateway.Options{
@@ -99,7 +103,7 @@ func newEngineFixture(t *testing.T, change ...func(*admin.Options)) (*fixture, *
 	t.Helper()
 	u := newUsers(t, memory.NewLog())
 	e := newEngine(t, u)
-	f := fixtureOf(t, u, append([]func(*admin.Options){func(o *admin.Options) { o.Replicas, o.S3 = e.set, e.s3 }}, change...)...)
+	f := fixtureOf(t, u, append([]func(*admin.Options){func(o *admin.Options) { o.Replicas, o.S3, o.Healer, o.Replication = e.set, e.s3, e.healer, e.set }}, change...)...)
 	if resp, body := f.do(t, "PUT", "/api/v1/buckets/photos", "root"); resp.StatusCode != 201 {
 		t.Fatalf("create bucket: %d %s", resp.StatusCode, body)
 	}

@@ -24,9 +24,27 @@ var (
 	ErrUnfitting = errors.New("that does not fit")
 )
 
-func unfitting(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrUnfitting}, args...)...)
+// Unfitting is what an ErrUnfitting says, without the sentinel's own words.
+func Unfitting(err error) string {
+	var u *unfit
+	if errors.As(err, &u) {
+		return u.text
+	}
+	return err.Error()
 }
+
+// unfit wraps ErrUnfitting.
+type unfit struct{ text string }
+
+func (u *unfit) Error() string { return u.text }
+func (*unfit) Unwrap() error   { return ErrUnfitting }
+
+func unfitting(format string, args ...any) error {
+	return &unfit{fmt.Sprintf(format, args...)}
+}
+
+// Mode is commit's, for those who may not import it.
+type Mode = commit.Mode
 
 // Modes are the modes in force.
 type Modes struct {

@@ -44,6 +44,24 @@ func (e BucketState) Valid() bool {
 	}
 }
 
+// Defines values for Mode.
+const (
+	ModeActive   Mode = "active"
+	ModeDisabled Mode = "disabled"
+)
+
+// Valid indicates whether the value is a known member of the Mode enum.
+func (e Mode) Valid() bool {
+	switch e {
+	case ModeActive:
+		return true
+	case ModeDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReplicaState.
 const (
 	ReplicaAbsent    ReplicaState = "absent"
@@ -269,6 +287,13 @@ type BucketLag struct {
 	Lagging Backlog `json:"lagging"`
 }
 
+// BucketMode defines model for BucketMode.
+type BucketMode struct {
+	Bucket  string `json:"bucket"`
+	Mode    Mode   `json:"mode"`
+	Primary string `json:"primary,omitempty"`
+}
+
 // BucketPage defines model for BucketPage.
 type BucketPage struct {
 	Buckets []BucketEntry `json:"buckets"`
@@ -341,6 +366,22 @@ type Finding struct {
 	Result string `json:"result"`
 }
 
+// Healer defines model for Healer.
+type Healer struct {
+	// LastError Of the last visit that achieved nothing
+	LastError   string     `json:"last_error,omitempty"`
+	LastFailure *time.Time `json:"last_failure,omitempty"`
+
+	// Queued Keys that need work, those that wait included
+	Queued int `json:"queued"`
+
+	// Running Visits under way
+	Running int `json:"running"`
+
+	// Waiting Keys that wait for a backend to be back, or for their bucket to be active
+	Waiting int `json:"waiting"`
+}
+
 // HistoryPage defines model for HistoryPage.
 type HistoryPage struct {
 	// Cursor Absent on the last page
@@ -386,6 +427,19 @@ type Lag struct {
 	Converged bool         `json:"converged"`
 }
 
+// Mode defines model for Mode.
+type Mode string
+
+// Modes defines model for Modes.
+type Modes struct {
+	// Buckets Those that have a mode of their own
+	Buckets []BucketMode `json:"buckets"`
+	Mode    Mode         `json:"mode"`
+
+	// Primary Of mode disabled
+	Primary string `json:"primary,omitempty"`
+}
+
 // NewBucket defines model for NewBucket.
 type NewBucket struct {
 	Name string `json:"name"`
@@ -395,6 +449,34 @@ type NewBucket struct {
 type NewKey struct {
 	// Expires Absent: never
 	Expires *time.Time `json:"expires,omitempty"`
+}
+
+// NewMode defines model for NewMode.
+type NewMode struct {
+	// Bucket Only this bucket; absent: all that have no mode of their own
+	Bucket string `json:"bucket,omitempty"`
+	Mode   Mode   `json:"mode"`
+
+	// Primary The backend that takes reads and writes; only with mode disabled, and then needed
+	Primary string `json:"primary,omitempty"`
+}
+
+// NewPace defines model for NewPace.
+type NewPace struct {
+	// Backend Only this one; absent: all
+	Backend string `json:"backend,omitempty"`
+
+	// BytesPerSecond To and from the backend together; 0: no limit
+	BytesPerSecond int64 `json:"bytes_per_second"`
+
+	// RequestsPerSecond 0: no limit
+	RequestsPerSecond float64 `json:"requests_per_second"`
+}
+
+// NewPause defines model for NewPause.
+type NewPause struct {
+	// Until When it ends by itself; absent: never
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // NewUser defines model for NewUser.
@@ -466,6 +548,28 @@ type ObjectPage struct {
 	Prefixes []string `json:"prefixes"`
 }
 
+// Pace defines model for Pace.
+type Pace struct {
+	Backend           string  `json:"backend"`
+	BytesPerSecond    int64   `json:"bytes_per_second"`
+	RequestsPerSecond float64 `json:"requests_per_second"`
+}
+
+// Paces defines model for Paces.
+type Paces struct {
+	// Backends In the order of the configuration
+	Backends []Pace `json:"backends"`
+}
+
+// Pause defines model for Pause.
+type Pause struct {
+	Backend string    `json:"backend"`
+	Since   time.Time `json:"since"`
+
+	// Until null: until it is resumed
+	Until *time.Time `json:"until"`
+}
+
 // Probe What the backend was found to do at the first contact since the start
 type Probe struct {
 	// Level F0, F1 or refused
@@ -511,6 +615,23 @@ type ReplicaState string
 
 // ReplicaStates How each replica stands to the key, by backend
 type ReplicaStates map[string]ReplicaState
+
+// Replication defines model for Replication.
+type Replication struct {
+	// Buckets Those that have a mode of their own
+	Buckets   []BucketMode `json:"buckets"`
+	Converged bool         `json:"converged"`
+	Healer    Healer       `json:"healer"`
+	Lagging   Backlog      `json:"lagging"`
+	Mode      Mode         `json:"mode"`
+	Paces     []Pace       `json:"paces"`
+
+	// Paused Backends that are paused
+	Paused []Pause `json:"paused"`
+
+	// Primary Of mode disabled
+	Primary string `json:"primary,omitempty"`
+}
 
 // Role defines model for Role.
 type Role string
@@ -655,6 +776,9 @@ type Cookie = string
 // Guard defines model for SessionGuard.
 type Guard string
 
+// Backend defines model for Backend.
+type Backend = BackendDetail
+
 // Session defines model for Session.
 type Session = AccessToken
 
@@ -745,6 +869,12 @@ type HistoryParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ResetPaceParams defines parameters for ResetPace.
+type ResetPaceParams struct {
+	// Backend Only of this one
+	Backend *string `form:"backend,omitempty" json:"backend,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Limit Entries on a page
@@ -766,8 +896,17 @@ type RefreshJSONRequestBody = RefreshToken
 // BeginSessionJSONRequestBody defines body for BeginSession for application/json ContentType.
 type BeginSessionJSONRequestBody = Credentials
 
+// PauseBackendJSONRequestBody defines body for PauseBackend for application/json ContentType.
+type PauseBackendJSONRequestBody = NewPause
+
 // CreateBucketJSONRequestBody defines body for CreateBucket for application/json ContentType.
 type CreateBucketJSONRequestBody = NewBucket
+
+// SetModeJSONRequestBody defines body for SetMode for application/json ContentType.
+type SetModeJSONRequestBody = NewMode
+
+// SetPaceJSONRequestBody defines body for SetPace for application/json ContentType.
+type SetPaceJSONRequestBody = NewPace
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewUser
@@ -984,6 +1123,28 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 	GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PauseBackendWithBody Ask a backend for nothing
+	//
+	// On every node, over restarts, until it is resumed or until the moment that the
+	// body names. What is under way ends; what the backend misses is logged. Pausing
+	// it again moves the end. 409 when a bucket could not be written to without it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+	PauseBackendWithBody(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PauseBackend Ask a backend for nothing
+	//
+	// On every node, over restarts, until it is resumed or until the moment that the
+	// body names. What is under way ends; what the backend misses is logged. Pausing
+	// it again moves the end. 409 when a bucket could not be written to without it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+	PauseBackend(ctx context.Context, name BackendName, body PauseBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// QualifyBackend Probe a backend anew
 	//
 	// In a bucket that it has, under a name of our own; what was written is removed.
@@ -992,6 +1153,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
 	QualifyBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResumeBackend End a pause
+	//
+	// The backend is looked at before it serves again, and what it missed is healed. A
+	// backend that is not paused stays as it is.
+	//
+	// Corresponds with POST /api/v1/backends/{name}/resume (the `ResumeBackend` operationId).
+	ResumeBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListBuckets The buckets that the caller may know of, by name
 	//
@@ -1094,10 +1263,78 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/history (the `History` operationId).
 	History(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Replication Modes, pauses, paces and the healer in one document
+	//
+	// Corresponds with GET /api/v1/replication (the `Replication` operationId).
+	Replication(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Lag How far each backend is behind, by bucket
 	//
 	// Corresponds with GET /api/v1/replication/lag (the `Lag` operationId).
 	Lag(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMode The modes in force
+	//
+	// Corresponds with GET /api/v1/replication/mode (the `GetMode` operationId).
+	GetMode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetModeWithBody Disable replication, or make it active again
+	//
+	// `disabled`: the primary alone takes writes and is read, what the others miss is
+	// logged. `active`: every replica takes writes, and what some missed is healed by
+	// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+	// the mode of all; without, it is the mode of all buckets that have none of their
+	// own. What begins after the answer knows the new mode. 409 when a bucket does not
+	// live on the primary.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+	SetModeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetMode Disable replication, or make it active again
+	//
+	// `disabled`: the primary alone takes writes and is read, what the others miss is
+	// logged. `active`: every replica takes writes, and what some missed is healed by
+	// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+	// the mode of all; without, it is the mode of all buckets that have none of their
+	// own. What begins after the answer knows the new mode. 409 when a bucket does not
+	// live on the primary.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+	SetMode(ctx context.Context, body SetModeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetPace Bring the limits of the configuration back
+	//
+	// Corresponds with DELETE /api/v1/replication/pace (the `ResetPace` operationId).
+	ResetPace(ctx context.Context, params *ResetPaceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPace What heals may take of each backend
+	//
+	// Corresponds with GET /api/v1/replication/pace (the `GetPace` operationId).
+	GetPace(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetPaceWithBody Limit what heals may take
+	//
+	// Of one backend, or of all when none is named; at once, on every node and over
+	// restarts. Clients always come first, whatever the limits are.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+	SetPaceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetPace Limit what heals may take
+	//
+	// Of one backend, or of all when none is named; at once, on every node and over
+	// restarts. Clients always come first, whatever the limits are.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+	SetPace(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Status The node in one document
 	//
@@ -1499,6 +1736,48 @@ func (c *Client) GetBackend(ctx context.Context, name BackendName, reqEditors ..
 	return c.Client.Do(req)
 }
 
+// PauseBackendWithBody Ask a backend for nothing
+//
+// On every node, over restarts, until it is resumed or until the moment that the
+// body names. What is under way ends; what the backend misses is logged. Pausing
+// it again moves the end. 409 when a bucket could not be written to without it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+func (c *Client) PauseBackendWithBody(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPauseBackendRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PauseBackend Ask a backend for nothing
+//
+// On every node, over restarts, until it is resumed or until the moment that the
+// body names. What is under way ends; what the backend misses is logged. Pausing
+// it again moves the end. 409 when a bucket could not be written to without it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+func (c *Client) PauseBackend(ctx context.Context, name BackendName, body PauseBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPauseBackendRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // QualifyBackend Probe a backend anew
 //
 // In a bucket that it has, under a name of our own; what was written is removed.
@@ -1508,6 +1787,24 @@ func (c *Client) GetBackend(ctx context.Context, name BackendName, reqEditors ..
 // Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
 func (c *Client) QualifyBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewQualifyBackendRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResumeBackend End a pause
+//
+// The backend is looked at before it serves again, and what it missed is healed. A
+// backend that is not paused stays as it is.
+//
+// Corresponds with POST /api/v1/backends/{name}/resume (the `ResumeBackend` operationId).
+func (c *Client) ResumeBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeBackendRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -1759,11 +2056,159 @@ func (c *Client) History(ctx context.Context, params *HistoryParams, reqEditors 
 	return c.Client.Do(req)
 }
 
+// Replication Modes, pauses, paces and the healer in one document
+//
+// Corresponds with GET /api/v1/replication (the `Replication` operationId).
+func (c *Client) Replication(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplicationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Lag How far each backend is behind, by bucket
 //
 // Corresponds with GET /api/v1/replication/lag (the `Lag` operationId).
 func (c *Client) Lag(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLagRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMode The modes in force
+//
+// Corresponds with GET /api/v1/replication/mode (the `GetMode` operationId).
+func (c *Client) GetMode(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetModeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetModeWithBody Disable replication, or make it active again
+//
+// `disabled`: the primary alone takes writes and is read, what the others miss is
+// logged. `active`: every replica takes writes, and what some missed is healed by
+// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+// the mode of all; without, it is the mode of all buckets that have none of their
+// own. What begins after the answer knows the new mode. 409 when a bucket does not
+// live on the primary.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+func (c *Client) SetModeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetModeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetMode Disable replication, or make it active again
+//
+// `disabled`: the primary alone takes writes and is read, what the others miss is
+// logged. `active`: every replica takes writes, and what some missed is healed by
+// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+// the mode of all; without, it is the mode of all buckets that have none of their
+// own. What begins after the answer knows the new mode. 409 when a bucket does not
+// live on the primary.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+func (c *Client) SetMode(ctx context.Context, body SetModeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetModeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetPace Bring the limits of the configuration back
+//
+// Corresponds with DELETE /api/v1/replication/pace (the `ResetPace` operationId).
+func (c *Client) ResetPace(ctx context.Context, params *ResetPaceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetPaceRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPace What heals may take of each backend
+//
+// Corresponds with GET /api/v1/replication/pace (the `GetPace` operationId).
+func (c *Client) GetPace(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPaceRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetPaceWithBody Limit what heals may take
+//
+// Of one backend, or of all when none is named; at once, on every node and over
+// restarts. Clients always come first, whatever the limits are.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+func (c *Client) SetPaceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetPaceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetPace Limit what heals may take
+//
+// Of one backend, or of all when none is named; at once, on every node and over
+// restarts. Clients always come first, whatever the limits are.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+func (c *Client) SetPace(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetPaceRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2488,6 +2933,53 @@ func NewGetBackendRequest(server string, name BackendName) (*http.Request, error
 	return req, nil
 }
 
+// NewPauseBackendRequest calls the generic PauseBackend builder with application/json body
+func NewPauseBackendRequest(server string, name BackendName, body PauseBackendJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPauseBackendRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewPauseBackendRequestWithBody constructs an http.Request for the PauseBackend method, with any body, and a specified content type
+func NewPauseBackendRequestWithBody(server string, name BackendName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s/pause", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewQualifyBackendRequest constructs an http.Request for the QualifyBackend method
 func NewQualifyBackendRequest(server string, name BackendName) (*http.Request, error) {
 	var err error
@@ -2505,6 +2997,40 @@ func NewQualifyBackendRequest(server string, name BackendName) (*http.Request, e
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/backends/%s/qualify", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewResumeBackendRequest constructs an http.Request for the ResumeBackend method
+func NewResumeBackendRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s/resume", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3224,6 +3750,33 @@ func NewHistoryRequest(server string, params *HistoryParams) (*http.Request, err
 	return req, nil
 }
 
+// NewReplicationRequest constructs an http.Request for the Replication method
+func NewReplicationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewLagRequest constructs an http.Request for the Lag method
 func NewLagRequest(server string) (*http.Request, error) {
 	var err error
@@ -3247,6 +3800,194 @@ func NewLagRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewGetModeRequest constructs an http.Request for the GetMode method
+func NewGetModeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/mode")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetModeRequest calls the generic SetMode builder with application/json body
+func NewSetModeRequest(server string, body SetModeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetModeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSetModeRequestWithBody constructs an http.Request for the SetMode method, with any body, and a specified content type
+func NewSetModeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/mode")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResetPaceRequest constructs an http.Request for the ResetPace method
+func NewResetPaceRequest(server string, params *ResetPaceParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/pace")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Backend != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "backend", *params.Backend, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPaceRequest constructs an http.Request for the GetPace method
+func NewGetPaceRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/pace")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetPaceRequest calls the generic SetPace builder with application/json body
+func NewSetPaceRequest(server string, body SetPaceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetPaceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSetPaceRequestWithBody constructs an http.Request for the SetPace method, with any body, and a specified content type
+func NewSetPaceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/pace")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3967,6 +4708,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 	GetBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*GetBackendAnswer, error)
 
+	// PauseBackendWithBodyWithResponse Ask a backend for nothing
+	//
+	// On every node, over restarts, until it is resumed or until the moment that the
+	// body names. What is under way ends; what the backend misses is logged. Pausing
+	// it again moves the end. 409 when a bucket could not be written to without it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+	PauseBackendWithBodyWithResponse(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PauseBackendAnswer, error)
+
+	// PauseBackendWithResponse Ask a backend for nothing
+	//
+	// On every node, over restarts, until it is resumed or until the moment that the
+	// body names. What is under way ends; what the backend misses is logged. Pausing
+	// it again moves the end. 409 when a bucket could not be written to without it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+	PauseBackendWithResponse(ctx context.Context, name BackendName, body PauseBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*PauseBackendAnswer, error)
+
 	// QualifyBackendWithResponse Probe a backend anew
 	//
 	// In a bucket that it has, under a name of our own; what was written is removed.
@@ -3977,6 +4740,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/backends/{name}/qualify (the `QualifyBackend` operationId).
 	QualifyBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*QualifyBackendAnswer, error)
+
+	// ResumeBackendWithResponse End a pause
+	//
+	// The backend is looked at before it serves again, and what it missed is healed. A
+	// backend that is not paused stays as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends/{name}/resume (the `ResumeBackend` operationId).
+	ResumeBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*ResumeBackendAnswer, error)
 
 	// ListBucketsWithResponse The buckets that the caller may know of, by name
 	//
@@ -4101,12 +4874,88 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/history (the `History` operationId).
 	HistoryWithResponse(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*HistoryAnswer, error)
 
+	// ReplicationWithResponse Modes, pauses, paces and the healer in one document
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/replication (the `Replication` operationId).
+	ReplicationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReplicationAnswer, error)
+
 	// LagWithResponse How far each backend is behind, by bucket
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/replication/lag (the `Lag` operationId).
 	LagWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LagAnswer, error)
+
+	// GetModeWithResponse The modes in force
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/replication/mode (the `GetMode` operationId).
+	GetModeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetModeAnswer, error)
+
+	// SetModeWithBodyWithResponse Disable replication, or make it active again
+	//
+	// `disabled`: the primary alone takes writes and is read, what the others miss is
+	// logged. `active`: every replica takes writes, and what some missed is healed by
+	// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+	// the mode of all; without, it is the mode of all buckets that have none of their
+	// own. What begins after the answer knows the new mode. 409 when a bucket does not
+	// live on the primary.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+	SetModeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetModeAnswer, error)
+
+	// SetModeWithResponse Disable replication, or make it active again
+	//
+	// `disabled`: the primary alone takes writes and is read, what the others miss is
+	// logged. `active`: every replica takes writes, and what some missed is healed by
+	// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+	// the mode of all; without, it is the mode of all buckets that have none of their
+	// own. What begins after the answer knows the new mode. 409 when a bucket does not
+	// live on the primary.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+	SetModeWithResponse(ctx context.Context, body SetModeJSONRequestBody, reqEditors ...RequestEditorFn) (*SetModeAnswer, error)
+
+	// ResetPaceWithResponse Bring the limits of the configuration back
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/replication/pace (the `ResetPace` operationId).
+	ResetPaceWithResponse(ctx context.Context, params *ResetPaceParams, reqEditors ...RequestEditorFn) (*ResetPaceAnswer, error)
+
+	// GetPaceWithResponse What heals may take of each backend
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/replication/pace (the `GetPace` operationId).
+	GetPaceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPaceAnswer, error)
+
+	// SetPaceWithBodyWithResponse Limit what heals may take
+	//
+	// Of one backend, or of all when none is named; at once, on every node and over
+	// restarts. Clients always come first, whatever the limits are.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+	SetPaceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetPaceAnswer, error)
+
+	// SetPaceWithResponse Limit what heals may take
+	//
+	// Of one backend, or of all when none is named; at once, on every node and over
+	// restarts. Clients always come first, whatever the limits are.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+	SetPaceWithResponse(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*SetPaceAnswer, error)
 
 	// StatusWithResponse The node in one document
 	//
@@ -4739,13 +5588,13 @@ type GetBackendAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *BackendDetail
+	JSON200 *Backend
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetBackendAnswer) GetJSON200() *BackendDetail {
+func (r GetBackendAnswer) GetJSON200() *Backend {
 	return r.JSON200
 }
 
@@ -4777,6 +5626,54 @@ func (r GetBackendAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PauseBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Backend
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PauseBackendAnswer) GetJSON200() *Backend {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PauseBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PauseBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PauseBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PauseBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PauseBackendAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4825,6 +5722,54 @@ func (r QualifyBackendAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r QualifyBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResumeBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Backend
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResumeBackendAnswer) GetJSON200() *Backend {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResumeBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResumeBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResumeBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResumeBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResumeBackendAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5434,6 +6379,54 @@ func (r HistoryAnswer) ContentType() string {
 	return ""
 }
 
+type ReplicationAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replication
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplicationAnswer) GetJSON200() *Replication {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplicationAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplicationAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplicationAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplicationAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplicationAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type LagAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5476,6 +6469,246 @@ func (r LagAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LagAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetModeAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Modes
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetModeAnswer) GetJSON200() *Modes {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetModeAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetModeAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetModeAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetModeAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetModeAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetModeAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Modes
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetModeAnswer) GetJSON200() *Modes {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetModeAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetModeAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetModeAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetModeAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetModeAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResetPaceAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Paces
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResetPaceAnswer) GetJSON200() *Paces {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResetPaceAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResetPaceAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetPaceAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetPaceAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResetPaceAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPaceAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Paces
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPaceAnswer) GetJSON200() *Paces {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPaceAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPaceAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPaceAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPaceAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPaceAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetPaceAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Paces
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetPaceAnswer) GetJSON200() *Paces {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetPaceAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetPaceAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetPaceAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetPaceAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetPaceAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6341,6 +7574,40 @@ func (c *ClientWithResponses) GetBackendWithResponse(ctx context.Context, name B
 	return ParseGetBackendAnswer(rsp)
 }
 
+// PauseBackendWithBodyWithResponse Ask a backend for nothing
+//
+// On every node, over restarts, until it is resumed or until the moment that the
+// body names. What is under way ends; what the backend misses is logged. Pausing
+// it again moves the end. 409 when a bucket could not be written to without it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+func (c *ClientWithResponses) PauseBackendWithBodyWithResponse(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PauseBackendAnswer, error) {
+	rsp, err := c.PauseBackendWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePauseBackendAnswer(rsp)
+}
+
+// PauseBackendWithResponse Ask a backend for nothing
+//
+// On every node, over restarts, until it is resumed or until the moment that the
+// body names. What is under way ends; what the backend misses is logged. Pausing
+// it again moves the end. 409 when a bucket could not be written to without it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends/{name}/pause (the `PauseBackend` operationId).
+func (c *ClientWithResponses) PauseBackendWithResponse(ctx context.Context, name BackendName, body PauseBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*PauseBackendAnswer, error) {
+	rsp, err := c.PauseBackend(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePauseBackendAnswer(rsp)
+}
+
 // QualifyBackendWithResponse Probe a backend anew
 //
 // In a bucket that it has, under a name of our own; what was written is removed.
@@ -6356,6 +7623,22 @@ func (c *ClientWithResponses) QualifyBackendWithResponse(ctx context.Context, na
 		return nil, err
 	}
 	return ParseQualifyBackendAnswer(rsp)
+}
+
+// ResumeBackendWithResponse End a pause
+//
+// The backend is looked at before it serves again, and what it missed is healed. A
+// backend that is not paused stays as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends/{name}/resume (the `ResumeBackend` operationId).
+func (c *ClientWithResponses) ResumeBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*ResumeBackendAnswer, error) {
+	rsp, err := c.ResumeBackend(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeBackendAnswer(rsp)
 }
 
 // ListBucketsWithResponse The buckets that the caller may know of, by name
@@ -6565,6 +7848,19 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, params *H
 	return ParseHistoryAnswer(rsp)
 }
 
+// ReplicationWithResponse Modes, pauses, paces and the healer in one document
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/replication (the `Replication` operationId).
+func (c *ClientWithResponses) ReplicationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReplicationAnswer, error) {
+	rsp, err := c.Replication(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplicationAnswer(rsp)
+}
+
 // LagWithResponse How far each backend is behind, by bucket
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6576,6 +7872,117 @@ func (c *ClientWithResponses) LagWithResponse(ctx context.Context, reqEditors ..
 		return nil, err
 	}
 	return ParseLagAnswer(rsp)
+}
+
+// GetModeWithResponse The modes in force
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/replication/mode (the `GetMode` operationId).
+func (c *ClientWithResponses) GetModeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetModeAnswer, error) {
+	rsp, err := c.GetMode(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetModeAnswer(rsp)
+}
+
+// SetModeWithBodyWithResponse Disable replication, or make it active again
+//
+// `disabled`: the primary alone takes writes and is read, what the others miss is
+// logged. `active`: every replica takes writes, and what some missed is healed by
+// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+// the mode of all; without, it is the mode of all buckets that have none of their
+// own. What begins after the answer knows the new mode. 409 when a bucket does not
+// live on the primary.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+func (c *ClientWithResponses) SetModeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetModeAnswer, error) {
+	rsp, err := c.SetModeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetModeAnswer(rsp)
+}
+
+// SetModeWithResponse Disable replication, or make it active again
+//
+// `disabled`: the primary alone takes writes and is read, what the others miss is
+// logged. `active`: every replica takes writes, and what some missed is healed by
+// itself. With `bucket` it is that bucket's own mode, which ends when it is set to
+// the mode of all; without, it is the mode of all buckets that have none of their
+// own. What begins after the answer knows the new mode. 409 when a bucket does not
+// live on the primary.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/replication/mode (the `SetMode` operationId).
+func (c *ClientWithResponses) SetModeWithResponse(ctx context.Context, body SetModeJSONRequestBody, reqEditors ...RequestEditorFn) (*SetModeAnswer, error) {
+	rsp, err := c.SetMode(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetModeAnswer(rsp)
+}
+
+// ResetPaceWithResponse Bring the limits of the configuration back
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/replication/pace (the `ResetPace` operationId).
+func (c *ClientWithResponses) ResetPaceWithResponse(ctx context.Context, params *ResetPaceParams, reqEditors ...RequestEditorFn) (*ResetPaceAnswer, error) {
+	rsp, err := c.ResetPace(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetPaceAnswer(rsp)
+}
+
+// GetPaceWithResponse What heals may take of each backend
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/replication/pace (the `GetPace` operationId).
+func (c *ClientWithResponses) GetPaceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPaceAnswer, error) {
+	rsp, err := c.GetPace(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPaceAnswer(rsp)
+}
+
+// SetPaceWithBodyWithResponse Limit what heals may take
+//
+// Of one backend, or of all when none is named; at once, on every node and over
+// restarts. Clients always come first, whatever the limits are.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+func (c *ClientWithResponses) SetPaceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetPaceAnswer, error) {
+	rsp, err := c.SetPaceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetPaceAnswer(rsp)
+}
+
+// SetPaceWithResponse Limit what heals may take
+//
+// Of one backend, or of all when none is named; at once, on every node and over
+// restarts. Clients always come first, whatever the limits are.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
+func (c *ClientWithResponses) SetPaceWithResponse(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*SetPaceAnswer, error) {
+	rsp, err := c.SetPace(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetPaceAnswer(rsp)
 }
 
 // StatusWithResponse The node in one document
@@ -7198,7 +8605,40 @@ func ParseGetBackendAnswer(rsp *http.Response) (*GetBackendAnswer, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest BackendDetail
+		var dest Backend
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePauseBackendAnswer parses an HTTP response from a PauseBackendWithResponse call
+func ParsePauseBackendAnswer(rsp *http.Response) (*PauseBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PauseBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Backend
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7232,6 +8672,39 @@ func ParseQualifyBackendAnswer(rsp *http.Response) (*QualifyBackendAnswer, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Probe
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResumeBackendAnswer parses an HTTP response from a ResumeBackendWithResponse call
+func ParseResumeBackendAnswer(rsp *http.Response) (*ResumeBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResumeBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Backend
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7666,6 +9139,39 @@ func ParseHistoryAnswer(rsp *http.Response) (*HistoryAnswer, error) {
 	return response, nil
 }
 
+// ParseReplicationAnswer parses an HTTP response from a ReplicationWithResponse call
+func ParseReplicationAnswer(rsp *http.Response) (*ReplicationAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplicationAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replication
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseLagAnswer parses an HTTP response from a LagWithResponse call
 func ParseLagAnswer(rsp *http.Response) (*LagAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7682,6 +9188,171 @@ func ParseLagAnswer(rsp *http.Response) (*LagAnswer, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Lag
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetModeAnswer parses an HTTP response from a GetModeWithResponse call
+func ParseGetModeAnswer(rsp *http.Response) (*GetModeAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetModeAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Modes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetModeAnswer parses an HTTP response from a SetModeWithResponse call
+func ParseSetModeAnswer(rsp *http.Response) (*SetModeAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetModeAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Modes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResetPaceAnswer parses an HTTP response from a ResetPaceWithResponse call
+func ParseResetPaceAnswer(rsp *http.Response) (*ResetPaceAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetPaceAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Paces
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPaceAnswer parses an HTTP response from a GetPaceWithResponse call
+func ParseGetPaceAnswer(rsp *http.Response) (*GetPaceAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPaceAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Paces
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetPaceAnswer parses an HTTP response from a SetPaceWithResponse call
+func ParseSetPaceAnswer(rsp *http.Response) (*SetPaceAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetPaceAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Paces
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8153,9 +9824,15 @@ type ServerInterface interface {
 	// GetBackend One backend, and how it fares
 	// (GET /api/v1/backends/{name})
 	GetBackend(w http.ResponseWriter, r *http.Request, name BackendName)
+	// PauseBackend Ask a backend for nothing
+	// (POST /api/v1/backends/{name}/pause)
+	PauseBackend(w http.ResponseWriter, r *http.Request, name BackendName)
 	// QualifyBackend Probe a backend anew
 	// (POST /api/v1/backends/{name}/qualify)
 	QualifyBackend(w http.ResponseWriter, r *http.Request, name BackendName)
+	// ResumeBackend End a pause
+	// (POST /api/v1/backends/{name}/resume)
+	ResumeBackend(w http.ResponseWriter, r *http.Request, name BackendName)
 	// ListBuckets The buckets that the caller may know of, by name
 	// (GET /api/v1/buckets)
 	ListBuckets(w http.ResponseWriter, r *http.Request, params ListBucketsParams)
@@ -8195,9 +9872,27 @@ type ServerInterface interface {
 	// History What was done, newest first
 	// (GET /api/v1/history)
 	History(w http.ResponseWriter, r *http.Request, params HistoryParams)
+	// Replication Modes, pauses, paces and the healer in one document
+	// (GET /api/v1/replication)
+	Replication(w http.ResponseWriter, r *http.Request)
 	// Lag How far each backend is behind, by bucket
 	// (GET /api/v1/replication/lag)
 	Lag(w http.ResponseWriter, r *http.Request)
+	// GetMode The modes in force
+	// (GET /api/v1/replication/mode)
+	GetMode(w http.ResponseWriter, r *http.Request)
+	// SetMode Disable replication, or make it active again
+	// (PUT /api/v1/replication/mode)
+	SetMode(w http.ResponseWriter, r *http.Request)
+	// ResetPace Bring the limits of the configuration back
+	// (DELETE /api/v1/replication/pace)
+	ResetPace(w http.ResponseWriter, r *http.Request, params ResetPaceParams)
+	// GetPace What heals may take of each backend
+	// (GET /api/v1/replication/pace)
+	GetPace(w http.ResponseWriter, r *http.Request)
+	// SetPace Limit what heals may take
+	// (PUT /api/v1/replication/pace)
+	SetPace(w http.ResponseWriter, r *http.Request)
 	// Status The node in one document
 	// (GET /api/v1/status)
 	Status(w http.ResponseWriter, r *http.Request)
@@ -8540,6 +10235,32 @@ func (siw *ServerInterfaceWrapper) GetBackend(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// PauseBackend operation middleware
+func (siw *ServerInterfaceWrapper) PauseBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PauseBackend(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // QualifyBackend operation middleware
 func (siw *ServerInterfaceWrapper) QualifyBackend(w http.ResponseWriter, r *http.Request) {
 
@@ -8557,6 +10278,32 @@ func (siw *ServerInterfaceWrapper) QualifyBackend(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.QualifyBackend(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResumeBackend operation middleware
+func (siw *ServerInterfaceWrapper) ResumeBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResumeBackend(w, r, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9109,11 +10856,114 @@ func (siw *ServerInterfaceWrapper) History(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// Replication operation middleware
+func (siw *ServerInterfaceWrapper) Replication(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Replication(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Lag operation middleware
 func (siw *ServerInterfaceWrapper) Lag(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Lag(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMode operation middleware
+func (siw *ServerInterfaceWrapper) GetMode(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMode(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetMode operation middleware
+func (siw *ServerInterfaceWrapper) SetMode(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetMode(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResetPace operation middleware
+func (siw *ServerInterfaceWrapper) ResetPace(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResetPaceParams
+
+	// ------------- Optional query parameter "backend" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "backend", r.URL.Query(), &params.Backend, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "backend"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "backend", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResetPace(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPace operation middleware
+func (siw *ServerInterfaceWrapper) GetPace(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPace(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetPace operation middleware
+func (siw *ServerInterfaceWrapper) SetPace(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetPace(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9592,7 +11442,15 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends", wrapper.Backends)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends/{name}", wrapper.GetBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/qualify", wrapper.QualifyBackend)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/pause", wrapper.PauseBackend)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/resume", wrapper.ResumeBackend)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/events", wrapper.Events)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication", wrapper.Replication)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/mode", wrapper.GetMode)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/replication/mode", wrapper.SetMode)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/replication/pace", wrapper.ResetPace)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/pace", wrapper.GetPace)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/replication/pace", wrapper.SetPace)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/lag", wrapper.Lag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/history", wrapper.History)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets", wrapper.ListBuckets)
@@ -9629,7 +11487,13 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	return m
 }
 
+type BackendJSONResponse BackendDetail
+
 type BucketJSONResponse Bucket
+
+type ModesJSONResponse Modes
+
+type PacesJSONResponse Paces
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
@@ -10049,7 +11913,7 @@ type GetBackendResponseObject interface {
 	VisitGetBackendResponse(w http.ResponseWriter) error
 }
 
-type GetBackend200JSONResponse BackendDetail
+type GetBackend200JSONResponse struct{ BackendJSONResponse }
 
 func (response GetBackend200JSONResponse) VisitGetBackendResponse(w http.ResponseWriter) error {
 
@@ -10069,6 +11933,46 @@ type GetBackenddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetBackenddefaultApplicationProblemPlusJSONResponse) VisitGetBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseBackendRequestObject struct {
+	Name BackendName `json:"name"`
+	Body *PauseBackendJSONRequestBody
+}
+
+type PauseBackendResponseObject interface {
+	VisitPauseBackendResponse(w http.ResponseWriter) error
+}
+
+type PauseBackend200JSONResponse struct{ BackendJSONResponse }
+
+func (response PauseBackend200JSONResponse) VisitPauseBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PauseBackenddefaultApplicationProblemPlusJSONResponse) VisitPauseBackendResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10108,6 +12012,45 @@ type QualifyBackenddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response QualifyBackenddefaultApplicationProblemPlusJSONResponse) VisitQualifyBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeBackendRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type ResumeBackendResponseObject interface {
+	VisitResumeBackendResponse(w http.ResponseWriter) error
+}
+
+type ResumeBackend200JSONResponse struct{ BackendJSONResponse }
+
+func (response ResumeBackend200JSONResponse) VisitResumeBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeBackenddefaultApplicationProblemPlusJSONResponse) VisitResumeBackendResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10668,6 +12611,44 @@ func (response HistorydefaultApplicationProblemPlusJSONResponse) VisitHistoryRes
 	return err
 }
 
+type ReplicationRequestObject struct {
+}
+
+type ReplicationResponseObject interface {
+	VisitReplicationResponse(w http.ResponseWriter) error
+}
+
+type Replication200JSONResponse Replication
+
+func (response Replication200JSONResponse) VisitReplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReplicationdefaultApplicationProblemPlusJSONResponse) VisitReplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LagRequestObject struct {
 }
 
@@ -10695,6 +12676,199 @@ type LagdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response LagdefaultApplicationProblemPlusJSONResponse) VisitLagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetModeRequestObject struct {
+}
+
+type GetModeResponseObject interface {
+	VisitGetModeResponse(w http.ResponseWriter) error
+}
+
+type GetMode200JSONResponse struct{ ModesJSONResponse }
+
+func (response GetMode200JSONResponse) VisitGetModeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetModedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetModedefaultApplicationProblemPlusJSONResponse) VisitGetModeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetModeRequestObject struct {
+	Body *SetModeJSONRequestBody
+}
+
+type SetModeResponseObject interface {
+	VisitSetModeResponse(w http.ResponseWriter) error
+}
+
+type SetMode200JSONResponse struct{ ModesJSONResponse }
+
+func (response SetMode200JSONResponse) VisitSetModeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetModedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetModedefaultApplicationProblemPlusJSONResponse) VisitSetModeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPaceRequestObject struct {
+	Params ResetPaceParams
+}
+
+type ResetPaceResponseObject interface {
+	VisitResetPaceResponse(w http.ResponseWriter) error
+}
+
+type ResetPace200JSONResponse struct{ PacesJSONResponse }
+
+func (response ResetPace200JSONResponse) VisitResetPaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPacedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResetPacedefaultApplicationProblemPlusJSONResponse) VisitResetPaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaceRequestObject struct {
+}
+
+type GetPaceResponseObject interface {
+	VisitGetPaceResponse(w http.ResponseWriter) error
+}
+
+type GetPace200JSONResponse struct{ PacesJSONResponse }
+
+func (response GetPace200JSONResponse) VisitGetPaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPacedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPacedefaultApplicationProblemPlusJSONResponse) VisitGetPaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPaceRequestObject struct {
+	Body *SetPaceJSONRequestBody
+}
+
+type SetPaceResponseObject interface {
+	VisitSetPaceResponse(w http.ResponseWriter) error
+}
+
+type SetPace200JSONResponse struct{ PacesJSONResponse }
+
+func (response SetPace200JSONResponse) VisitSetPaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPacedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetPacedefaultApplicationProblemPlusJSONResponse) VisitSetPaceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11228,9 +13402,15 @@ type StrictServerInterface interface {
 	// GetBackend One backend, and how it fares
 	// (GET /api/v1/backends/{name})
 	GetBackend(ctx context.Context, request GetBackendRequestObject) (GetBackendResponseObject, error)
+	// PauseBackend Ask a backend for nothing
+	// (POST /api/v1/backends/{name}/pause)
+	PauseBackend(ctx context.Context, request PauseBackendRequestObject) (PauseBackendResponseObject, error)
 	// QualifyBackend Probe a backend anew
 	// (POST /api/v1/backends/{name}/qualify)
 	QualifyBackend(ctx context.Context, request QualifyBackendRequestObject) (QualifyBackendResponseObject, error)
+	// ResumeBackend End a pause
+	// (POST /api/v1/backends/{name}/resume)
+	ResumeBackend(ctx context.Context, request ResumeBackendRequestObject) (ResumeBackendResponseObject, error)
 	// ListBuckets The buckets that the caller may know of, by name
 	// (GET /api/v1/buckets)
 	ListBuckets(ctx context.Context, request ListBucketsRequestObject) (ListBucketsResponseObject, error)
@@ -11270,9 +13450,27 @@ type StrictServerInterface interface {
 	// History What was done, newest first
 	// (GET /api/v1/history)
 	History(ctx context.Context, request HistoryRequestObject) (HistoryResponseObject, error)
+	// Replication Modes, pauses, paces and the healer in one document
+	// (GET /api/v1/replication)
+	Replication(ctx context.Context, request ReplicationRequestObject) (ReplicationResponseObject, error)
 	// Lag How far each backend is behind, by bucket
 	// (GET /api/v1/replication/lag)
 	Lag(ctx context.Context, request LagRequestObject) (LagResponseObject, error)
+	// GetMode The modes in force
+	// (GET /api/v1/replication/mode)
+	GetMode(ctx context.Context, request GetModeRequestObject) (GetModeResponseObject, error)
+	// SetMode Disable replication, or make it active again
+	// (PUT /api/v1/replication/mode)
+	SetMode(ctx context.Context, request SetModeRequestObject) (SetModeResponseObject, error)
+	// ResetPace Bring the limits of the configuration back
+	// (DELETE /api/v1/replication/pace)
+	ResetPace(ctx context.Context, request ResetPaceRequestObject) (ResetPaceResponseObject, error)
+	// GetPace What heals may take of each backend
+	// (GET /api/v1/replication/pace)
+	GetPace(ctx context.Context, request GetPaceRequestObject) (GetPaceResponseObject, error)
+	// SetPace Limit what heals may take
+	// (PUT /api/v1/replication/pace)
+	SetPace(ctx context.Context, request SetPaceRequestObject) (SetPaceResponseObject, error)
 	// Status The node in one document
 	// (GET /api/v1/status)
 	Status(ctx context.Context, request StatusRequestObject) (StatusResponseObject, error)
@@ -11659,6 +13857,42 @@ func (sh *strictHandler) GetBackend(w http.ResponseWriter, r *http.Request, name
 	}
 }
 
+// PauseBackend operation middleware
+func (sh *strictHandler) PauseBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request PauseBackendRequestObject
+
+	request.Name = name
+
+	var body PauseBackendJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseBackend(ctx, request.(PauseBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PauseBackendResponseObject); ok {
+		if err := validResponse.VisitPauseBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // QualifyBackend operation middleware
 func (sh *strictHandler) QualifyBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
 	var request QualifyBackendRequestObject
@@ -11678,6 +13912,32 @@ func (sh *strictHandler) QualifyBackend(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(QualifyBackendResponseObject); ok {
 		if err := validResponse.VisitQualifyBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResumeBackend operation middleware
+func (sh *strictHandler) ResumeBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request ResumeBackendRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeBackend(ctx, request.(ResumeBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResumeBackendResponseObject); ok {
+		if err := validResponse.VisitResumeBackendResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -12033,6 +14293,30 @@ func (sh *strictHandler) History(w http.ResponseWriter, r *http.Request, params 
 	}
 }
 
+// Replication operation middleware
+func (sh *strictHandler) Replication(w http.ResponseWriter, r *http.Request) {
+	var request ReplicationRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Replication(ctx, request.(ReplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Replication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReplicationResponseObject); ok {
+		if err := validResponse.VisitReplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Lag operation middleware
 func (sh *strictHandler) Lag(w http.ResponseWriter, r *http.Request) {
 	var request LagRequestObject
@@ -12050,6 +14334,142 @@ func (sh *strictHandler) Lag(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LagResponseObject); ok {
 		if err := validResponse.VisitLagResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMode operation middleware
+func (sh *strictHandler) GetMode(w http.ResponseWriter, r *http.Request) {
+	var request GetModeRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMode(ctx, request.(GetModeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMode")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetModeResponseObject); ok {
+		if err := validResponse.VisitGetModeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetMode operation middleware
+func (sh *strictHandler) SetMode(w http.ResponseWriter, r *http.Request) {
+	var request SetModeRequestObject
+
+	var body SetModeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetMode(ctx, request.(SetModeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetMode")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetModeResponseObject); ok {
+		if err := validResponse.VisitSetModeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResetPace operation middleware
+func (sh *strictHandler) ResetPace(w http.ResponseWriter, r *http.Request, params ResetPaceParams) {
+	var request ResetPaceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetPace(ctx, request.(ResetPaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetPace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResetPaceResponseObject); ok {
+		if err := validResponse.VisitResetPaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPace operation middleware
+func (sh *strictHandler) GetPace(w http.ResponseWriter, r *http.Request) {
+	var request GetPaceRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPace(ctx, request.(GetPaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPaceResponseObject); ok {
+		if err := validResponse.VisitGetPaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetPace operation middleware
+func (sh *strictHandler) SetPace(w http.ResponseWriter, r *http.Request) {
+	var request SetPaceRequestObject
+
+	var body SetPaceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPace(ctx, request.(SetPaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetPaceResponseObject); ok {
+		if err := validResponse.VisitSetPaceResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
