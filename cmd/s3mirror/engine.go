@@ -28,11 +28,27 @@ type parts struct {
 	node     string
 	log      oplog.Log
 	verifier *auth.Verifier // who sends
+	logins   *auth.Logins   // what becomes of him, and keys for his tokens
 	audit    auth.Auditor
 	secrets  *secrets
 	backends *backends
 	metrics  *prometheus.Registry
 	logger   *slog.Logger
+}
+
+// presence and assumer are nil in an engine without users, as a test's.
+func (p parts) presence() auth.Presence {
+	if p.logins == nil {
+		return nil
+	}
+	return p.logins
+}
+
+func (p parts) assumer() gateway.Assumer {
+	if p.logins == nil {
+		return nil
+	}
+	return p.logins
 }
 
 // engine is everything between the S3 listener and the backends.
@@ -63,7 +79,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		Logger: p.logger, Registerer: p.metrics,
 	})
 	face := gateway.New(gateway.Options{
-		Replicas: set, Verifier: p.verifier, Tokens: s3.NewTokenKey(p.secrets.key),
+		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Tokens: s3.NewTokenKey(p.secrets.key),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Log: p.logger, Metrics: p.metrics,
 	})

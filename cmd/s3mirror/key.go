@@ -14,7 +14,7 @@ import (
 // newKey is `s3mirror key`.
 func newKey(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "S3 keys of users", Args: noArgs, RunE: needsCommand}
-	cmd.AddCommand(newKeyList(std, env), newKeyCreate(std, env), newKeyDelete(std, env))
+	cmd.AddCommand(newKeyList(std, env), newKeyCreate(std, env), newKeyRotate(std, env), newKeyDelete(std, env))
 	return cmd
 }
 
@@ -70,14 +70,46 @@ func newKeyCreate(std streams, env environ) *cobra.Command {
 		key, err := admin.Do[api.KeyWithSecret](c.ctx, c.client, func(a *api.Client) (*http.Response, error) {
 			return a.CreateKey(c.ctx, who, api.NewKey{Expires: at})
 		})
-		if err != nil || c.output == "json" {
-			return c.document(key, err)
+		return c.secret(key, err)
+	})
+}
+
+// secret prints a new key.
+func (c call) secret(key api.KeyWithSecret, err error) error {
+	if err != nil || c.output == "json" {
+		return c.document(key, err)
+	}
+	c.line("access key: %s", key.AccessKeyID)
+	c.line("secret key: %s", key.SecretAccessKey)
+	c.line("expires:    %s", c.until(key.Expires))
+	c.line("the secret is not shown again")
+	return c.err
+}
+
+func newKeyRotate(std streams, env environ) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate [LOGIN] ACCESS-KEY",
+		Short: "Make an S3 key in the place of another; the secret is shown this once",
+		Long: `Make an S3 key in the place of another, with what is left of its life. The other
+one opens nothing any more, or for --grace more, so that programs can be given the
+new one first.`,
+		Args: between(1, 2, "name the ACCESS-KEY, and before it the LOGIN unless it is yours"),
+	}
+	cmd.ValidArgsFunction = completeNames(env, userNames)
+	grace := cmd.Flags().String("grace", "0s", "how long the old key goes on opening, as in 24h or 7d")
+	return clientCommand(cmd, std, env, func(c call, args []string) error {
+		span, err := ParseDuration(*grace)
+		if err != nil || span < 0 {
+			return usageError{fmt.Errorf("--grace %q: want a span as in 24h or 7d", *grace)}
 		}
-		c.line("access key: %s", key.AccessKeyID)
-		c.line("secret key: %s", key.SecretAccessKey)
-		c.line("expires:    %s", c.until(key.Expires))
-		c.line("the secret is not shown again")
-		return c.err
+		id := args[len(args)-1]
+		who, err := c.whom(args[:len(args)-1])
+		if err != nil {
+			return err
+		}
+		return c.secret(admin.Do[api.KeyWithSecret](c.ctx, c.client, func(a *api.Client) (*http.Response, error) {
+			return a.RotateKey(c.ctx, who, id, api.KeyRotation{GraceSeconds: int64(time.Duration(span).Seconds())})
+		}))
 	})
 }
 

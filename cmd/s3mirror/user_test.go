@@ -111,6 +111,24 @@ func TestKeyCommands(t *testing.T) {
 	if len(lines) != 4 || !strings.HasPrefix(lines[0], "ACCESS KEY") || !strings.Contains(lines[1], "in 90d00h") || !strings.HasPrefix(lines[2], key.AccessKeyID) || !strings.Contains(lines[2], "never") {
 		t.Errorf("list %q", lines)
 	}
+	var next api.KeyWithSecret
+	if err := json.Unmarshal([]byte(do(t, ann, "", "key", "rotate", key.AccessKeyID, "--grace", "1d", "-o", "json")), &next); err != nil || next.AccessKeyID == key.AccessKeyID || len(next.SecretAccessKey) != 40 {
+		t.Errorf("rotated %+v, %v", next, err)
+	}
+	got = do(t, env, "", "key", "rotate", "ann", next.AccessKeyID)
+	if !strings.Contains(got, "secret key: ") {
+		t.Errorf("rotated %s", got)
+	}
+	do(t, ann, "", "key", "delete", strings.Fields(got)[2])
+	if code, _, stderr := command(t, env, "key", "rotate", "ann", next.AccessKeyID, "--grace", "40d"); code != exitFailed || !strings.Contains(stderr, "grace") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := command(t, env, "key", "rotate", "ann", next.AccessKeyID, "--grace", "soon"); code != exitUsage || !strings.Contains(stderr, "--grace") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := command(t, env, "key", "rotate", "ann", next.AccessKeyID); code != exitFailed || !strings.Contains(stderr, "key list") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
 	if got := do(t, ann, "", "key", "delete", key.AccessKeyID); got != key.AccessKeyID+" of ann opens nothing any more\n" {
 		t.Errorf("%s", got)
 	}

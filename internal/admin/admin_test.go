@@ -232,7 +232,7 @@ func TestEmptyDocumentsHaveEmptyLists(t *testing.T) {
 // user and as root. What needs a role answers nobody else.
 func TestWhoIsAdmitted(t *testing.T) {
 	open := []string{"health", "ready", "version", "metrics", "jwks", "login", "refresh", "logout", "beginSession", "renewSession", "endSession"}
-	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey",
+	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey", "rotateKey",
 		"listBuckets", "createBucket", "getBucket", "putBucket", "deleteBucket", "listObjects", "getObject", "putObject", "deleteObject"}
 	var n byte
 	f, _ := newEngineFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out

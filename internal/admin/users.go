@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -287,6 +288,30 @@ func (h face) CreateKey(ctx context.Context, r api.CreateKeyRequestObject) (api.
 	}
 	callOf(ctx).detail = key.ID
 	return api.CreateKey201JSONResponse{
+		AccessKeyID: key.ID, SecretAccessKey: string(secret), Created: key.Created, Expires: moment(key.Expires),
+	}, nil
+}
+
+// RotateKey makes a key in the place of another.
+func (h face) RotateKey(ctx context.Context, r api.RotateKeyRequestObject) (api.RotateKeyResponseObject, error) {
+	c := callOf(ctx)
+	c.detail = short(r.ID)
+	if err := self(ctx, r.Login); err != nil {
+		return nil, err
+	}
+	if err := mutable(r.Login); err != nil {
+		return nil, err
+	}
+	grace := int64(0)
+	if r.Body != nil {
+		grace = min(max(r.Body.GraceSeconds, -1), math.MaxInt32) // what is out of bounds stays so
+	}
+	key, secret, err := h.Accounts.RotateKey(ctx, r.Login, r.ID, time.Duration(grace)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	c.detail += " -> " + key.ID
+	return api.RotateKey201JSONResponse{
 		AccessKeyID: key.ID, SecretAccessKey: string(secret), Created: key.Created, Expires: moment(key.Expires),
 	}, nil
 }

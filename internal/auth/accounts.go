@@ -206,6 +206,55 @@ func (a *Accounts) NewKey(ctx context.Context, login string, expires time.Time) 
 	return key, secret, nil
 }
 
+// RotateKey makes a key in the place of another, with what is left of its life,
+// in one change of the user. The other one opens for grace more, at once nothing
+// for 0. ErrNoUser, ErrNoKey, also of one that has expired, *InvalidError.
+func (a *Accounts) RotateKey(ctx context.Context, login, old string, grace time.Duration) (AccessKey, sigv4.Secret, error) {
+	if grace < 0 || grace > maxGrace {
+		return AccessKey{}, "", invalid("grace: %s: want 0 to %s", grace, maxGrace)
+	}
+	if _, err := a.store.User(ctx, login); err != nil {
+		return AccessKey{}, "", err
+	}
+	id, secret := NewAccessKey()
+	if err := a.store.SwapHolder(ctx, id, Revision{}, &Holder{Revision: NewRevision(), Login: login}); err != nil {
+		return AccessKey{}, "", fmt.Errorf("new key of %s: %w", login, err)
+	}
+	var key AccessKey
+	_, err := a.Update(ctx, login, func(u *User) error {
+		now := a.now().UTC().Truncate(time.Millisecond)
+		i := slices.IndexFunc(u.Keys, func(k AccessKey) bool { return k.ID == old })
+		if i < 0 || u.Keys[i].Expired(now) {
+			return ErrNoKey
+		}
+		key = AccessKey{ID: id, Sealed: a.vault.Seal(keyUse(login, id), []byte(secret)), Created: now, Expires: u.Keys[i].Expires}
+		if grace == 0 {
+			u.Keys = slices.Delete(u.Keys, i, i+1)
+		} else if last := now.Add(grace); u.Keys[i].Expires.IsZero() || last.Before(u.Keys[i].Expires) {
+			u.Keys[i].Expires = last
+		}
+		if len(u.Keys) >= MaxKeys {
+			return invalid("keys: %s has %d already: delete one first", login, len(u.Keys))
+		}
+		u.Keys = append(u.Keys, key)
+		return nil
+	})
+	if err != nil {
+		var wrong *InvalidError
+		if errors.Is(err, ErrNoUser) || errors.Is(err, ErrNoKey) || errors.As(err, &wrong) { // definitive: the key is nobody's
+			_ = a.release(ctx, id)
+		}
+		return AccessKey{}, "", err
+	}
+	if grace == 0 {
+		_ = a.release(ctx, old) // it opens nothing any more: what fails here only takes room
+	}
+	return key, secret, nil
+}
+
+// maxGrace is the longest that a key may go on beside the one in its place.
+const maxGrace = 30 * 24 * time.Hour
+
 // DeleteKey takes an access key from its user. ErrNoUser, ErrNoKey.
 func (a *Accounts) DeleteKey(ctx context.Context, login, id string) error {
 	_, err := a.Update(ctx, login, func(u *User) error {

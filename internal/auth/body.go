@@ -251,7 +251,10 @@ var errExcess = errors.New("body is longer than announced")
 // verdict turns the end of the source into io.EOF or into what is wrong.
 func (b *Body) verdict(err error) error {
 	var refusal *sigv4.Error
+	var told *s3.Error
 	switch {
+	case errors.As(err, &told): // who brings the body has more to say of it than we
+		return told
 	case errors.Is(err, io.EOF) && (b.size == unknownSize || b.read == b.size):
 		b.sums.finish()
 		return b.compare()

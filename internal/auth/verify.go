@@ -24,12 +24,22 @@ type Bearers interface {
 	Bearer(ctx context.Context, token string) (Identity, error)
 }
 
+// Temporaries knows temporary keys, of which all is in their session token. It is
+// safe for concurrent use.
+type Temporaries interface {
+	// Temporary returns the secret of the key and whose it is. ErrToken for a session
+	// token that is not the key's, ErrExpired for one that was; any other error means
+	// that the answer is not known now.
+	Temporary(ctx context.Context, accessKeyID, sessionToken string) (sigv4.Secret, Identity, error)
+}
+
 // Verifier proves who sent a request. It is safe for concurrent use.
 type Verifier struct {
-	keys    Keys
-	bearers Bearers // nil: no token is taken
-	ring    *sigv4.Keyring
-	now     func() time.Time
+	keys        Keys
+	bearers     Bearers     // nil: no token is taken
+	temporaries Temporaries // nil: no session token is taken
+	ring        *sigv4.Keyring
+	now         func() time.Time
 }
 
 // NewVerifier returns a Verifier that looks keys up in keys and takes the time
@@ -38,10 +48,12 @@ func NewVerifier(keys Keys, now func() time.Time) *Verifier {
 	return &Verifier{keys: keys, ring: sigv4.NewKeyring(standIn), now: now}
 }
 
-// WithBearers returns a Verifier that takes tokens too.
+// WithBearers returns a Verifier that takes tokens too; and the keys that were
+// given for them, if b knows any.
 func (v *Verifier) WithBearers(b Bearers) *Verifier {
 	with := *v
 	with.bearers = b
+	with.temporaries, _ = b.(Temporaries)
 	return &with
 }
 
@@ -58,7 +70,7 @@ func (v *Verifier) WithBearers(b Bearers) *Verifier {
 //	RequestTimeTooSkewed          more than 15 minutes off
 //	AuthorizationHeaderMalformed, AuthorizationQueryParametersError,
 //	InvalidArgument, InvalidRequest, InvalidURI
-//	InvalidToken                  a session token, which nobody here issues
+//	InvalidToken, ExpiredToken    a session token that is not, or not any more, the key's
 //	Unauthorized                  a bearer token that is no good
 //	NotImplemented                SigV4A
 //	InternalError                 the keys cannot be read now
@@ -70,6 +82,9 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	if err != nil {
 		return nil, asS3(err)
 	}
+	if q.SessionToken != "" { // S3 looks at it before the signature, whose key it decides
+		return v.verifyTemporary(r.Context(), q)
+	}
 	secret, who, err := v.keys.Secret(r.Context(), q.AccessKeyID)
 	switch {
 	case errors.Is(err, ErrNoKey):
@@ -78,13 +93,30 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	case err != nil:
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
 	}
-	if q.SessionToken != "" { // S3 looks at it before the signature, whose key it decides
-		return nil, s3.Err(s3.InvalidToken)
-	}
 	if err := v.ring.Verify(q, secret); err != nil {
 		return nil, asS3(err)
 	}
 	v.keys.Used(q.AccessKeyID)
+	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil
+}
+
+// verifyTemporary proves a request that a temporary key signed.
+func (v *Verifier) verifyTemporary(ctx context.Context, q *sigv4.Request) (*Verified, error) {
+	if v.temporaries == nil {
+		return nil, s3.Err(s3.InvalidToken)
+	}
+	secret, who, err := v.temporaries.Temporary(ctx, q.AccessKeyID, q.SessionToken)
+	switch {
+	case errors.Is(err, ErrExpired):
+		return nil, s3.Err(s3.ExpiredToken).Because(err)
+	case errors.Is(err, ErrToken):
+		return nil, s3.Err(s3.InvalidToken).Because(err)
+	case err != nil:
+		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up session token: %w", err))
+	}
+	if err := v.ring.Verify(q, secret); err != nil {
+		return nil, asS3(err)
+	}
 	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil
 }
 

@@ -17,6 +17,8 @@ type answer struct {
 	wrote  bool  // the header is out: an error can no longer be told
 	cut    bool  // the connection must not end cleanly
 	drain  bool  // see refused
+
+	lookout *lookout // nil until the receiver is known
 }
 
 func newAnswer(w http.ResponseWriter, stall time.Duration) *answer {
@@ -38,7 +40,9 @@ func (a *answer) Write(p []byte) (int, error) {
 	n := 0
 	for {
 		piece := p[n:min(len(p), n+maxWrite)]
-		a.arm(len(piece))
+		if err := a.may(len(piece)); err != nil {
+			return n, err
+		}
 		m, err := a.ResponseWriter.Write(piece)
 		a.bytes += int64(m)
 		if n += m; err != nil || n == len(p) {
@@ -51,13 +55,29 @@ func (a *answer) Write(p []byte) (int, error) {
 // deadline. It ends with the first piece that is empty.
 func (a *answer) ReadFrom(src io.Reader) (n int64, err error) {
 	for {
-		a.arm(maxWrite)
+		if err := a.may(maxWrite); err != nil {
+			return n, err
+		}
 		m, err := a.ResponseWriter.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src, N: maxWrite})
 		a.bytes += m
 		if n += m; err != nil || m == 0 {
 			return n, err
 		}
 	}
+}
+
+// may gives the next write of n bytes its deadline, unless the receiver may not
+// have more.
+func (a *answer) may(n int) error {
+	if a.lookout == nil {
+		a.arm(n)
+		return nil
+	}
+	if a.bytes+int64(n) > shortBody {
+		a.lookout.begin(writing)
+	}
+	a.arm(n)
+	return a.lookout.verdict(writing)
 }
 
 const (

@@ -13,6 +13,11 @@ import (
 // what stays in the log is s3.ForClient's business.
 func (h *Handler) refuse(a *answer, r *request, err error) {
 	a.refused(r.upload)
+	var sts *stsError
+	if errors.As(err, &sts) {
+		writeSTSError(a, r.id, sts)
+		return
+	}
 	s3.WriteError(a, r.Request, r.id, err)
 }
 

@@ -72,6 +72,8 @@ type Replicas interface {
 type Options struct {
 	Replicas Replicas
 	Verifier *auth.Verifier // who sends
+	Assumer  Assumer        // gives keys for tokens; nil: there are none
+	Presence auth.Presence  // what became of him while a body is on its way; nil: nobody looks
 	Tokens   s3.TokenKey    // of lists, the same on every node
 	Domains  []string       // below which virtual-host style works; path style always does
 	Region   string         // reported; default us-east-1
@@ -120,6 +122,7 @@ type request struct {
 	op      *s3.Operation  // nil until 4
 	sender  *auth.Verified // nil until 5
 	replica string         // which one served a read
+	lookout lookout        // for the sender
 }
 
 // act does one operation. What it returns is answered by Handler.refuse.
@@ -216,16 +219,19 @@ func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *requ
 }
 
 // serve is the chain from 4 on.
-func (h *Handler) serve(w http.ResponseWriter, r *request) error {
+func (h *Handler) serve(a *answer, r *request) error {
+	if h.Assumer != nil && isSTS(r.Request) {
+		return h.assume(a, r)
+	}
 	op, malformed := s3.Parse(r.Request, h.Domains)
 	r.op = op
 	if op != nil && op.Name == s3.Preflight {
 		if malformed != nil {
 			return malformed
 		}
-		return h.preflight(r.Context(), w, r)
+		return h.preflight(r.Context(), a, r)
 	}
-	h.allowOrigin(r.Context(), w, r)
+	h.allowOrigin(r.Context(), a, r)
 	var err error
 	if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
 		return err
@@ -233,7 +239,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *request) error {
 	if malformed != nil {
 		return malformed
 	}
-	return h.proved(w, r)
+	h.watch(a, r)
+	defer r.lookout.end()
+	return h.proved(a, r)
 }
 
 // proved is the chain from 6 on, of a request whose sender is known.

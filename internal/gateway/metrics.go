@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	reg.MustRegister(m.requests, m.seconds, m.received, m.sent, m.inFlight)
-	for _, op := range s3.ImplementedOperations() {
+	for _, op := range append(s3.ImplementedOperations(), assumeRole) {
 		m.start(string(op))
 	}
 	m.start(unparsed)

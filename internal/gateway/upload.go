@@ -19,6 +19,8 @@ type upload struct {
 	expect bool      // the client waits for "100 Continue", which the first read sends
 	last   bool      // the connection ends with this request
 	done   bool      // nothing is left to read
+
+	lookout *lookout // nil until the sender is known
 }
 
 func newUpload(r *http.Request, conn *http.ResponseController, stall time.Duration) *upload {
@@ -31,7 +33,29 @@ func newUpload(r *http.Request, conn *http.ResponseController, stall time.Durati
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	if u.lookout == nil { // what nobody is known to have sent is not looked at
+		u.arm()
+		return u.read(p)
+	}
+	if !u.done && (u.size < 0 || u.size > shortBody) {
+		u.lookout.begin(reading)
+	}
 	u.arm()
+	if err := u.lookout.verdict(reading); err != nil { // after arm: what interrupts later interrupts this read
+		return 0, err
+	}
+	n, err := u.read(p)
+	cut := u.lookout.verdict(reading)
+	if u.done {
+		cut = u.lookout.last()
+	}
+	if cut != nil {
+		return 0, cut
+	}
+	return n, err
+}
+
+func (u *upload) read(p []byte) (int, error) {
 	n, err := u.src.Read(p)
 	u.bytes += int64(n)
 	if err == io.EOF {

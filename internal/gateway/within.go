@@ -42,6 +42,8 @@ func (h *Handler) Do(w http.ResponseWriter, hr *http.Request, caller auth.Caller
 	}
 	r.upload = newUpload(r.Request, a.conn, h.Stall)
 	r.Body = r.upload
+	h.watch(a, r)
+	defer r.lookout.end()
 	if err = h.proved(a, r); err != nil && !a.wrote {
 		a.refused(r.upload)
 	}

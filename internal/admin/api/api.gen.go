@@ -406,6 +406,12 @@ type KeyList struct {
 	Keys []Key `json:"keys"`
 }
 
+// KeyRotation defines model for KeyRotation.
+type KeyRotation struct {
+	// GraceSeconds How long the old key goes on opening
+	GraceSeconds int64 `json:"grace_seconds,omitempty"`
+}
+
 // KeySet defines model for KeySet.
 type KeySet struct {
 	Keys []PublicKey `json:"keys"`
@@ -916,6 +922,9 @@ type UpdateUserJSONRequestBody = UserChange
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = NewKey
+
+// RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
+type RotateKeyJSONRequestBody = KeyRotation
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1432,6 +1441,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/users/{login}/keys/{id} (the `GetKey` operationId).
 	GetKey(ctx context.Context, login Login, id KeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateKeyWithBody Make an S3 key in the place of another
+	//
+	// The new key has what is left of the life of the old one, which opens nothing
+	// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+	// else, ever. Everyone may do it with his own.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKeyWithBody(ctx context.Context, login Login, id KeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateKey Make an S3 key in the place of another
+	//
+	// The new key has what is left of the life of the old one, which opens nothing
+	// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+	// else, ever. Everyone may do it with his own.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKey(ctx context.Context, login Login, id KeyID, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UnlockUser Let a login that was locked out try again, on this node
 	//
@@ -2436,6 +2467,48 @@ func (c *Client) DeleteKey(ctx context.Context, login Login, id KeyID, reqEditor
 // Corresponds with GET /api/v1/users/{login}/keys/{id} (the `GetKey` operationId).
 func (c *Client) GetKey(ctx context.Context, login Login, id KeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetKeyRequest(c.Server, login, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateKeyWithBody Make an S3 key in the place of another
+//
+// The new key has what is left of the life of the old one, which opens nothing
+// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+// else, ever. Everyone may do it with his own.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *Client) RotateKeyWithBody(ctx context.Context, login Login, id KeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateKeyRequestWithBody(c.Server, login, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateKey Make an S3 key in the place of another
+//
+// The new key has what is left of the life of the old one, which opens nothing
+// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+// else, ever. Everyone may do it with his own.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *Client) RotateKey(ctx context.Context, login Login, id KeyID, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateKeyRequest(c.Server, login, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4403,6 +4476,60 @@ func NewGetKeyRequest(server string, login Login, id KeyID) (*http.Request, erro
 	return req, nil
 }
 
+// NewRotateKeyRequest calls the generic RotateKey builder with application/json body
+func NewRotateKeyRequest(server string, login Login, id KeyID, body RotateKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateKeyRequestWithBody(server, login, id, "application/json", bodyReader)
+}
+
+// NewRotateKeyRequestWithBody constructs an http.Request for the RotateKey method, with any body, and a specified content type
+func NewRotateKeyRequestWithBody(server string, login Login, id KeyID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "login", login, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/users/%s/keys/%s/rotate", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUnlockUserRequest constructs an http.Request for the UnlockUser method
 func NewUnlockUserRequest(server string, login Login) (*http.Request, error) {
 	var err error
@@ -5067,6 +5194,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/users/{login}/keys/{id} (the `GetKey` operationId).
 	GetKeyWithResponse(ctx context.Context, login Login, id KeyID, reqEditors ...RequestEditorFn) (*GetKeyAnswer, error)
+
+	// RotateKeyWithBodyWithResponse Make an S3 key in the place of another
+	//
+	// The new key has what is left of the life of the old one, which opens nothing
+	// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+	// else, ever. Everyone may do it with his own.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKeyWithBodyWithResponse(ctx context.Context, login Login, id KeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateKeyAnswer, error)
+
+	// RotateKeyWithResponse Make an S3 key in the place of another
+	//
+	// The new key has what is left of the life of the old one, which opens nothing
+	// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+	// else, ever. Everyone may do it with his own.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKeyWithResponse(ctx context.Context, login Login, id KeyID, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateKeyAnswer, error)
 
 	// UnlockUserWithResponse Let a login that was locked out try again, on this node
 	//
@@ -7181,6 +7330,54 @@ func (r GetKeyAnswer) ContentType() string {
 	return ""
 }
 
+type RotateKeyAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *KeyWithSecret
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RotateKeyAnswer) GetJSON201() *KeyWithSecret {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateKeyAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateKeyAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateKeyAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateKeyAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateKeyAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type UnlockUserAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8172,6 +8369,40 @@ func (c *ClientWithResponses) GetKeyWithResponse(ctx context.Context, login Logi
 		return nil, err
 	}
 	return ParseGetKeyAnswer(rsp)
+}
+
+// RotateKeyWithBodyWithResponse Make an S3 key in the place of another
+//
+// The new key has what is left of the life of the old one, which opens nothing
+// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+// else, ever. Everyone may do it with his own.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *ClientWithResponses) RotateKeyWithBodyWithResponse(ctx context.Context, login Login, id KeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateKeyAnswer, error) {
+	rsp, err := c.RotateKeyWithBody(ctx, login, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateKeyAnswer(rsp)
+}
+
+// RotateKeyWithResponse Make an S3 key in the place of another
+//
+// The new key has what is left of the life of the old one, which opens nothing
+// any more, or for `grace_seconds` more. The secret is in this answer and nowhere
+// else, ever. Everyone may do it with his own.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/users/{login}/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *ClientWithResponses) RotateKeyWithResponse(ctx context.Context, login Login, id KeyID, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateKeyAnswer, error) {
+	rsp, err := c.RotateKey(ctx, login, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateKeyAnswer(rsp)
 }
 
 // UnlockUserWithResponse Let a login that was locked out try again, on this node
@@ -9692,6 +9923,39 @@ func ParseGetKeyAnswer(rsp *http.Response) (*GetKeyAnswer, error) {
 	return response, nil
 }
 
+// ParseRotateKeyAnswer parses an HTTP response from a RotateKeyWithResponse call
+func ParseRotateKeyAnswer(rsp *http.Response) (*RotateKeyAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateKeyAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest KeyWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseUnlockUserAnswer parses an HTTP response from a UnlockUserWithResponse call
 func ParseUnlockUserAnswer(rsp *http.Response) (*UnlockUserAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9923,6 +10187,9 @@ type ServerInterface interface {
 	// GetKey One S3 key, without its secret
 	// (GET /api/v1/users/{login}/keys/{id})
 	GetKey(w http.ResponseWriter, r *http.Request, login Login, id KeyID)
+	// RotateKey Make an S3 key in the place of another
+	// (POST /api/v1/users/{login}/keys/{id}/rotate)
+	RotateKey(w http.ResponseWriter, r *http.Request, login Login, id KeyID)
 	// UnlockUser Let a login that was locked out try again, on this node
 	// (POST /api/v1/users/{login}/unlock)
 	UnlockUser(w http.ResponseWriter, r *http.Request, login Login)
@@ -11247,6 +11514,41 @@ func (siw *ServerInterfaceWrapper) GetKey(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// RotateKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "login" -------------
+	var login Login
+
+	err = runtime.BindStyledParameterWithOptions("simple", "login", r.PathValue("login"), &login, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "login", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "id" -------------
+	var id KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateKey(w, r, login, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // UnlockUser operation middleware
 func (siw *ServerInterfaceWrapper) UnlockUser(w http.ResponseWriter, r *http.Request) {
 
@@ -11481,6 +11783,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/users/{login}/keys", wrapper.CreateKey)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/users/{login}/keys/{id}", wrapper.DeleteKey)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/users/{login}/keys/{id}", wrapper.GetKey)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/users/{login}/keys/{id}/rotate", wrapper.RotateKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/on", wrapper.DemoOn)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/off", wrapper.DemoOff)
 
@@ -13261,6 +13564,47 @@ func (response GetKeydefaultApplicationProblemPlusJSONResponse) VisitGetKeyRespo
 	return err
 }
 
+type RotateKeyRequestObject struct {
+	Login Login `json:"login"`
+	ID    KeyID `json:"id"`
+	Body  *RotateKeyJSONRequestBody
+}
+
+type RotateKeyResponseObject interface {
+	VisitRotateKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateKey201JSONResponse KeyWithSecret
+
+func (response RotateKey201JSONResponse) VisitRotateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateKeydefaultApplicationProblemPlusJSONResponse) VisitRotateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UnlockUserRequestObject struct {
 	Login Login `json:"login"`
 }
@@ -13501,6 +13845,9 @@ type StrictServerInterface interface {
 	// GetKey One S3 key, without its secret
 	// (GET /api/v1/users/{login}/keys/{id})
 	GetKey(ctx context.Context, request GetKeyRequestObject) (GetKeyResponseObject, error)
+	// RotateKey Make an S3 key in the place of another
+	// (POST /api/v1/users/{login}/keys/{id}/rotate)
+	RotateKey(ctx context.Context, request RotateKeyRequestObject) (RotateKeyResponseObject, error)
 	// UnlockUser Let a login that was locked out try again, on this node
 	// (POST /api/v1/users/{login}/unlock)
 	UnlockUser(ctx context.Context, request UnlockUserRequestObject) (UnlockUserResponseObject, error)
@@ -14752,6 +15099,43 @@ func (sh *strictHandler) GetKey(w http.ResponseWriter, r *http.Request, login Lo
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetKeyResponseObject); ok {
 		if err := validResponse.VisitGetKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateKey operation middleware
+func (sh *strictHandler) RotateKey(w http.ResponseWriter, r *http.Request, login Login, id KeyID) {
+	var request RotateKeyRequestObject
+
+	request.Login = login
+	request.ID = id
+
+	var body RotateKeyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateKey(ctx, request.(RotateKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateKeyResponseObject); ok {
+		if err := validResponse.VisitRotateKeyResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
