@@ -52,7 +52,7 @@ func newProber(cfg *Config, b *backends, log oplog.Documents, logger *slog.Logge
 
 // qualify is a replica.Qualifier. A backend that went away in the middle is
 // judged by the last whole report of the same endpoint, if there is one.
-func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Payload, error) {
+func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Quality, error) {
 	began := time.Now()
 	rep, err := p.probe(ctx, p.options[name], bucket)
 	switch {
@@ -63,7 +63,7 @@ func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Payl
 	default:
 		old, known := p.kept(ctx, name)
 		if err != nil && !known {
-			return 0, err
+			return replica.Quality{}, err
 		}
 		if known {
 			rep = old
@@ -75,7 +75,7 @@ func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Payl
 	mode, err := p.judge(name, rep)
 	p.logger.InfoContext(ctx, "backend was probed", "backend", name, "level", rep.Level, "payload_mode", mode,
 		"taken", rep.Taken, "duration", time.Since(began).Round(time.Millisecond), "odd", odd(rep), "error", err)
-	return payloads[mode], err
+	return replica.Quality{Payload: payloads[mode], Copies: rep.Result(probe.CopyMatch) == probe.Yes}, err
 }
 
 // judge is the payload mode to use: the configuration's, else the report's.

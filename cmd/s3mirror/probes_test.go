@@ -39,28 +39,31 @@ func newTestProber(mode string, rep *probe.Report, err *error) *prober {
 func TestProberJudges(t *testing.T) {
 	refused := probe.Report{Level: probe.LevelRefused, Reasons: []string{"it keeps what is cut"}, Probes: []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Unsafe}}}
 	unsure := probe.Report{Level: probe.LevelRefused, Probes: []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Unknown}}}
+	copier := good()
+	copier.Probes = append(copier.Probes, probe.Probe{Name: probe.CopyMatch, Result: probe.Yes})
 	stale := good()
 	stale.Probes = append(stale.Probes, probe.Probe{Name: probe.ReadYourWrite, Result: probe.Unsafe})
 	for name, c := range map[string]struct {
 		mode  string
 		rep   probe.Report
-		want  replica.Payload
+		want  replica.Quality
 		unfit bool
 		fails bool
 	}{
-		"the report's mode":            {payloadAuto, good(), replica.PayloadTrailer, false, false},
-		"the configuration's mode":     {payloadTrailer, good(), replica.PayloadTrailer, false, false},
-		"a mode that it does not know": {payloadSigned, good(), 0, true, true},
-		"refused":                      {payloadAuto, refused, 0, true, true},
-		"refused for its reads":        {payloadTrailer, stale, 0, true, true},
-		"not answered":                 {payloadAuto, unsure, 0, false, true},
+		"the report's mode":            {payloadAuto, good(), replica.Quality{Payload: replica.PayloadTrailer}, false, false},
+		"the configuration's mode":     {payloadTrailer, good(), replica.Quality{Payload: replica.PayloadTrailer}, false, false},
+		"a mode that it does not know": {payloadSigned, good(), replica.Quality{}, true, true},
+		"a server that copies":         {payloadAuto, copier, replica.Quality{Payload: replica.PayloadTrailer, Copies: true}, false, false},
+		"refused":                      {payloadAuto, refused, replica.Quality{}, true, true},
+		"refused for its reads":        {payloadTrailer, stale, replica.Quality{}, true, true},
+		"not answered":                 {payloadAuto, unsure, replica.Quality{}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var none error
 			got, err := newTestProber(c.mode, &c.rep, &none).qualify(t.Context(), "eu-1", "photos")
 			var unfit *replica.Unfit
 			if got != c.want || errors.As(err, &unfit) != c.unfit || (err != nil) != c.fails {
-				t.Errorf("payload %d, %v", got, err)
+				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}
@@ -89,8 +92,8 @@ func TestProberRemembers(t *testing.T) {
 		t.Errorf("of a backend that was not probed it tells %+v", told)
 	}
 	rep, err = probe.Report{}, errors.New("connection refused")
-	if got, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil || got != replica.PayloadTrailer {
-		t.Errorf("payload %d, %v", got, err)
+	if got, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil || got.Payload != replica.PayloadTrailer {
+		t.Errorf("%+v, %v", got, err)
 	}
 	o := p.options["eu-1"]
 	o.Region = "eu-central-1"

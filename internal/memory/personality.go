@@ -26,6 +26,9 @@ type Personality struct {
 	// IgnoresPartNumber answers a read of one part with the whole object.
 	IgnoresPartNumber bool
 
+	// IgnoresCopyConditions copies whatever the source is.
+	IgnoresCopyConditions bool
+
 	// ForgetsCompleted answers NoSuchUpload to a CompleteMultipartUpload that is
 	// sent again, instead of the result.
 	ForgetsCompleted bool

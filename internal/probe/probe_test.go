@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/memory"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 func options(t *testing.T, h http.Handler) backend.Options {
@@ -64,7 +65,7 @@ func TestStrictServer(t *testing.T) {
 	if rep.PayloadMode != ModeAuto || !rep.Whole() || rep.Level == LevelRefused {
 		t.Errorf("mode %q, level %s, whole %v, reasons %q", rep.PayloadMode, rep.Level, rep.Whole(), rep.Reasons)
 	}
-	for _, name := range []string{BodyLiteral, BodyTrailer, BodySigned, ETagMD5, ChecksumEcho, HeadersKept, ReadYourWrite, Completion, KeyProbe + "empty-segment"} {
+	for _, name := range []string{BodyLiteral, BodyTrailer, BodySigned, ETagMD5, ChecksumEcho, HeadersKept, ReadYourWrite, Completion, CopyMatch, KeyProbe + "empty-segment"} {
 		if got := rep.Result(name); got != Yes {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -130,6 +131,34 @@ func TestTruncating(t *testing.T) {
 	rep := run(t, o)
 	if rep.Level != LevelRefused || rep.PayloadMode != "" || len(rep.Reasons) == 0 {
 		t.Errorf("level %s, mode %q, reasons %q", rep.Level, rep.PayloadMode, rep.Reasons)
+	}
+}
+
+// TestCopies: who copies what was not meant, or gives the copy another ETag, does not copy
+// by himself.
+func TestCopies(t *testing.T) {
+	for name, p := range map[string]memory.Personality{
+		"ignores the condition": {IgnoresCopyConditions: true}, "drops checksums": {DropsChecksums: true},
+	} {
+		server := memory.New(memory.Options{AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret", Personality: p})
+		o := options(t, server)
+		remote, err := backend.NewRemote(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.CreateBucket(t.Context(), "photos"); err != nil {
+			t.Fatal(err)
+		}
+		if rep := run(t, o); rep.Result(CopyMatch) != No || !rep.Whole() {
+			t.Errorf("%s: %s", name, rep.Result(CopyMatch))
+		}
+	}
+	server, o := strict(t)
+	for code, want := range map[s3.Code]Result{s3.NotImplemented: No, s3.InternalError: Unknown, s3.AccessDenied: No, s3.MethodNotAllowed: No} {
+		server.SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: code, Ops: []s3.OperationName{s3.CopyObject}})
+		if rep := run(t, o); rep.Result(CopyMatch) != want {
+			t.Errorf("%s: %s, want %s", code, rep.Result(CopyMatch), want)
+		}
 	}
 }
 

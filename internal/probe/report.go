@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 1
+const Edition = 2
 
 // Result is what a probe found, in one word.
 type Result string
@@ -34,6 +34,7 @@ const (
 	CreateRace    = "if-none-match-race"
 	HeldCondition = "if-match-while-held"
 	Completion    = "order-is-completion"
+	CopyMatch     = "copy-if-source-matches"
 	KeyProbe      = "key-" // followed by the rule
 )
 

@@ -62,7 +62,8 @@ func (b *bucket) config() commit.Config {
 	return commit.Config{
 		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
 		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.policy.Ack,
-		Mode: b.set.settings.modeOf(&b.rec),
+		Mode:   b.set.settings.modeOf(&b.rec),
+		Copies: b.set.qualities.copiers(),
 	}
 }
 

@@ -6,13 +6,20 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
 )
 
-// Qualifier finds out how bodies must travel to a backend so that it verifies
-// them itself (RELIABILITY A2). bucket stands on the backend, under that name,
-// and is ours. A nil error lets the backend take part; an error that is a
+// Quality is what was found out of a backend.
+type Quality struct {
+	Payload Payload // how bodies must travel, so that it verifies them itself (RELIABILITY A2)
+	Copies  bool    // its copies keep to x-amz-copy-source-if-match, so it may copy by itself
+}
+
+// Qualifier finds out the quality of a backend. bucket stands on the backend, under
+// that name, and is ours. A nil error lets the backend take part; an error that is a
 // *Unfit says that it must not, any other that it could not be asked.
-type Qualifier func(ctx context.Context, backend, bucket string) (Payload, error)
+type Qualifier func(ctx context.Context, backend, bucket string) (Quality, error)
 
 // Unfit is why a backend must not hold replicas.
 type Unfit struct{ Reason string }
@@ -29,12 +36,13 @@ type qualities struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	payload map[string]Payload
+	copies  object.Replicas // never changes: it is replaced
 	known   map[string]bool
 	asking  map[string]chan struct{} // has room for who asks; never changes
 }
 
 func (q *qualities) open(o *Options) {
-	q.payload = maps.Clone(o.Payload)
+	q.payload, q.copies = maps.Clone(o.Payload), o.Copies
 	if q.payload == nil {
 		q.payload = map[string]Payload{}
 	}
@@ -51,18 +59,29 @@ func (q *qualities) payloads() map[string]Payload {
 	return q.payload
 }
 
+// copiers are the backends that may copy by themselves.
+func (q *qualities) copiers() object.Replicas {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.copies
+}
+
 func (q *qualities) isKnown(replica string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.known[replica]
 }
 
-func (q *qualities) learn(replica string, p Payload) {
+func (q *qualities) learn(replica string, found Quality) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	next := maps.Clone(q.payload) // writes under way keep theirs
-	next[replica] = p
+	next[replica] = found.Payload
 	q.payload, q.known[replica] = next, true
+	q.copies = q.copies.Without(replica)
+	if found.Copies {
+		q.copies = q.copies.With(replica)
+	}
 }
 
 // begin runs a probe, unless the end has come.
@@ -110,9 +129,9 @@ func (s *Set) ask(replica, bucket string) error {
 	}
 	ctx, cancel := context.WithTimeout(s.base, qualifyTimeout)
 	defer cancel()
-	p, err := s.o.Qualify(ctx, replica, bucket)
+	found, err := s.o.Qualify(ctx, replica, bucket)
 	if err == nil {
-		s.qualities.learn(replica, p)
+		s.qualities.learn(replica, found)
 	}
 	return err
 }

@@ -19,14 +19,14 @@ type verdicts struct {
 	asked map[string]int
 }
 
-func (v *verdicts) qualify(_ context.Context, backend, bucket string) (replica.Payload, error) {
+func (v *verdicts) qualify(_ context.Context, backend, bucket string) (replica.Quality, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if bucket != testBucket {
-		return 0, errors.New("asked about bucket " + bucket)
+		return replica.Quality{}, errors.New("asked about bucket " + bucket)
 	}
 	v.asked[backend]++
-	return replica.PayloadSigned, v.say[backend]
+	return replica.Quality{Payload: replica.PayloadSigned}, v.say[backend]
 }
 
 func (v *verdicts) set(backend string, err error) {
@@ -102,9 +102,9 @@ func TestQualifyEndsWithTheSet(t *testing.T) {
 	inBubble(t, func(_ *testing.T, r *rig) {
 		r.close()
 		r.open(func(o *replica.Options) {
-			o.Qualify = func(ctx context.Context, _, _ string) (replica.Payload, error) {
+			o.Qualify = func(ctx context.Context, _, _ string) (replica.Quality, error) {
 				<-ctx.Done()
-				return 0, context.Cause(ctx)
+				return replica.Quality{}, context.Cause(ctx)
 			}
 		})
 		if _, err := r.set.Put(r.ctx, replica.PutRequest{Key: key("k"), Headers: object.Headers{}, Body: newUpload(nil)}); err == nil {

@@ -57,7 +57,8 @@ type Options struct {
 	Stacks    []*backend.Stack // in the order of the configuration
 	Times     commit.Times
 	Payload   map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
-	Qualify   Qualifier          // nil: what Payload says is right
+	Copies    object.Replicas    // backends that may copy by themselves, until Qualify has told
+	Qualify   Qualifier          // nil: what Payload and Copies say is right
 
 	Mode     commit.Mode       // of buckets that have none of their own, until SetMode says another
 	Defaults Policy            // of buckets that Buckets does not name
