@@ -7,16 +7,21 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// access is what the request is about to do, in the words of auth.Authorize.
-//
-// A copy is not done yet and so names no source: until it does, whoever is held
-// to buckets is refused.
+// access is what the request is about to do, in the words of auth.Authorize. A source
+// that cannot be read is none: whoever is held to buckets is refused for it, and the
+// others are told what is wrong with it.
 func (r *request) access() auth.Access {
-	return auth.Access{
+	a := auth.Access{
 		Operation: r.op.Name, Bucket: r.op.Bucket, Key: r.op.Key,
 		Prefix: r.op.Query.Get("prefix"), // as s3.ParseList reads it
 		Client: r.client,
 	}
+	if r.op.Name == s3.CopyObject || r.op.Name == s3.UploadPartCopy {
+		if source, err := r.op.CopySource(r.Header); err == nil {
+			a.Source = source
+		}
+	}
+	return a
 }
 
 // authorize tells whether the sender may do what he asks for. Of a request that

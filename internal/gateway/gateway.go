@@ -33,6 +33,9 @@ type Objects interface {
 	// result of its own, in the order of r.Objects. err is that of all, and then
 	// nothing was changed.
 	DeleteMany(ctx context.Context, r replica.DeleteManyRequest) (results []error, err error)
+	// Copy makes an object of another one's bytes. It may take minutes. r.Check is
+	// asked about the source, and its error returned.
+	Copy(ctx context.Context, r replica.CopyRequest) (object.Info, error)
 	// Head tells the current version, or NoSuchKey.
 	Head(ctx context.Context, key object.Key) (replica.Version, error)
 	// Get opens the current version. r.Check is asked about the version that is
@@ -100,6 +103,7 @@ type Options struct {
 type Handler struct {
 	Options
 	metrics *metrics
+	blank   time.Duration // blankEvery, but in tests
 }
 
 // New joins the parts. It starts nothing. It panics when called twice for one
@@ -107,7 +111,7 @@ type Handler struct {
 func New(o Options) *Handler {
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	o.Stall = cmp.Or(o.Stall, 30*time.Second)
-	return &Handler{Options: o, metrics: newMetrics(o.Metrics)}
+	return &Handler{Options: o, metrics: newMetrics(o.Metrics), blank: blankEvery}
 }
 
 // request is one request on its way down the chain, and what is known of it so
@@ -123,6 +127,7 @@ type request struct {
 	sender  *auth.Verified // nil until 5
 	replica string         // which one served a read
 	lookout lookout        // for the sender
+	told    bool           // an error stands in a body that was begun
 }
 
 // act does one operation. What it returns is answered by Handler.refuse.
@@ -135,6 +140,7 @@ var acts = map[s3.OperationName]act{
 	s3.HeadObject:        (*Handler).headObject,
 	s3.DeleteObject:      (*Handler).deleteObject,
 	s3.DeleteObjects:     (*Handler).deleteObjects,
+	s3.CopyObject:        (*Handler).copyObject,
 	s3.ListObjects:       (*Handler).listObjects,
 	s3.ListObjectsV2:     (*Handler).listObjects,
 	s3.ListBuckets:       (*Handler).listBuckets,
@@ -196,7 +202,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if err != nil && !a.wrote {
 		h.refuse(a, r, err)
 	} else if err != nil {
-		a.cut = true
+		a.cut = !r.told
 	}
 	h.account(hr.Context(), a, r, err)
 	if a.cut {

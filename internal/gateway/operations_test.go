@@ -74,6 +74,11 @@ const (
 		`</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
 )
 
+// copyOf is a CopyObject.
+func copyOf(path, source string, headers ...string) ask {
+	return ask{method: "PUT", path: path, header: header(append(headers, "X-Amz-Copy-Source", source)...)}
+}
+
 // deletes is the document of a DeleteObjects; keys are escaped already.
 func deletes(keys ...string) string {
 	var b strings.Builder
@@ -128,7 +133,6 @@ var examples = []struct {
 		{"reserved key", upload("/photos/.s3mirror/identity", "hello world")},
 		{"tagging", upload("/photos/plain", "hello world", "X-Amz-Tagging", "a=b")},
 		{"encryption", upload("/photos/plain", "hello world", "X-Amz-Server-Side-Encryption", "AES256")},
-		{"copy", upload("/photos/plain", "", "X-Amz-Copy-Source", "/photos/full")},
 		{"part", ask{method: "PUT", path: "/photos/plain", query: "partNumber=1&uploadId=u", body: "hello world"}},
 		{"retention", ask{method: "PUT", path: "/photos/plain", query: "retention", body: "<Retention/>"}},
 	}},
@@ -215,6 +219,45 @@ var examples = []struct {
 		{"version", query("DELETE", "/photos/full", "versionId=1")},
 		{"a condition of reads", remove("/photos/full", "If-None-Match", "*")},
 		{"a second factor", remove("/photos/full", "X-Amz-Mfa", "1 2")},
+	}},
+	{"copy", []example{
+		{"a source", upload("/photos/c/from", "hello world", "Content-Type", "text/plain", "Cache-Control", "no-cache", "X-Amz-Meta-Colour", "blue",
+			"X-Amz-Checksum-Crc32", helloCRC32, "X-Amz-Sdk-Checksum-Algorithm", "CRC32")},
+		{"as it is", copyOf("/photos/c/to", "/photos/c/from")},
+		{"what it is", head("/photos/c/to")},
+		{"without a slash, escaped", copyOf("/photos/c/to", "photos%2Fc%2Ffrom")},
+		{"a content type that no directive wants", copyOf("/photos/c/to", "/photos/c/from", "Content-Type", "text/other", "X-Amz-Metadata-Directive", "COPY")},
+		{"is not taken", head("/photos/c/to")},
+		{"with headers of its own", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Metadata-Directive", "REPLACE", "Content-Type", "text/other", "X-Amz-Meta-Size", "1")},
+		{"which it has", head("/photos/c/to", "X-Amz-Checksum-Mode", "ENABLED")},
+		{"onto itself", copyOf("/photos/c/to", "/photos/c/to")},
+		{"onto itself, changed", copyOf("/photos/c/to", "/photos/c/to", "X-Amz-Metadata-Directive", "REPLACE")},
+		{"if it is the right one", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Copy-Source-If-Match", helloETag, "X-Amz-Copy-Source-If-Unmodified-Since", "Wed, 04 Mar 2020 05:06:07 GMT")},
+		{"if it is another one", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Copy-Source-If-Match", `"other"`)},
+		{"if it is none of these", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Copy-Source-If-None-Match", helloETag)},
+		{"if it was not changed", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Copy-Source-If-Unmodified-Since", "Wed, 04 Mar 2020 05:06:07 GMT")},
+		{"if it was changed", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Copy-Source-If-Modified-Since", "Wed, 04 Mar 2099 05:06:07 GMT")},
+		{"over nothing", copyOf("/photos/c/to", "/photos/c/from", "If-None-Match", "*")},
+		{"over another one", copyOf("/photos/c/to", "/photos/c/from", "If-Match", `"other"`)},
+		{"over the right one", copyOf("/photos/c/to", "/photos/c/from", "If-Match", helloETag)},
+		{"no source", copyOf("/photos/c/to", "/photos/c/absent")},
+		{"no bucket of the source", copyOf("/photos/c/to", "/nothing/c/from")},
+		{"no bucket", copyOf("/nothing/c/to", "/photos/c/from")},
+		{"a source without a key", copyOf("/photos/c/to", "/photos")},
+		{"a source that is no name", copyOf("/photos/c/to", "/Photos/c/from")},
+		{"a source in broken escapes", copyOf("/photos/c/to", "/photos/%zz")},
+		{"a version", copyOf("/photos/c/to", "/photos/c/from?versionId=1")},
+		{"an access point", copyOf("/photos/c/to", "arn:aws:s3:eu-west-1:1:accesspoint/a/object/b")},
+		{"a reserved source", copyOf("/photos/c/to", "/photos/.s3mirror/identity")},
+		{"a reserved target", copyOf("/photos/.s3mirror/x", "/photos/c/from")},
+		{"an unknown directive", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Metadata-Directive", "MERGE")},
+		{"an unknown directive for tags", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Tagging-Directive", "MERGE")},
+		{"an unknown algorithm", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Checksum-Algorithm", "MD4")},
+		{"too much metadata", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Metadata-Directive", "REPLACE", "X-Amz-Meta-Big", strings.Repeat("m", 2048))},
+		{"metadata of ours", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Metadata-Directive", "REPLACE", "X-Amz-Meta-S3mirror-Id", "1")},
+		{"a body", upload("/photos/c/to", "hello", "X-Amz-Copy-Source", "/photos/c/from")},
+		{"encryption", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Server-Side-Encryption", "AES256")},
+		{"the customer's key of the source", copyOf("/photos/c/to", "/photos/c/from", "X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm", "AES256")},
 	}},
 	{"deletemany", []example{
 		{"something to delete", upload("/photos/d/1", "hello world")},
@@ -467,7 +510,7 @@ func TestEveryOperationIsThere(t *testing.T) {
 		query("GET", "/photos", "requestPayment"), query("GET", "/photos", "versioning"),
 		query("DELETE", "/photos", "policy"), query("DELETE", "/photos", "website"),
 		{method: "PUT", path: "/more"}, remove("/more"), upload("/photos/k", "v"), get("/photos/k"), head("/photos/k"), remove("/photos/k"),
-		batch("/photos", deletes("k")),
+		upload("/photos/k", "v"), copyOf("/photos/k2", "/photos/k"), batch("/photos", deletes("k", "k2")),
 	} {
 		if got := f.send(t, a); got.status/100 != 2 {
 			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)

@@ -153,6 +153,35 @@ func (s *store) Delete(ctx context.Context, r replica.DeleteRequest) error {
 	return nil
 }
 
+func (s *store) Copy(ctx context.Context, r replica.CopyRequest) (object.Info, error) {
+	if err := s.begin(ctx, "Copy"); err != nil {
+		return object.Info{}, err
+	}
+	from, err := s.present(r.Source)
+	if err != nil {
+		return object.Info{}, err
+	}
+	if err := r.Check(from.info); err != nil {
+		return object.Info{}, err
+	}
+	old, err := s.find(r.Key)
+	if err != nil {
+		return object.Info{}, err
+	}
+	if err := r.If.Check(old.info); err != nil {
+		return object.Info{}, err
+	}
+	to := &stored{data: from.data, info: from.info}
+	to.info.Headers = r.Headers(from.info.Headers)
+	if v := from.info.Headers["x-amz-checksum-crc32"]; v != "" && (r.Algorithm == "" || r.Algorithm == "crc32") {
+		to.info.Headers["x-amz-checksum-crc32"] = v
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buckets[r.Key.Bucket][r.Key.Name] = to
+	return to.info, nil
+}
+
 func (s *store) DeleteMany(ctx context.Context, r replica.DeleteManyRequest) ([]error, error) {
 	if err := s.begin(ctx, "DeleteMany"); err != nil {
 		return nil, err

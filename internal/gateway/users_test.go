@@ -75,6 +75,7 @@ func TestWhatAUserMayDo(t *testing.T) {
 		query("GET", "/docs", "list-type=2"), {method: "HEAD", path: "/photos"}, query("GET", "/photos", "location"), get("/"),
 		{method: "DELETE", path: "/photos/a/k.txt"}, {method: "DELETE", path: "/docs/none.txt"},
 		{method: "PUT", path: "/docs/sub/%6b.txt", body: "x"}, get("/docs/a.exe"),
+		upload("/photos/a/from.txt", "x"), copyOf("/docs/copy.txt", "/photos/a/from.txt"), copyOf("/photos/a/back.txt", "docs%2Fcopy.txt"), copyOf("/docs/copy.txt", "/docs/none.exe"),
 	}
 	for _, a := range yes {
 		if got := f.send(t, a); got.status/100 != 2 && got.code() != "NoSuchKey" {
@@ -121,6 +122,12 @@ func TestWhatAUserMayDo(t *testing.T) {
 		{ask{method: "PUT", path: "/docs/k.exe", query: "partNumber=1&uploadId=u", body: "x"}, full, "extension"},
 		{ask{method: "POST", path: "/docs/k.exe", query: "uploadId=u", body: "x"}, full, "extension"},
 		{ask{method: "PUT", path: "/docs/k.txt", header: header("X-Amz-Copy-Source", "/private/k.txt")}, full, "source"},
+		{copyOf("/docs/k.txt", "/photos/b/k.txt"), full, "source"},
+		{copyOf("/docs/k.txt", "photos%2Fa%2F..%2Fb%2Fk.txt"), full, "source"},
+		{copyOf("/docs/k.txt", "/photos"), full, "source"},
+		{copyOf("/docs/k.exe", "/photos/a/k.txt"), full, "extension"},
+		{copyOf("/private/k.txt", "/photos/a/k.txt"), full, "bucket"},
+		{copyOf("/docs/k.txt", "/photos/a/k.txt"), with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeWrite} }), "scope"},
 		{upload("/docs/k.txt", "x"), with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead} }), "scope"},
 		{ask{method: "DELETE", path: "/docs/k.txt"}, with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeRead} }), "scope"},
 		{get("/docs/k.txt"), with(func(u *auth.User) { u.Scopes = []auth.Scope{auth.ScopeWrite} }), "scope"},

@@ -215,6 +215,13 @@ func (f *fanout) finish(trailer string) {
 	f.mu.Unlock()
 }
 
+// sum is the checksum of the body; empty as long as it is not complete.
+func (f *fanout) sum() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trailer
+}
+
 // room waits for space and returns the next free part of a slab; nil when all
 // bytes are there.
 func (f *fanout) room(grace time.Duration, stalled func(string, time.Duration)) ([]byte, error) {

@@ -64,6 +64,11 @@ func (p place) put(ctx context.Context, r backend.PutRequest) (backend.PutResult
 	return res, p.doubt(err)
 }
 
+func (p place) copy(ctx context.Context, r backend.CopyRequest) (backend.CopyResult, error) {
+	r.Bucket = p.bucket
+	return p.Copy(ctx, r) // a bucket that is not there may be the source's
+}
+
 func (p place) delete(ctx context.Context, key string) error {
 	return p.doubt(p.Delete(ctx, p.bucket, key))
 }

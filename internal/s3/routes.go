@@ -121,7 +121,7 @@ var subresources = func() map[string]bool {
 var implemented = map[OperationName]bool{
 	ListBuckets: true, CreateBucket: true, HeadBucket: true, DeleteBucket: true, GetBucketLocation: true,
 	ListObjects: true, ListObjectsV2: true, ListObjectVersions: true,
-	PutObject: true, GetObject: true, HeadObject: true, DeleteObject: true, DeleteObjects: true,
+	PutObject: true, GetObject: true, HeadObject: true, DeleteObject: true, DeleteObjects: true, CopyObject: true,
 
 	// what a bucket is asked about, and what can be set of it
 	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
@@ -140,8 +140,8 @@ var implemented = map[OperationName]bool{
 var behind = map[OperationName]bool{
 	CreateMultipartUpload: true, UploadPart: true, UploadPartCopy: true, CompleteMultipartUpload: true,
 	AbortMultipartUpload: true, ListParts: true, ListMultipartUploads: true,
-	CopyObject: true, GetObjectAttributes: true,
-	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
+	GetObjectAttributes: true,
+	GetObjectTagging:    true, PutObjectTagging: true, DeleteObjectTagging: true,
 }
 
 // ImplementedOperations returns the names that an implemented Operation can

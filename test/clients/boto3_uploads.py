@@ -128,21 +128,27 @@ def uploads():
 def copies():
     data = body("copy", 1000)
     source = {"Bucket": BUCKET, "Key": "source é+ x"}
-    etag = s3.put_object(**source, Body=data, Metadata={"a": "1"}, ContentType="text/a", Tagging="t=1")["ETag"]
+    etag = s3.put_object(**source, Body=data, Metadata={"a": "1"}, ContentType="text/a")["ETag"]
     got = s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=source)
     check("ETag of a copy", got["CopyObjectResult"]["ETag"], etag)
     head = s3.head_object(Bucket=BUCKET, Key="copy")
     check("what is copied", (head["Metadata"], head["ContentType"]), ({"a": "1"}, "text/a"))
-    check("tags of a copy", s3.get_object_tagging(Bucket=BUCKET, Key="copy")["TagSet"], [{"Key": "t", "Value": "1"}])
-    s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=source, MetadataDirective="REPLACE", Metadata={"b": "2"}, ContentType="text/b",
-                   TaggingDirective="REPLACE", Tagging="u=2")
+    s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=source, MetadataDirective="REPLACE", Metadata={"b": "2"}, ContentType="text/b")
     head = s3.head_object(Bucket=BUCKET, Key="copy")
     check("what is replaced", (head["Metadata"], head["ContentType"]), ({"b": "2"}, "text/b"))
-    check("replaced tags", s3.get_object_tagging(Bucket=BUCKET, Key="copy")["TagSet"], [{"Key": "u", "Value": "2"}])
     refused("a copy to itself", 400, "InvalidRequest", s3.copy_object, Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/copy")
     refused("no source", 404, "NoSuchKey", s3.copy_object, Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/nothing")
     refused("another source", 412, "PreconditionFailed", s3.copy_object, Bucket=BUCKET, Key="copy", CopySource=source, CopySourceIfMatch='"x"')
     check("content", s3.get_object(Bucket=BUCKET, Key="copy")["Body"].read() == data, True)
+    large = body("large copy", 3 * MIB + 7)
+    s3.put_object(Bucket=BUCKET, Key="large source", Body=large, Metadata={"a": "1"})
+    one = TransferConfig(multipart_threshold=64 * MIB)
+    s3.copy({"Bucket": BUCKET, "Key": "large source"}, BUCKET, "large copy", Config=one)
+    check("a large copy", s3.get_object(Bucket=BUCKET, Key="large copy")["Body"].read() == large, True)
+    check("its ETag", s3.head_object(Bucket=BUCKET, Key="large copy")["ETag"], f'"{hashlib.md5(large).hexdigest()}"')
+    s3.copy_object(Bucket=BUCKET, Key="large copy", CopySource={"Bucket": BUCKET, "Key": "large copy"}, MetadataDirective="REPLACE", Metadata={"b": "2"})
+    head = s3.head_object(Bucket=BUCKET, Key="large copy")
+    check("a copy to itself that changes it", (head["Metadata"], head["ContentLength"]), ({"b": "2"}, len(large)))
 
 
 def batches():
@@ -183,6 +189,12 @@ def tags():
     refused("eleven tags", 400, "BadRequest", put, **{f"k{n}": "v" for n in range(11)})
     s3.delete_object_tagging(**key)
     check("no tags", now(), {})
+    put(t="1")
+    copy = {"Bucket": BUCKET, "Key": "copy of tagged"}
+    s3.copy_object(**copy, CopySource=key)
+    check("tags of a copy", s3.get_object_tagging(**copy)["TagSet"], [{"Key": "t", "Value": "1"}])
+    s3.copy_object(**copy, CopySource=key, TaggingDirective="REPLACE", Tagging="u=2")
+    check("replaced tags", s3.get_object_tagging(**copy)["TagSet"], [{"Key": "u", "Value": "2"}])
     refused("tags of nothing", 404, "NoSuchKey", s3.get_object_tagging, Bucket=BUCKET, Key="nothing")
 
 

@@ -197,6 +197,10 @@ func awsCLI(t *testing.T, s site, bucket string) int {
 	if out := call("s3api", "delete-objects", "--bucket", bucket, "--delete", `{"Objects":[{"Key":"batch/1"},{"Key":"batch/none"}]}`); strings.Count(out, `"Key"`) != 2 || strings.Contains(out, "Errors") {
 		t.Errorf("delete-objects:\n%s", out)
 	}
+	call("s3", "mv", at+"large", at+"moved/large é")
+	call("s3", "cp", at+"moved/large é", back)
+	sameFile(t, back, largeBody)
+	call("s3", "mv", at+"moved/large é", at+"large")
 	call("s3", "rm", at+"large")
 	if code, out := tryRun(t, env, "", aws, "--endpoint-url", s.url(), "s3", "cp", at+"large", back); code == 0 {
 		t.Errorf("a removed object can be read:\n%s", out)
@@ -322,6 +326,12 @@ func rclone(provider string) func(*testing.T, site, string) int {
 		if out := call("ls", at+"dir"); !strings.Contains(out, "11534336 large a+b é") {
 			t.Errorf("ls:\n%s", out)
 		}
+		call("moveto", at+"dir/large a+b é", at+"moved/large")
+		if out := call("cat", at+"moved/large"); out != string(largeBody) {
+			t.Errorf("moved: %d bytes that are not the %d written", len(out), len(largeBody))
+		}
+		call("copyto", at+"moved/large", at+"dir/large a+b é")
+		call("deletefile", at+"moved/large")
 		call("deletefile", at+"dir/large a+b é")
 		call("delete", at+"tree/sub0")
 		if out := call("lsf", "-R", "--files-only", "r:"+bucket); strings.Count(out, "\n") != 5 {

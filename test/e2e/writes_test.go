@@ -23,14 +23,14 @@ func TestWritesByBoto3(t *testing.T) {
 	python := harness.Tool(t, "py-aws/bin/python", "python3 with venv; then scripts/tools.sh")
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
-	env := append(site{scheme: "http", keys: g.Keys}.env(t), "ENDPOINT=http://"+g.S3Addr, "BUCKET=writes", "CHAPTERS=batches")
+	env := append(site{scheme: "http", keys: g.Keys}.env(t), "ENDPOINT=http://"+g.S3Addr, "BUCKET=writes", "CHAPTERS=batches copies")
 	out := run(t, env, "", python, filepath.Join(harness.Root(), "test", "clients", "boto3_uploads.py"))
 	m := passed.FindStringSubmatch(out)
 	if m == nil {
 		t.Fatalf("boto3 says nothing of its checks:\n%s", out)
 	}
 	n, _ := strconv.ParseInt(m[1], 10, 64) // digits, by the pattern
-	floor(t, "checks with boto3", n, 7)
+	floor(t, "checks with boto3", n, 17)
 	g.Converge(t)
 	harness.RequireEqual(t, g, "writes", backends...)
 }
@@ -115,4 +115,56 @@ func TestAThousandDeletes(t *testing.T) {
 		slowest = max(slowest, time.Since(began))
 	}
 	t.Logf("%d deletes: one request %v, one by one %v, a batch on the slowest backend alone %v", n, batch, single, slowest)
+}
+
+// TestCopies of a large object: in the bucket and to another, with all backends, with one
+// that lags, and without it. Afterwards every backend holds the same bytes.
+func TestCopies(t *testing.T) {
+	backends := harness.StartBackends(t, 3)
+	counts, seen := countAll(t, backends)
+	g := harness.StartGateway(t, seen, harness.Options{})
+	createBucket(t, g.Client, "source")
+	createBucket(t, g.Client, "target")
+	body := harness.Body("copies", 64<<20)
+	if a, err := g.Client.Put(t.Context(), "source", "source é", wire.UnsignedTrailer, body); err != nil || a.Status != 200 {
+		t.Fatalf("put: %v, %v", a, err)
+	}
+	g.Converge(t)
+	for _, c := range counts {
+		c.reset()
+	}
+	copied := func(c *harness.Client, bucket, key string) time.Duration {
+		t.Helper()
+		began := time.Now()
+		a, err := c.Do(t.Context(), "PUT", bucket, key, "", nil, wire.Field{Name: "x-amz-copy-source", Value: "/source/source%20%C3%A9"})
+		if err != nil || a.Status != 200 || !strings.Contains(string(a.Body), "<CopyObjectResult") {
+			t.Fatalf("copy: %v, %v: %s", a, err, a.Body)
+		}
+		return time.Since(began)
+	}
+	through := copied(g.Client, "source", "copy")
+	copied(g.Client, "target", "copy")
+	read := int64(0)
+	for _, c := range counts {
+		read += c.of("GET", "/source/source")
+	}
+	backends[2].Kill()
+	copied(g.Client, "target", "while one is away")
+	if a, err := g.Client.Put(t.Context(), "source", "source é", wire.UnsignedTrailer, body[1:]); err != nil || a.Status != 200 {
+		t.Fatalf("put: %v, %v", a, err)
+	}
+	copied(g.Client, "target", "of what one lacks")
+	backends[2].Start(t)
+	copied(g.Client, "target", "of what one may lag behind")
+	g.Converge(t)
+	for bucket, n := range map[string]int{"source": 2, "target": 4} {
+		if held := harness.RequireEqual(t, g, bucket, backends...); len(held) != n {
+			t.Errorf("%s: %d objects, want %d", bucket, len(held), n)
+		}
+	}
+	slowest := time.Duration(0)
+	for _, b := range backends {
+		slowest = max(slowest, copied(b.Client, "target", "alone"))
+	}
+	t.Logf("64 MiB: a copy %v, the slowest backend alone %v; the first two read the source %d times", through, slowest, read)
 }
