@@ -142,6 +142,8 @@ const (
 	trailerChunk = 256 * kib
 	signedChunk  = mib
 	trailerName  = "x-amz-checksum-crc32c"
+
+	batchSize = mib // what is written at once, in bytes
 )
 
 // framing is how a long body travels: sigv4.UnsignedTrailer or sigv4.Signed.
@@ -178,18 +180,25 @@ func (e *endpoint) put(bucket, key string, c content, f framing, d *digest) erro
 			return err
 		}
 		size := chunkOf(f)
-		header := make([]byte, 0, 256)
+		headers := make([]byte, 0, kib) // of one batch
+		var pieces net.Buffers
 		for at := int64(0); at < c.size; at += int64(size) {
 			data := c.at(at, size)
+			start := len(headers)
 			if f == sigv4.Signed {
-				header = r.signer.ChunkHeader(header[:0], len(data), d.sum(int(at/int64(size))))
+				headers = r.signer.ChunkHeader(headers, len(data), d.sum(int(at/int64(size))))
 			} else {
-				header = sigv4.ChunkHeader(header[:0], len(data))
+				headers = sigv4.ChunkHeader(headers, len(data))
 			}
-			pieces := net.Buffers{header, data, []byte(sigv4.CRLF)}
-			if _, err := pieces.WriteTo(w.Conn); err != nil {
+			pieces = append(pieces, headers[start:], data, []byte(sigv4.CRLF))
+			if len(pieces) < 3*(batchSize/size) && at+int64(size) < c.size {
+				continue
+			}
+			out := pieces // consumed
+			if _, err := out.WriteTo(w.Conn); err != nil {
 				return err
 			}
+			pieces, headers = pieces[:0], headers[:0]
 		}
 		_, err := w.Write(end(f, r.signer, d))
 		return err
