@@ -3,7 +3,8 @@
 #   make build    bin/s3mirror
 #   make quick    for every save: builds and tests without network or servers
 #   make test     everything: units, simulator, real S3 servers and real clients
-#   make check    format, vet, linters, go.mod, import table, race detector
+#   make check    format, vet, linters, known vulnerabilities (VULNDB=file:///copy without network),
+#                 go.mod, import table, race detector
 #   make sim      the simulator alone: make sim SCHEDULES=1000000 SEED=1
 #   make explore  every scenario of the small world, in every order: hours
 #   make mutation each rule of the protocol is switched off, and something must break
@@ -148,6 +149,7 @@ check: $(LINT)/linters.stamp web-check
 	$(LINT)/staticcheck -tags failpoints ./internal/replica ./cmd/...
 	$(LINT)/golangci-lint run --build-tags e2e,cassandra,chaos ./...
 	$(LINT)/golangci-lint run --build-tags failpoints ./internal/replica/... ./cmd/...
+	scripts/vuln.sh $(LINT)/govulncheck $(VULNDB)
 	$(GO) test -count=1 ./test/layers
 	$(MAKE) race
 
