@@ -57,7 +57,7 @@ units:
 sim:
 	$(GO) test -count=1 -timeout 0 -v -run 'TestSchedules' ./internal/sim -sim.schedules=$(SCHEDULES) -sim.first=$(SEED)
 
-# One of them: go test ./internal/explore -run TestScenario -v -explore.scenario='^put, put / cut$$'
+# One of them: go test ./internal/explore -run TestScenario -v -explore.scenario='^put, put / cut$'
 explore:
 	$(GO) test -count=1 -timeout 0 -v -run 'TestWholeWorld' ./internal/explore -explore.all
 

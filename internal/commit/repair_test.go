@@ -94,6 +94,28 @@ func TestRollForwardNeedsAnAnchor(t *testing.T) {
 	none[Swap](t, eff) // the older DELETE may still strike
 }
 
+func TestNothingIsRolledForwardBelowWhatMayStillLand(t *testing.T) {
+	// B shows 3, and 4 may still land there: then it would be the only version left,
+	// and be decided over 3, which its condition was never judged against.
+	cfg, mem := config("A", "B"), &Memory{}
+	r := row(version(2), object.NewReplicas("A"), entry(3, object.Present, "A"), entry(4, object.Present, "A"), entry(4, object.Present, "B"))
+	shown := map[string]object.Seen{"A": seen(version(4)), "B": seen(version(3))}
+	_, eff := visit(t, cfg, mem, at(0), r, shown)
+	none[Swap](t, eff)
+
+	// In the end what did not land is settled, and what did is decided.
+	watch(t, cfg, mem, time.Second, 20*time.Second, r, shown)
+	_, eff = visit(t, cfg, mem, at(20*time.Second), r, shown)
+	r = only[Swap](t, eff).Row
+	if len(r.Unsettled) != 1 || r.Unsettled[0].ID != id(4) || r.Unsettled[0].Replica != "A" {
+		t.Fatalf("got %+v", r)
+	}
+	_, eff = visit(t, cfg, mem, at(20*time.Second), r, shown)
+	if next := only[Swap](t, eff).Row; next.Cur.ID != id(4) || !next.Good.Equal(object.NewReplicas("A")) {
+		t.Fatalf("got %+v", next)
+	}
+}
+
 func TestRepairKeepsAGoodReplicaThatTheVersionStandsOn(t *testing.T) {
 	// B is good and shows a newer, unsettled write; A holds the version, but an
 	// older request may still strike it. Dropping B would leave no anchor, so B

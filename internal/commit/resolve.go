@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"slices"
+
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
@@ -83,7 +85,10 @@ func (p *Repair) closeBase(now Now) []Effect {
 }
 
 // rollForward decides a version that nobody was told about, when it is all that
-// is left of the key (R25); without it keys get stuck.
+// is left of the key (R25); without it keys get stuck. It must be safe on a replica
+// that shows it, from older requests and from newer ones: a newer one that landed
+// there would be all that is left in its turn, and be decided over a version that its
+// client's condition was not judged against (the exhaustive search's addition to R25).
 func (p *Repair) rollForward(now Now) *oplog.Row {
 	if len(p.row.Unsettled) == 0 || !p.allAnswered(p.cfg.whole()) || len(p.showing()) > 0 {
 		return nil
@@ -95,7 +100,7 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 			continue
 		}
 		found := p.holders(e)
-		if anchored(p.row, found, e.ID, e.Ver) {
+		if safe(p.row, found, e.ID) || !holds(R25Newer) && anchored(p.row, found, e.ID, e.Ver) {
 			best, holders = &p.row.Unsettled[i], found
 		}
 	}
@@ -105,6 +110,14 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 	info := p.shown[holders[0]].Info
 	info.ID, info.Ver, info.Kind = best.ID, best.Ver, best.Kind
 	return decide(p.row, evidence{info: info, good: holders, typ: best.Type}, p.cfg, now)
+}
+
+// safe tells whether no request of another version may land on some replica in s.
+func safe(row *oplog.Row, s object.Replicas, id object.ID) bool {
+	other := func(r string) bool {
+		return slices.ContainsFunc(row.Unsettled, func(e oplog.Entry) bool { return e.Replica == r && e.ID != id })
+	}
+	return slices.ContainsFunc(s, func(r string) bool { return !other(r) })
 }
 
 // holders are the replicas that show an entry's version, whole: of copies that

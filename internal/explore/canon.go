@@ -222,46 +222,59 @@ func (m *message) encode(e *encoder, w *world) {
 	}
 }
 
-// memory leaves out what has no effect any more: a series that a pause ended is
-// none, an age beyond T_settle is T_settle, and the time of no nonce is none.
+// memory leaves out what has no effect any more: the nonce of no intent that stands;
+// a series that a pause ended, and one that no entry waits for; when an entry was
+// first seen, if its series began later, or will; an age beyond T_settle.
+//
+// A visit notes the entries of the row and looks at the replicas at one moment, but
+// when the clock hurries: an entry that is new is as old as the series that begins
+// then, and there is nothing to tell of it before the look.
 func (e *encoder) memory(m *commit.Memory) {
-	e.id(m.Nonce)
-	if !m.Nonce.IsZero() {
+	exact := e.full || e.sc.Faults.Hurry > 0
+	nonce := m.Nonce
+	if row := e.w.row; !exact && (row == nil || row.Intent == nil || row.Intent.Nonce != nonce) {
+		nonce = object.ID{}
+	}
+	e.id(nonce)
+	if !nonce.IsZero() {
 		e.ageUpTo(m.Since-bootBase, times.Lease)
 	}
-	for k := range replicas {
-		s, ok := m.Series[replicas[e.by.replica(k)]]
-		ok = ok && e.now-(s.Last-bootBase) <= times.Gap
-		e.bool(ok)
-		if ok {
-			e.ageUpTo(s.Begun-bootBase, times.Settle)
-			e.ageUpTo(s.Last-bootBase, times.Gap)
-		}
-	}
-	e.int(int64(len(m.Seen)))
-	if len(m.Seen) == 0 {
-		return
-	}
 	keys := make([]commit.EntryKey, 0, 4)
-	for k := range m.Seen {
-		keys = append(keys, k)
+	for k, at := range m.Seen {
+		if s := m.Series[k.Replica]; exact || e.goesOn(s) && (at-bootBase < e.now || s.Last == at) {
+			keys = append(keys, k)
+		}
 	}
 	// By the names that they have already: the row, that is earlier, has most.
 	slices.SortFunc(keys, func(a, b commit.EntryKey) int {
 		return cmp.Or(e.known(a.Op)-e.known(b.Op), slices.Compare(a.Op[:], b.Op[:]), e.by.index(a.Replica)-e.by.index(b.Replica))
 	})
+	e.int(int64(len(keys)))
 	for _, k := range keys {
 		e.id(k.Op)
 		e.byte(byte(e.by.index(k.Replica))) //nolint:gosec // two
 		at := m.Seen[k]
-		if s, ok := m.Series[k.Replica]; !e.full {
-			if !ok || e.now-(s.Last-bootBase) > times.Gap {
-				continue // the next series begins later than this
-			}
-			at = max(at, s.Begun)
+		if !exact {
+			at = max(at, m.Series[k.Replica].Begun)
 		}
 		e.ageUpTo(at-bootBase, times.Settle)
 	}
+	for k := range replicas {
+		r := replicas[e.by.replica(k)]
+		s := m.Series[r]
+		waited := exact || slices.ContainsFunc(keys, func(k commit.EntryKey) bool { return k.Replica == r })
+		if waited = waited && e.goesOn(s); waited {
+			e.ageUpTo(s.Last-bootBase, times.Gap)
+		}
+		if e.bool(waited); waited && exact {
+			e.ageUpTo(s.Begun-bootBase, times.Settle)
+		}
+	}
+}
+
+// goesOn tells whether a series goes on with a look that comes now.
+func (e *encoder) goesOn(s commit.Series) bool {
+	return s.Begun > 0 && e.now-(s.Last-bootBase) <= times.Gap
 }
 
 func (e *encoder) byte(b byte) { e.out = append(e.out, b) }

@@ -225,11 +225,9 @@ func TestTheFormSeesEveryField(t *testing.T) {
 		},
 		reflect.TypeFor[register](): {
 			"pending": {changes, func(w *world) { w.reg.pending[1] = true }},
-			"states":  {changes, func(w *world) { w.reg.states = []possible{{now: vNothing}} }},
-		},
-		reflect.TypeFor[possible](): {
-			"now": {changes, func(w *world) { w.reg.states = []possible{{now: vFirst + 1}} }},
-			"out": {changes, func(w *world) { w.reg.states = slices.Clone(w.reg.states); w.reg.states[0].out[0]++ }},
+			"now":     {changes, func(w *world) { w.reg.now = vNothing }},
+			"took":    {changes, func(w *world) { w.reg.took[1] = true }},
+			"might":   {changes, func(w *world) { w.reg.might[0] = 1 }},
 		},
 		reflect.TypeFor[commit.Memory](): {
 			"Nonce":  {changes, ofRepair(func(p *proc) { p.memory.Nonce = id })},

@@ -4,8 +4,8 @@
 // package commit, as replica and sim do, and decides nothing. It is for tests only.
 //
 // After every move it checks the invariants I1 to I11 of ARCHITECTURE.md and that
-// the clients' history is linearizable up to here, with whatever a reader would be
-// told in this instant; at every end, that the key came to rest and no
+// the clients' history is linearizable up to here, by the moments at which writes
+// are decided, with whatever a reader would be told in this instant; at every end, that the key came to rest and no
 // acknowledged write was lost. I12 and the index are oplog's business.
 //
 // # What it is not
@@ -57,8 +57,8 @@
 // nonces and epochs are named by the order in which they appear, for machines only
 // compare them; moments count by their age, up to an age beyond which nothing is
 // compared; versions by their order, and by their distance from the clocks as long
-// as a clock can still meet them; the history is what the register judge still
-// holds possible. Everything else that a machine has counts as it is, but for this:
+// as a clock can still meet them; the history is what the register judge may still
+// be asked about. Everything else that a machine has counts as it is, but for this:
 //
 // What a machine will not read before it writes it again does not count (dead.go).
 // A name that only one machine still knows is its own: it can only be held against

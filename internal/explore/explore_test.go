@@ -40,7 +40,7 @@ var (
 func quick() []*Scenario {
 	return slices.Concat(
 		catalogue(oneWriter, slices.Concat(oneFault, twoFaults), plain),
-		catalogue(conditional, oneFault, plain),
+		catalogue(conditional, slices.Concat(oneFault, twoFaults), plain),
 		catalogue(twoWriters, []string{"no fault", "late", "cut", "refuse", "mute", "halve"}, plain),
 		catalogue(withReader, []string{"no fault"}, plain),
 		catalogue([]string{"put, put"}, []string{"cut"}, []string{"ack 2", "start-ordered", "one replica each"}),

@@ -1,10 +1,5 @@
 package explore
 
-import (
-	"cmp"
-	"slices"
-)
-
 // value is a state of the key: nothing, the base, or what client i wrote.
 type value uint8
 
@@ -17,151 +12,119 @@ const (
 // maxClients bounds the operations of one path.
 const maxClients = 6
 
-// outcome of one operation in one possible order.
-type outcome uint8
-
-const (
-	open    outcome = iota // not begun, or begun and not placed in the order yet
-	took                   // a write took effect
-	refused                // a condition failed
-	saw                    // saw + v: a read saw v
-)
-
-// register judges a history while it happens: it holds every state in which the
-// key can be if the operations so far took effect one after the other, each
-// between its invocation and its answer. No state left means that the history is
-// not linearizable. What it holds is all that a later verdict depends on, so it
-// is part of a state's name instead of the history.
+// register judges a history while it happens, by one order of its operations that it
+// demands: a write takes effect at the moment at which it is decided, and that lies
+// between its coming and its answer, or after it came if nothing was answered; a read
+// saw what the key was at some moment between its coming and its answer (I7); a
+// condition failed against what the key was at such a moment. Whoever keeps to this
+// is linearizable, and keeps to more: who comes at a moment sees what was decided.
 type register struct {
-	pending [maxClients]bool
-	states  []possible // sorted, without repeats, closed under placing a pending operation; never changed in place
+	now     value
+	pending [maxClients]bool // came, and did not end in a way that settles it
+	took    [maxClients]bool // writes that have had their effect
+	might   [maxClients]seen
 }
 
-type possible struct {
-	now value
-	out [maxClients]outcome // of pending operations
-}
+// seen is a set of values: of a reader, what the key was since it came; of a write
+// with a condition, what failed it.
+type seen uint16
+
+func (s seen) has(v value) bool { return s&(1<<v) != 0 }
 
 func newRegister(base Base) register {
-	v := vBase
 	if base == Nothing {
-		v = vNothing
+		return register{now: vNothing}
 	}
-	return register{states: []possible{{now: v}}}
+	return register{now: vBase}
+}
+
+func (c Client) fails(v value) bool {
+	return c.If == Absent && v != vNothing || c.If == Matches && v != vBase
 }
 
 func (r *register) invoke(clients []Client, i int) {
-	r.pending[i] = true
-	r.close(clients)
+	r.pending[i], r.might[i] = true, 0
+	r.note(clients, i)
 }
 
-// answer keeps the orders in which the operation had one of these outcomes. The
-// operation is over; false when no order is left.
-func (r *register) answer(i int, fits ...outcome) bool {
-	return r.settle(i, func(o outcome) bool { return slices.Contains(fits, o) })
-}
-
-// forget ends an operation of which nothing was learned, and which changes nothing.
-func (r *register) forget(i int) { r.settle(i, func(outcome) bool { return true }) }
-
-func (r *register) settle(i int, fits func(outcome) bool) bool {
-	var kept []possible
-	for _, s := range r.states {
-		if fits(s.out[i]) {
-			s.out[i] = open
-			kept = append(kept, s)
-		}
+func (r *register) note(clients []Client, i int) {
+	if c := clients[i]; r.pending[i] && (!c.writes() || c.fails(r.now)) {
+		r.might[i] |= 1 << r.now
 	}
+}
+
+// decide lets client i's write take effect; false when it may not.
+func (r *register) decide(clients []Client, i int) bool {
+	if !r.pending[i] || r.took[i] || clients[i].fails(r.now) {
+		return false
+	}
+	r.took[i], r.now = true, vFirst+value(i) //nolint:gosec // fewer than maxClients
+	if clients[i].Do == Delete {
+		r.now = vNothing
+	}
+	for j := range clients {
+		r.note(clients, j)
+	}
+	return true
+}
+
+// acked ends a write that took effect, failed one that did not, refused one whose
+// condition failed, saw a read; each is false when that is not so.
+func (r *register) acked(i int) bool {
 	r.pending[i] = false
-	r.states = sorted(kept)
-	return len(kept) > 0
+	return r.took[i]
 }
 
-// may tells whether the key can be in this state now, with every pending
-// operation placed or not.
-func (r *register) may(v value) bool {
-	return slices.ContainsFunc(r.states, func(s possible) bool { return s.now == v })
+func (r *register) failed(i int) bool {
+	r.pending[i] = false
+	return !r.took[i]
 }
 
-// close adds every state that placing pending operations leads to.
-func (r *register) close(clients []Client) {
-	all := slices.Clone(r.states)
-	for n := 0; n < len(all); n++ {
-		for i := range clients {
-			if !r.pending[i] || all[n].out[i] != open {
-				continue
-			}
-			if s := all[n].place(clients[i], i); !slices.Contains(all, s) {
-				all = append(all, s)
-			}
+func (r *register) refused(i int) bool { return r.failed(i) && r.might[i] != 0 }
+
+func (r *register) saw(i int, v value) bool {
+	r.pending[i] = false
+	return r.might[i].has(v)
+}
+
+// forget ends a read of which nothing was learned.
+func (r *register) forget(i int) { r.pending[i] = false }
+
+// encode writes the register, with the clients in their places.
+func (r *register) encode(e *encoder) {
+	e.byte(byte(r.now.named(e.by)))
+	for _, i := range e.by.clients {
+		e.bool(r.pending[i] && (e.full || !r.took[i]))
+		e.bool(r.took[i])
+		switch {
+		case e.full:
+			e.int(int64(r.might[i]))
+		case !r.pending[i] || e.w.clients[i] != under: // nothing is answered any more
+		case e.sc.Clients[i].writes():
+			e.bool(r.might[i] != 0)
+		default:
+			e.int(int64(r.might[i].named(e.by)))
 		}
 	}
-	r.states = sorted(all)
 }
 
-func (s possible) place(c Client, i int) possible {
-	switch {
-	case !c.writes():
-		s.out[i] = saw + outcome(s.now)
-	case c.If == Absent && s.now != vNothing, c.If == Matches && s.now != vBase:
-		s.out[i] = refused
-	default:
-		s.out[i], s.now = took, vFirst+value(i)
-		if c.Do == Delete {
-			s.now = vNothing
-		}
+// named is the value with the clients in other places.
+func (v value) named(by *naming) value {
+	if v < vFirst {
+		return v
 	}
-	return s
+	return vFirst + value(by.clientPlace[v-vFirst]) //nolint:gosec // few
 }
 
-// named is the state with the clients in other places.
-func (s possible) named(by *naming) possible {
-	rename := func(v value) value {
-		if v < vFirst {
-			return v
-		}
-		return vFirst + value(by.clientPlace[v-vFirst]) //nolint:gosec // few
+func (s seen) named(by *naming) seen {
+	if !by.exchanges {
+		return s
 	}
-	out := possible{now: rename(s.now)}
-	for k, i := range by.clients {
-		out.out[k] = s.out[i]
-		if o := s.out[i]; o >= saw {
-			out.out[k] = saw + outcome(rename(value(o-saw)))
+	out := seen(0)
+	for v := range vFirst + maxClients {
+		if s.has(v) {
+			out |= 1 << v.named(by)
 		}
 	}
 	return out
-}
-
-func sorted(states []possible) []possible {
-	slices.SortFunc(states, func(a, b possible) int {
-		if c := cmp.Compare(a.now, b.now); c != 0 {
-			return c
-		}
-		return slices.Compare(a.out[:], b.out[:])
-	})
-	return slices.Compact(states)
-}
-
-// encode writes the register; the states are in order already.
-func (r *register) encode(e *encoder) {
-	for _, i := range e.by.clients {
-		e.bool(r.pending[i])
-	}
-	e.int(int64(len(r.states)))
-	states := r.states
-	if e.by.exchanges {
-		states = make([]possible, len(r.states))
-		for n, s := range r.states {
-			states[n] = s.named(e.by)
-		}
-		states = sorted(states)
-	}
-	for _, s := range states {
-		e.byte(byte(s.now))
-		for k, i := range e.by.clients {
-			if r.pending[i] {
-				e.byte(byte(s.out[k]))
-			}
-		}
-	}
 }

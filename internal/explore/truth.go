@@ -61,6 +61,9 @@ func (w *world) decided(row *oplog.Row) {
 		if t.failed[i] {
 			w.fail("I8: %s is decided, and was answered as definitely failed", idText(row.Cur.ID))
 		}
+		if !w.reg.decide(w.sc.Clients, i) {
+			w.fail("not linearizable: %s is decided when the key is %s", idText(row.Cur.ID), w.valueText(w.reg.now))
+		}
 	}
 }
 
@@ -102,16 +105,16 @@ func (w *world) done(n int, p *proc, res commit.Result) {
 		if !w.truth.decided[c] {
 			w.fail("I1: %s is acknowledged and was never decided", w.procText(n))
 		}
-		legal = w.reg.answer(c, took)
+		legal = w.reg.acked(c)
 	case res.Kind == commit.Failed:
 		if w.truth.decided[c] {
 			w.fail("I8: %s is answered as definitely failed, and was decided", w.procText(n))
 		}
 		w.truth.failed[c] = true
 		if res.Code == "PreconditionFailed" || res.Code == "NoSuchKey" {
-			legal = w.reg.answer(c, refused)
+			legal = w.reg.refused(c)
 		} else {
-			legal = w.reg.answer(c, open)
+			legal = w.reg.failed(c)
 		}
 	}
 	if !legal {
@@ -139,7 +142,7 @@ func (w *world) serve(p *proc, e commit.Serve) {
 
 func (w *world) readDone(c int, v value) {
 	w.clients[c] = over
-	if !w.reg.answer(c, saw+outcome(v)) {
+	if !w.reg.saw(c, v) {
 		w.fail("not linearizable: the reader saw %s", w.valueText(v))
 	}
 }
@@ -179,13 +182,13 @@ func sameSeen(a, b object.Seen) bool {
 }
 
 // checkLegal: a reader that came and went in this instant would be told this
-// version (I7), so it must be one that some order allows.
+// version (I7), so it must be what was decided last.
 func (w *world) checkLegal(info object.Info) {
 	v, whole := valueOf(info)
 	switch {
 	case !whole:
 		w.fail("half of a body is current")
-	case !w.reg.may(v):
+	case v != w.reg.now:
 		w.fail("not linearizable: the key is %s now", w.valueText(v))
 	}
 }
