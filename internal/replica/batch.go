@@ -53,14 +53,14 @@ func (d *batch) start() {
 
 // let permits writes to go, and sends what they release when each has had its say.
 func (d *batch) let(numbers []int) {
-	p := &pass{d: d, waits: len(numbers), begun: d.set.o.Boot(), groups: map[string]*group{}}
+	p := &convoy{d: d, waits: len(numbers), begun: d.set.o.Boot(), groups: map[string]*group{}}
 	for _, n := range numbers {
 		d.writes[n].permit(p)
 	}
 }
 
-// pass is what goes together.
-type pass struct {
+// convoy is what goes together.
+type convoy struct {
 	d     *batch
 	begun time.Duration // Boot of the first permit: no lease was looked at before
 
@@ -93,7 +93,7 @@ type member struct {
 }
 
 // add puts a released request into its replica's group.
-func (p *pass) add(w *write, q *request) {
+func (p *convoy) add(w *write, q *request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.groups[q.replica]
@@ -105,8 +105,8 @@ func (p *pass) add(w *write, q *request) {
 	g.members = append(g.members, member{w, q})
 }
 
-// used is called once for each write of the pass: it has released what it will.
-func (p *pass) used() {
+// used is called once for each write of the convoy: it has released what it will.
+func (p *convoy) used() {
 	p.mu.Lock()
 	p.waits--
 	last := p.waits == 0

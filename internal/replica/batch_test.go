@@ -31,8 +31,8 @@ func TestABatchThatIsLetGoTooLateIsNotSent(t *testing.T) {
 	d := &batch{process: s.newProcess(t.Context(), nil, object.Key{}, &recorder{})}
 	machine := &recorder{}
 	w := &write{process: s.newProcess(t.Context(), nil, object.Key{Name: "k"}, machine), requests: map[string]*request{}, said: map[string]string{}}
-	p := &pass{d: d, waits: 1, groups: map[string]*group{}}
-	w.pass = p
+	p := &convoy{d: d, waits: 1, groups: map[string]*group{}}
+	w.convoy = p
 	w.join("a")
 	now = 2*time.Second + 1
 	p.used()
@@ -55,7 +55,7 @@ func TestAPermitForAWriteThatIsOver(t *testing.T) {
 	d := &batch{process: s.newProcess(context.Background(), nil, object.Key{}, &recorder{})}
 	for _, over := range []bool{false, true} { // before the permit, and behind it
 		w := &write{process: s.newProcess(context.Background(), nil, object.Key{}, &recorder{})}
-		p := &pass{d: d, waits: 1, groups: map[string]*group{}}
+		p := &convoy{d: d, waits: 1, groups: map[string]*group{}}
 		if over {
 			w.dropPermit()
 		}

@@ -39,10 +39,10 @@ type write struct {
 	requests map[string]*request // by replica; owned by the driver
 	said     map[string]string   // by replica, for the history; owned by the driver
 
-	batch  *batch // nil: it is none of many
-	number int    // in the batch
-	broken error  // why it was broken off by the batch's caller, who owns it
-	pass   *pass  // with which it goes; owned by the driver
+	batch  *batch  // nil: it is none of many
+	number int     // in the batch
+	broken error   // why it was broken off by the batch's caller, who owns it
+	convoy *convoy // with which it goes; owned by the driver
 
 	lockMu sync.Mutex // guards what follows
 	unlock func()
@@ -161,7 +161,7 @@ func (w *write) release(e commit.Release) {
 	}
 	q := w.requests[e.Replica]
 	switch {
-	case w.pass != nil:
+	case w.convoy != nil:
 		w.join(e.Replica)
 		return
 	case q == nil:
@@ -176,13 +176,13 @@ func (w *write) release(e commit.Release) {
 	})
 }
 
-// join makes a request part of the pass, which sends it.
+// join makes a request part of the convoy, which sends it.
 func (w *write) join(replica string) {
 	q := &request{replica: replica, released: true}
 	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
 	w.requests[replica] = q
 	w.sending.Add(1)
-	w.pass.add(w, q)
+	w.convoy.add(w, q)
 }
 
 // send starts a request. It ends in a post, whatever becomes of it.
@@ -382,8 +382,8 @@ func (w *write) record(res commit.Result) {
 	})
 }
 
-// permit lets the write go with a pass, which hears of it when it has, or never will.
-func (w *write) permit(p *pass) {
+// permit lets the write go with a convoy, which hears of it when it has, or never will.
+func (w *write) permit(p *convoy) {
 	used := sync.OnceFunc(p.used)
 	w.lockMu.Lock()
 	closed := w.closed
@@ -394,9 +394,9 @@ func (w *write) permit(p *pass) {
 		return
 	}
 	w.post(func() {
-		w.pass = p
+		w.convoy = p
 		w.step(commit.Permit{})
-		w.pass = nil
+		w.convoy = nil
 		used()
 	})
 }
