@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/replica"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	Replication ReplicationConfig `yaml:"replication"`
 	// Settings of single buckets, by the name that clients use.
 	Buckets map[string]BucketConfig `yaml:"buckets"`
+	// Multipart uploads.
+	Uploads UploadsConfig `yaml:"uploads"`
 	// The pace of the healer.
 	Heal HealConfig `yaml:"heal"`
 	// How long /readyz says no at the end before the listeners close: longer than a load
@@ -197,6 +200,19 @@ type BucketConfig struct {
 	AssumeEqual bool `yaml:"assume_equal"`
 }
 
+// UploadsConfig is about multipart uploads.
+type UploadsConfig struct {
+	// One that was not completed in so long is aborted, on every backend; 0: none ever is.
+	Age Duration `yaml:"age"`
+	// How long a backend may work on putting one together, and a second more for every
+	// 32 MiB. What it has not answered by then takes twice as long to settle.
+	Complete Duration `yaml:"complete"`
+	// Uploads on a backend that s3mirror knows nothing of, and that are older, are thrown
+	// away: they are what crashes and lost answers leave behind. Longer than the healing of
+	// the largest object takes.
+	Stray Duration `yaml:"stray"`
+}
+
 // HealConfig is the pace of the healer. Its traffic is always below clients'.
 type HealConfig struct {
 	// Most bytes a second that heals write to one backend, as a size; 0: no limit.
@@ -240,6 +256,11 @@ func defaultConfig() Config {
 			Mode:   modeActive,
 			Settle: Duration(5 * time.Minute),
 			Lease:  Duration(10 * time.Second),
+		},
+		Uploads: UploadsConfig{
+			Age:      Duration(7 * 24 * time.Hour),
+			Complete: Duration(replica.DefaultWork),
+			Stray:    Duration(replica.DefaultStray),
 		},
 		Heal: HealConfig{Interval: Duration(5 * time.Second)},
 	}
@@ -338,6 +359,8 @@ func (c *Config) times() commit.Times {
 		LockWait:  10 * time.Second,
 		Grace:     2 * time.Second,
 		HelpWait:  50 * time.Millisecond,
+		UploadAge: time.Duration(c.Uploads.Age),
+		Remember:  24 * time.Hour,
 	}
 }
 

@@ -271,6 +271,15 @@ func validateReplication(c *Config, bad report) {
 	if time.Duration(r.Settle) < minSettle {
 		bad("replication.settle", "must be %s or more", minSettle)
 	}
+	if time.Duration(c.Uploads.Complete) < time.Second {
+		bad("uploads.complete", "must be 1s or more")
+	}
+	if time.Duration(c.Uploads.Stray) < time.Second {
+		bad("uploads.stray", "must be 1s or more")
+	}
+	if age := c.Uploads.Age; age != 0 && time.Duration(age) < time.Minute {
+		bad("uploads.age", "must be 1m or more, or 0")
+	}
 	if lease := time.Duration(r.Lease); lease < minLease || lease > maxLease {
 		bad("replication.lease", "must be between %s and %s", Duration(minLease), Duration(maxLease))
 	}

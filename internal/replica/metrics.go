@@ -89,7 +89,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 	for _, call := range []string{callRead, callSwap} {
 		m.logSeconds[call] = logs.WithLabelValues(call)
 	}
-	for _, op := range []string{"put", "delete", "heal", "copy"} {
+	for _, op := range []string{"put", "delete", "heal", "copy", opPart, "complete"} {
 		m.writeSeconds.WithLabelValues(op)
 		for _, result := range []string{"acked", "healed", "failed", "unknown"} {
 			m.writes.WithLabelValues(op, result)

@@ -34,6 +34,8 @@ type process struct {
 	room  chan struct{} // shared with others: one call of the log holds a place in it; nil: there is no bound
 	trace trace         // for failpoints
 
+	upload object.ID // of a machine that works on one
+
 	row    *oplog.Row // as this process last wrote it, if swapped
 	swaps  bool       // a swap was applied, or may have been
 	unsure bool       // the last swap is not known
@@ -147,7 +149,9 @@ func (p *process) effect(e commit.Effect) {
 	case commit.Alarm:
 		p.set.alarm(p.key, e.What)
 	default:
-		p.other(e)
+		if !p.uploadEffect(e) {
+			p.other(e)
+		}
 	}
 }
 

@@ -115,6 +115,10 @@ func (s *Set) examine(ctx context.Context, b *bucket, key object.Key, mem *commi
 			p.asks.Go(func() {
 				p.deliver(commit.Copied{Target: e.Target, OK: heals && s.copy(p.ctx, b, key, e)})
 			})
+		case commit.Fence:
+			p.asks.Go(func() { p.deliver(p.fence(e)) })
+		case commit.Remember:
+			p.asks.Go(func() { p.deliver(p.remember(e)) })
 		case commit.Examined:
 			report = &e.Report
 		default:
@@ -149,7 +153,9 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 		w.start(s.up(b), func() {})
 		return w.healed(ctx, nil)
 	}
-	op.Stream = e.Info.Size > s.o.Held
+	sizes := s.partsOf(ctx, b, key, e)
+	op.Stream = e.Info.Size > s.o.Held || len(sizes) > 0
+	op.Slow = s.slowHeal(sizes, e.Info.Size)
 	slabs := slabsFor(min(e.Info.Size, s.o.PerUpload))
 	if err := s.memory.reserve(ctx, slabs); err != nil {
 		return false, err
@@ -165,7 +171,12 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 	w.plan = src.plan
 	w.stamp = src.stamp
 	held := e.Info.Size
-	if op.Stream {
+	switch {
+	case len(sizes) > 0:
+		held = 0 // its last request is held, not its end
+		src.inParts(sizes)
+		w.plan, w.carry = plan{headers: src.plan.headers, payload: src.plan.payload}, carryParts(sizes, src.parts)
+	case op.Stream:
 		held = s.o.Held
 	}
 	w.body = newFanout(s.memory, e.Info.Size, held, slabs)
@@ -238,6 +249,7 @@ type source struct {
 	stamp object.Stamp
 	sum   hash.Hash // of plan.algorithm; nil: none
 	want  string    // its value as the source tells it, base64
+	parts *partSums // of a copy that is put together; nil: none
 	r     io.Reader
 }
 
@@ -298,6 +310,17 @@ func newSource(obj *backend.Object, payload map[string]Payload, cur object.Info)
 	return src
 }
 
+// inParts also computes the checksums of the parts that the copy is made of, in the
+// algorithm of the version.
+func (src *source) inParts(sizes []int64) {
+	sum, want := checksumIn(src.Headers)
+	if src.parts = newPartSums(sum, sizes); src.parts != nil {
+		src.want = want
+		src.r = io.TeeReader(src.Body, src.parts)
+	}
+	src.sum = nil
+}
+
 // Read implements io.Reader.
 func (src *source) Read(p []byte) (int, error) { return src.r.Read(p) }
 
@@ -306,12 +329,20 @@ var errRotten = errors.New("bytes of the source do not match its stored checksum
 
 // proven finishes the body if it is what the source says it is.
 func (src *source) proven(w *write) error {
-	trailer := ""
-	if src.sum != nil {
-		if trailer = base64.StdEncoding.EncodeToString(src.sum.Sum(nil)); trailer != src.want {
-			w.set.alarm(w.key, errRotten.Error())
-			return errRotten
+	trailer, got := "", src.want
+	switch {
+	case src.parts != nil:
+		var err error
+		if got, err = src.parts.whole(); err != nil {
+			return err
 		}
+	case src.sum != nil:
+		trailer = base64.StdEncoding.EncodeToString(src.sum.Sum(nil))
+		got = trailer
+	}
+	if got != src.want {
+		w.set.alarm(w.key, errRotten.Error())
+		return errRotten
 	}
 	w.body.finish(trailer)
 	return nil

@@ -49,6 +49,12 @@ const (
 	DefaultHeld      = 256 << 10
 )
 
+// Defaults of Options, for uploads.
+const (
+	DefaultWork  = 10 * time.Minute
+	DefaultStray = 24 * time.Hour
+)
+
 // Options of a Set. Log, Stacks, Times and Defaults are required.
 type Options struct {
 	Node      string // name of this node; each Open is another incarnation of it
@@ -68,6 +74,14 @@ type Options struct {
 	PerUpload int64 // bytes that one upload shares among its replicas. DefaultPerUpload
 	Held      int64 // bytes at the end of a body that are sent only after its intent; smaller bodies are held whole. DefaultHeld
 
+	// Work is how long a backend may work on putting an upload together, whatever its
+	// size: DefaultWork. It is answered within, or its outcome is not known, and then
+	// takes twice as long to settle.
+	Work time.Duration
+	// Stray is the age from which an upload on a backend that nothing names is thrown
+	// away: longer than a heal may take. DefaultStray.
+	Stray time.Duration
+
 	Logger     *slog.Logger          // nil: slog.Default()
 	Registerer prometheus.Registerer // nil: none
 	Wall       func() time.Time      // nil: time.Now
@@ -78,6 +92,7 @@ func (o *Options) defaults() {
 	o.Memory = cmp.Or(o.Memory, DefaultMemory)
 	o.PerUpload = cmp.Or(o.PerUpload, DefaultPerUpload)
 	o.Held = cmp.Or(o.Held, DefaultHeld)
+	o.Work, o.Stray = cmp.Or(o.Work, DefaultWork), cmp.Or(o.Stray, DefaultStray)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -144,6 +159,7 @@ type Set struct {
 	history history
 	metrics *metrics
 	repairs repairs
+	uploads uploads
 	status  statusCache
 	window  int // rows that one page of a list reads at most
 
@@ -185,6 +201,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	if err := s.settings.open(ctx, s); err != nil {
 		return nil, err
 	}
+	s.uploads.set = s
 	if err := s.buckets.open(ctx, s); err != nil {
 		return nil, err
 	}
@@ -199,6 +216,7 @@ func (s *Set) Run(ctx context.Context) error {
 	wg.Go(func() { s.history.run(ctx) })
 	wg.Go(func() { s.buckets.run(ctx) })
 	wg.Go(func() { s.settings.run(ctx) })
+	wg.Go(func() { s.uploads.run(ctx) })
 	wg.Wait()
 	return nil
 }

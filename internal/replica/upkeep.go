@@ -25,13 +25,7 @@ func (bs *buckets) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		bs.mu.Lock()
-		var all []*bucket
-		for _, b := range bs.known {
-			all = append(all, b)
-		}
-		bs.mu.Unlock()
-		for _, b := range all {
+		for _, b := range bs.all() {
 			if time.Now().Before(retry[b]) {
 				continue
 			}
@@ -47,6 +41,16 @@ func (bs *buckets) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// all are the buckets that are known, in no order.
+func (bs *buckets) all() (all []*bucket) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for _, b := range bs.known {
+		all = append(all, b)
+	}
+	return all
 }
 
 // keep does what one bucket needs: false when that failed and may wait.

@@ -15,12 +15,17 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// write is one mutation under way: a commit.Write, its body, and its requests to
-// the replicas. It is driven by a goroutine of its own, which outlives the
-// caller from the release on and is counted by the Set.
+// write is one mutation under way, or one part of an upload: a machine, its body, and
+// its requests to the replicas. It is driven by a goroutine of its own, which outlives
+// the caller from the release on and is counted by the Set.
 type write struct {
 	*process
 	op     commit.Op
+	name   string  // of the operation, for metrics and history
+	carry  carrier // makes the request to one replica
+	judge  func(error) commit.Answer
+	idOf   func(replica string) string // its own id of the upload; nil: there is none. For the driver
+	slow   time.Duration               // how long a replica may work on its request; 0: as long as answers are awaited
 	begun  time.Time
 	whole  time.Time // when the body was whole and the key's turn had come; owned by the driver
 	freed  time.Time // when the first request was released; owned by the driver
@@ -51,16 +56,21 @@ type write struct {
 	used   func() // gives back a permit
 }
 
+// carrier makes one request to one replica. It returns when that is over.
+type carrier func(w *write, q *request, at place, stamp object.Stamp) (backend.PutResult, error)
+
 // origin is who wants a mutation.
 type origin struct{ actor, request string }
 
 // request is one upload or delete on its way to one replica.
 type request struct {
 	replica  string
+	uploadID string // the replica's own
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	cursor   *cursor // nil: it has no body
 	released bool
+	let      chan struct{} // closed when it is released
 	ended    bool
 	deadline *time.Timer
 	direct   bool   // the replica copies by itself
@@ -68,12 +78,21 @@ type request struct {
 }
 
 func (s *Set) newWrite(b *bucket, key object.Key, op commit.Op, from origin) *write {
+	carry := carryDelete
+	if op.Type == oplog.OpPut || op.Type == oplog.OpCopy || op.Type == oplog.OpHeal && op.Info.Kind == object.Present {
+		carry = carryBody
+	}
+	return s.newMutation(b, key, op, commit.NewWrite(b.config(), op), carry, from)
+}
+
+// newMutation is newWrite with a machine and a carrier of the caller's.
+func (s *Set) newMutation(b *bucket, key object.Key, op commit.Op, m machine, carry carrier, from origin) *write {
 	w := &write{
-		op: op, origin: from, begun: time.Now(),
+		op: op, name: op.Type.String(), carry: carry, judge: answerOf, slow: op.Slow, origin: from, begun: time.Now(),
 		accepted: make(chan struct{}), told: make(chan struct{}), result: make(chan commit.Result, 1),
 		requests: map[string]*request{}, said: map[string]string{},
 	}
-	w.process = s.newProcess(s.base, b, key, commit.NewWrite(b.config(), op))
+	w.process = s.newProcess(s.base, b, key, m)
 	w.other = w.carryOut
 	w.trace.writes(op.ID)
 	return w
@@ -168,10 +187,11 @@ func (w *write) release(e commit.Release) {
 		q = w.send(e.Replica, true)
 	default:
 		q.released = true
+		close(q.let)
 		q.cursor.release()
 	}
 	// The machine gives up waiting at the same time.
-	q.deadline = time.AfterFunc(max(w.set.o.Times.Keep, w.op.Slow), func() {
+	q.deadline = time.AfterFunc(max(w.set.o.Times.Keep, w.slow), func() {
 		q.cancel(fmt.Errorf("%w: no answer in time", backend.ErrStalled))
 	})
 }
@@ -187,8 +207,14 @@ func (w *write) join(replica string) {
 
 // send starts a request. It ends in a post, whatever becomes of it.
 func (w *write) send(replica string, released bool) *request {
-	q := &request{replica: replica, released: released, direct: w.op.Direct.Has(replica)}
+	q := &request{replica: replica, released: released, direct: w.op.Direct.Has(replica), let: make(chan struct{})}
+	if released {
+		close(q.let)
+	}
 	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
+	if w.idOf != nil {
+		q.uploadID = w.idOf(replica)
+	}
 	if w.body != nil && !q.direct {
 		q.cursor = w.body.attach(replica, released)
 	}
@@ -200,14 +226,8 @@ func (w *write) send(replica string, released bool) *request {
 		defer q.cancel(errLeft)
 		var res backend.PutResult
 		at, err := w.set.at(q.ctx, w.b, replica, w.paced)
-		switch {
-		case err != nil:
-		case q.direct:
-			res, err = w.copyAt(q, at, stamp)
-		case w.op.Type == oplog.OpPut, w.op.Type == oplog.OpCopy, w.op.Type == oplog.OpHeal && w.op.Info.Kind == object.Present:
-			res, err = w.put(q, at, stamp)
-		default:
-			err = at.delete(q.ctx, w.key.Name)
+		if err == nil {
+			res, err = w.carry(w, q, at, stamp)
 		}
 		if q.cursor != nil {
 			q.cursor.detach()
@@ -217,7 +237,14 @@ func (w *write) send(replica string, released bool) *request {
 	return q
 }
 
-func (w *write) put(q *request, at place, stamp object.Stamp) (backend.PutResult, error) {
+func carryDelete(w *write, q *request, at place, _ object.Stamp) (backend.PutResult, error) {
+	return backend.PutResult{}, at.delete(q.ctx, w.key.Name)
+}
+
+func carryBody(w *write, q *request, at place, stamp object.Stamp) (backend.PutResult, error) {
+	if q.direct {
+		return w.copyAt(q, at, stamp)
+	}
 	framing, headers := w.plan.of(q.replica, w.body)
 	return at.put(q.ctx, backend.PutRequest{
 		Key: w.key.Name, Headers: headers, Stamp: stamp,
@@ -231,7 +258,7 @@ func (w *write) ended(q *request, res backend.PutResult, err error) {
 	if q.deadline != nil {
 		q.deadline.Stop()
 	}
-	a := answerOf(err)
+	a := w.judge(err)
 	if q.direct {
 		a = copyAnswerOf(err)
 	}
@@ -307,7 +334,7 @@ func (w *write) done(res commit.Result) {
 	}
 	w.answer(res)
 	w.record(res)
-	if res.Kind == commit.Acked && w.op.Slow == 0 && len(w.owing()) > 0 { // most owe nothing, and a timer would keep the write in memory
+	if res.Kind == commit.Acked && w.slow == 0 && len(w.owing()) > 0 { // most owe nothing, and a timer would keep the write in memory
 		time.AfterFunc(w.set.o.Times.Grace, func() { w.post(w.accuse) })
 	}
 }
@@ -354,7 +381,10 @@ func (w *write) record(res commit.Result) {
 	if w.op.Type == oplog.OpHeal && res.Kind == commit.Acked {
 		result = "healed"
 	}
-	w.set.metrics.write(w.op.Type.String(), result, time.Since(w.begun))
+	w.set.metrics.write(w.name, result, time.Since(w.begun))
+	if w.op.Type == 0 {
+		return // a part: nobody sees it yet
+	}
 	if w.op.Type != oplog.OpHeal && res.Kind == commit.Acked {
 		w.set.metrics.phases(w.begun, w.whole, w.freed, time.Now())
 	}
@@ -376,7 +406,7 @@ func (w *write) record(res commit.Result) {
 		}
 	}
 	w.set.history.add(oplog.Event{
-		Time: w.set.o.Wall(), Bucket: w.key.Bucket, Key: w.key.Name, Op: w.op.Type.String(),
+		Time: w.set.o.Wall(), Bucket: w.key.Bucket, Key: w.key.Name, Op: w.name,
 		ID: w.op.ID, Ver: info.Ver, Size: info.Size, Actor: w.origin.actor, Request: w.origin.request,
 		Result: result, Backends: backends,
 	})
