@@ -265,8 +265,8 @@ func awsDeletes(t *testing.T, c *awss3.Client, keys []string) {
 // awsRefusals asks for what is not done: the SDK understands the answer.
 func awsRefusals(t *testing.T, c *awss3.Client) {
 	ctx, bucket, key := t.Context(), aws.String("photos"), aws.String("k")
-	_, errs := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
-	all := map[string]error{"CreateMultipartUpload": errs}
+	all := map[string]error{}
+	_, all["UploadPartCopy"] = c.UploadPartCopy(ctx, &awss3.UploadPartCopyInput{Bucket: bucket, Key: key, UploadId: aws.String("u"), PartNumber: aws.Int32(1), CopySource: aws.String("photos/other")})
 	_, all["PutObjectTagging"] = c.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
 	_, all["PutBucketVersioning"] = c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 	_, all["GetObject of a version"] = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("1")})

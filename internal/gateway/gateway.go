@@ -67,6 +67,7 @@ type Buckets interface {
 // Replicas is what stands behind the gateway: a *replica.Set.
 type Replicas interface {
 	Objects
+	Uploads
 	Buckets
 }
 
@@ -183,6 +184,14 @@ var acts = map[s3.OperationName]act{
 	s3.GetObjectLockConfiguration:         (*Handler).defaultConfiguration,
 	s3.DeleteBucketPolicy:                 (*Handler).deleteNothing,
 	s3.DeleteBucketWebsite:                (*Handler).deleteNothing,
+
+	s3.CreateMultipartUpload:   (*Handler).createUpload,
+	s3.UploadPart:              (*Handler).uploadPart,
+	s3.CompleteMultipartUpload: (*Handler).completeUpload,
+	s3.AbortMultipartUpload:    (*Handler).abortUpload,
+	s3.ListParts:               (*Handler).listParts,
+	s3.ListMultipartUploads:    (*Handler).listUploads,
+	s3.GetObjectAttributes:     (*Handler).getAttributes,
 }
 
 // ServeHTTP is the request chain:
@@ -278,6 +287,7 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 // takesBody are the operations that read their body by themselves.
 var takesBody = map[s3.OperationName]bool{
 	s3.PutObject: true, s3.DeleteObjects: true, s3.CreateBucket: true,
+	s3.UploadPart: true, s3.CompleteMultipartUpload: true,
 	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true,
 	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
 }

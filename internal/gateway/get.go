@@ -17,6 +17,9 @@ import (
 func (h *Handler) getObject(w http.ResponseWriter, r *request) error {
 	read := newRead(r)
 	judge := func(cur object.Info) error { return read.judge(w.Header(), cur) }
+	if r.op.Query.Has("partNumber") {
+		return h.getPart(w, r, read)
+	}
 	if read.lookFirst {
 		seen, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
 		if err != nil {

@@ -16,12 +16,16 @@ func (h *Handler) headObject(w http.ResponseWriter, r *request) error {
 	if err := read.judge(w.Header(), v.Info); err != nil {
 		return err
 	}
-	part := s3.Range{Length: v.Size, Size: v.Size}
-	if read.RangeApplies(v.Info) {
-		if part, err = s3.ParseRange(read.span, v.Size); err != nil {
+	if r.op.Query.Has("partNumber") {
+		if v.Parts, err = h.Replicas.PartSizes(r.Context(), r.op.ObjectKey(), v.Info); err != nil {
 			return err
 		}
 	}
+	part, number, err := r.op.ReadRange(r.oneRange(), v.Info, read.RangeApplies(v.Info))
+	if err != nil {
+		return err
+	}
+	s3.SetPartsCount(w.Header(), v.Info, number)
 	w.WriteHeader(h.describe(w.Header(), r, v, part))
 	return nil
 }

@@ -496,8 +496,9 @@ func TestEveryAnswerNamesItself(t *testing.T) {
 func TestEveryOperationIsThere(t *testing.T) {
 	f := newFixture(t)
 	f.put(t, "/photos/k", "v")
+	completes(f.store)
 	done := map[string]bool{}
-	for _, a := range []ask{
+	for _, a := range append(uploadAsks(), []ask{
 		get("/"), get("/photos"), query("GET", "/photos", "list-type=2"), query("GET", "/photos", "location"), head("/photos"),
 		query("GET", "/photos", "versions"),
 		document("/photos", "tagging", tagging), query("GET", "/photos", "tagging"), query("DELETE", "/photos", "tagging"),
@@ -511,7 +512,7 @@ func TestEveryOperationIsThere(t *testing.T) {
 		query("DELETE", "/photos", "policy"), query("DELETE", "/photos", "website"),
 		{method: "PUT", path: "/more"}, remove("/more"), upload("/photos/k", "v"), get("/photos/k"), head("/photos/k"), remove("/photos/k"),
 		upload("/photos/k", "v"), copyOf("/photos/k2", "/photos/k"), batch("/photos", deletes("k", "k2")),
-	} {
+	}...) {
 		if got := f.send(t, a); got.status/100 != 2 {
 			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
 		}

@@ -27,6 +27,7 @@ type store struct {
 	buckets map[string]map[string]*stored
 	set     map[string]string // settings, by bucket and name
 	calls   []string          // of methods, in order
+	uploads uploads
 
 	before func(ctx context.Context, method string) error // runs before each call, and may refuse it
 	body   func(io.Reader) io.Reader                      // stands between an object and its reader
@@ -229,7 +230,7 @@ func (s *store) Get(ctx context.Context, r replica.GetRequest) (*replica.Object,
 		return nil, err
 	}
 	part := s3.Range{Length: o.info.Size, Size: o.info.Size}
-	if r.RangeApplies(o.info) {
+	if r.RangeApplies == nil || r.RangeApplies(o.info) {
 		if part, err = s3.ParseRange(r.Range, o.info.Size); err != nil {
 			return nil, err
 		}

@@ -279,9 +279,9 @@ func (op *Operation) namesVersion(method string) bool {
 		op.Query.Has("tagging") || op.Query.Has("acl"))
 }
 
-// readsPart tells whether partNumber asks for a part of a stored object, which
-// only a server behind the gateway gives yet. Anywhere else it could be an
-// UploadPart that lost its upload, which must not become a PutObject.
+// readsPart tells whether partNumber asks for a part of a stored object. Anywhere
+// else it could be an UploadPart that lost its upload, which must not become a
+// PutObject.
 func (op *Operation) readsPart(method string) bool {
-	return op.backend && op.Key != "" && (method == http.MethodGet || method == http.MethodHead)
+	return op.Key != "" && (method == http.MethodGet || method == http.MethodHead)
 }

@@ -122,6 +122,8 @@ var implemented = map[OperationName]bool{
 	ListBuckets: true, CreateBucket: true, HeadBucket: true, DeleteBucket: true, GetBucketLocation: true,
 	ListObjects: true, ListObjectsV2: true, ListObjectVersions: true,
 	PutObject: true, GetObject: true, HeadObject: true, DeleteObject: true, DeleteObjects: true, CopyObject: true,
+	CreateMultipartUpload: true, UploadPart: true, CompleteMultipartUpload: true, AbortMultipartUpload: true,
+	ListParts: true, ListMultipartUploads: true, GetObjectAttributes: true,
 
 	// what a bucket is asked about, and what can be set of it
 	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
@@ -138,10 +140,8 @@ var implemented = map[OperationName]bool{
 // behind are the operations that a server behind the gateway does beside
 // those: see ParseBackend. They move up as the gateway learns them.
 var behind = map[OperationName]bool{
-	CreateMultipartUpload: true, UploadPart: true, UploadPartCopy: true, CompleteMultipartUpload: true,
-	AbortMultipartUpload: true, ListParts: true, ListMultipartUploads: true,
-	GetObjectAttributes: true,
-	GetObjectTagging:    true, PutObjectTagging: true, DeleteObjectTagging: true,
+	UploadPartCopy:   true,
+	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
 }
 
 // ImplementedOperations returns the names that an implemented Operation can

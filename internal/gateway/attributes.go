@@ -1,0 +1,33 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// getAttributes tells how the current version is made.
+func (h *Handler) getAttributes(w http.ResponseWriter, r *request) error {
+	ask, err := s3.ParseAttributes(r.Header)
+	if err != nil {
+		return err
+	}
+	v, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
+	if err != nil {
+		return err
+	}
+	r.replica = v.Replica
+	if slices.Contains(ask.Wanted, s3.AttributeObjectParts) {
+		if v.Parts, err = h.Replicas.PartSizes(r.Context(), r.op.ObjectKey(), v.Info); err != nil {
+			return err
+		}
+	}
+	s3.ResponseHeaders(w.Header(), object.Info{ModTime: v.ModTime}, s3.ResponseOptions{})
+	for _, name := range []string{"ETag", "Content-Length", "Content-Type", "Accept-Ranges"} {
+		w.Header().Del(name) // of the object, and not of the document
+	}
+	s3.WriteXML(w, ask.Document(v.Info, nil))
+	return nil
+}

@@ -1,0 +1,164 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// Uploads is what the gateway needs of the replicas to serve multipart uploads. Errors
+// are as of Objects; NoSuchUpload for an id that is not one of the key's.
+type Uploads interface {
+	CreateUpload(ctx context.Context, r replica.CreateUploadRequest) (id string, err error)
+	// PutPart reads Body as Put does.
+	PutPart(ctx context.Context, r replica.PartRequest) (object.Info, error)
+	// CompleteUpload may take minutes. When ctx ends it goes on without its caller,
+	// and may be asked for again.
+	CompleteUpload(ctx context.Context, r replica.CompleteRequest) (object.Info, error)
+	AbortUpload(ctx context.Context, r replica.AbortRequest) error
+	ListUploadParts(ctx context.Context, key object.Key, uploadID string, after, limit int) (replica.PartsPage, error)
+	ListUploads(ctx context.Context, r replica.ListUploadsRequest) (replica.UploadsPage, error)
+	// PartSizes are the sizes in bytes of the parts of a version; none of one that was
+	// put in one piece.
+	PartSizes(ctx context.Context, key object.Key, info object.Info) ([]int64, error)
+}
+
+func (h *Handler) createUpload(w http.ResponseWriter, r *request) error {
+	headers, err := s3.VersionHeaders(r.Header)
+	if err != nil {
+		return err
+	}
+	sum, err := s3.ParseUploadChecksum(r.Header)
+	if err != nil {
+		return err
+	}
+	id, err := h.Replicas.CreateUpload(r.Context(), replica.CreateUploadRequest{
+		Key: r.op.ObjectKey(), Headers: headers, Checksum: sum, Actor: r.actor(),
+	})
+	if err != nil {
+		return err
+	}
+	sum.SetHeaders(w.Header())
+	s3.WriteXML(w, s3.InitiateDocument(r.op.Bucket, r.op.Key, id))
+	return nil
+}
+
+// uploadPart hands the body on unread, as putObject does.
+func (h *Handler) uploadPart(w http.ResponseWriter, r *request) error {
+	number, err := r.op.PartNumber()
+	if err != nil {
+		return err
+	}
+	body, err := r.sender.Body(r.Request)
+	if err != nil {
+		return err
+	}
+	if body.Size() > s3.MaxPartBytes {
+		return s3.Err(s3.EntityTooLarge).
+			With("ProposedSize", strconv.FormatInt(body.Size(), 10)).
+			With("MaxSizeAllowed", strconv.FormatInt(s3.MaxPartBytes, 10))
+	}
+	part, err := h.Replicas.PutPart(r.Context(), replica.PartRequest{
+		Key: r.op.ObjectKey(), UploadID: r.op.UploadID(), Number: number, Body: body,
+	})
+	if err != nil {
+		return err
+	}
+	s3.WrittenHeaders(w.Header(), object.Info{ETag: part.ETag, Headers: part.Headers})
+	return empty(w, http.StatusOK)
+}
+
+// completeUpload answers when the replicas are done, or, from ten seconds on, begins to
+// answer with blanks, which keep the connection: then an error stands in the body.
+func (h *Handler) completeUpload(w http.ResponseWriter, r *request) error {
+	plain := s3.WithoutChecksums(r.Request)
+	document, err := r.sender.Document(plain, s3.MaxCompleteBytes)
+	if err != nil {
+		return err
+	}
+	ask, err := s3.ParseComplete(r.Header, bytes.NewReader(document))
+	if err != nil {
+		return err
+	}
+	conditions, err := s3.ParseWriteConditions(r.Header)
+	if err != nil {
+		return err
+	}
+	return h.lateDocument(s3.NewLateAnswer(w), r, func() ([]byte, error) {
+		info, err := h.Replicas.CompleteUpload(r.Context(), replica.CompleteRequest{
+			Key: r.op.ObjectKey(), UploadID: r.op.UploadID(), Complete: ask, If: conditions,
+			Actor: r.actor(), Request: r.id,
+		})
+		if err != nil {
+			return nil, err
+		}
+		done := s3.Completed{Location: location(r), Bucket: r.op.Bucket, Key: r.op.Key, ETag: info.ETag, Checksums: info.Headers}
+		return done.Document(), nil
+	})
+}
+
+// location is the URL of the object, as the client reached it.
+func location(r *request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + r.URL.EscapedPath()
+}
+
+func (h *Handler) abortUpload(w http.ResponseWriter, r *request) error {
+	err := h.Replicas.AbortUpload(r.Context(), replica.AbortRequest{Key: r.op.ObjectKey(), UploadID: r.op.UploadID()})
+	if err != nil {
+		return err
+	}
+	return empty(w, http.StatusNoContent)
+}
+
+func (h *Handler) listParts(w http.ResponseWriter, r *request) error {
+	ask, err := s3.ParseListParts(r.op)
+	if err != nil {
+		return err
+	}
+	found, err := h.Replicas.ListUploadParts(r.Context(), r.op.ObjectKey(), ask.UploadID, ask.After, ask.Max)
+	if err != nil {
+		return err
+	}
+	page := &s3.PartsPage{Checksum: found.Checksum, Truncated: found.More, Owner: owner}
+	for _, p := range found.Parts {
+		part := s3.Part{Number: p.Number, ETag: p.ETag, Size: p.Size, Modified: p.Added}
+		for name, value := range p.Sums {
+			part.Algorithm, part.Checksum = name[len(object.ChecksumPrefix):], value
+		}
+		page.Parts = append(page.Parts, part)
+	}
+	s3.WriteXML(w, ask.Document(page))
+	return nil
+}
+
+func (h *Handler) listUploads(w http.ResponseWriter, r *request) error {
+	ask, err := s3.ParseListUploads(r.op)
+	if err != nil {
+		return err
+	}
+	found, err := h.Replicas.ListUploads(r.Context(), replica.ListUploadsRequest{
+		Bucket: r.op.Bucket, Prefix: ask.Prefix, Delimiter: ask.Delimiter,
+		AfterKey: ask.AfterKey, AfterID: ask.AfterID, Max: ask.Max,
+	})
+	if err != nil {
+		return err
+	}
+	page := &s3.UploadsPage{
+		CommonPrefixes: found.Prefixes, Truncated: found.More && ask.Max > 0,
+		LastKey: found.LastKey, LastID: found.LastID, Owner: owner,
+	}
+	for _, u := range found.Uploads {
+		page.Uploads = append(page.Uploads, s3.Upload{Key: u.Key, ID: u.ID, Initiated: u.Initiated, Checksum: u.Checksum})
+	}
+	s3.WriteXML(w, ask.Document(page))
+	return nil
+}

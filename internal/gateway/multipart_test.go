@@ -1,0 +1,176 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
+)
+
+// named is a CompleteMultipartUpload of part 1 with the ETag "e".
+const named = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`
+
+func complete(headers ...string) ask {
+	return ask{method: "POST", path: "/photos/k", query: "uploadId=" + theUpload, body: named, header: header(headers...)}
+}
+
+// uploadAsks are one of each operation on uploads.
+func uploadAsks() []ask {
+	return []ask{
+		query("POST", "/photos/k", "uploads"),
+		{method: "PUT", path: "/photos/k", query: "partNumber=1&uploadId=" + theUpload, body: "part"},
+		query("GET", "/photos/k", "uploadId="+theUpload), query("GET", "/photos", "uploads"),
+		complete(), query("DELETE", "/photos/k", "uploadId="+theUpload),
+		query("GET", "/photos/k", "attributes", "X-Amz-Object-Attributes", "ETag,ObjectParts"),
+	}
+}
+
+func completes(s *store) {
+	s.uploads.complete = func(context.Context, replica.CompleteRequest) (object.Info, error) {
+		return object.Info{ETag: "whole-1", Headers: object.Headers{"x-amz-checksum-crc32": "AAAAAA==-1", "x-amz-checksum-type": "COMPOSITE"}}, nil
+	}
+}
+
+// TestUploads: each operation asks the replicas for what the client asked for, and
+// answers with the dialect's document.
+func TestUploads(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/k", "old")
+	completes(f.store)
+	f.uploads.listed = replica.PartsPage{
+		Parts: []replica.UploadPart{{Number: 3, ETag: "e", Size: 5, Added: testTime, Sums: object.Headers{"x-amz-checksum-crc32": "AAAAAA=="}}},
+		More:  true, Checksum: s3.UploadChecksum{Algorithm: "crc32", Type: s3.Composite},
+	}
+	f.uploads.pages = replica.UploadsPage{
+		Uploads: []replica.UploadEntry{{Key: "k", ID: theUpload, Initiated: testTime}}, Prefixes: []string{"a/"},
+		More: true, LastKey: "k", LastID: theUpload,
+	}
+	f.uploads.sizes = []int64{2, 1}
+	want := [][]string{
+		{"<UploadId>" + theUpload + "</UploadId>", "<Key>k</Key>"},
+		{},
+		{"<PartNumber>3</PartNumber>", "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>", "<IsTruncated>true</IsTruncated>", "<NextPartNumberMarker>3<"},
+		{"<UploadId>" + theUpload + "</UploadId>", "<Prefix>a/</Prefix>", "<NextKeyMarker>k<", "<NextUploadIdMarker>" + theUpload},
+		{"<Location>http://", "/photos/k</Location>", "<ETag>&quot;whole-1&quot;</ETag>", "<ChecksumCRC32>AAAAAA==-1<", "<ChecksumType>COMPOSITE<"},
+		{},
+		{"<ETag>", "<PartsCount>2<"},
+	}
+	for i, a := range uploadAsks() {
+		got := f.send(t, a)
+		if got.status/100 != 2 {
+			t.Errorf("%s %s?%s: %s", a.method, a.path, a.query, got.raw)
+		}
+		for _, text := range want[i] {
+			if !strings.Contains(got.body, text) {
+				t.Errorf("%s %s?%s: no %s: %s", a.method, a.path, a.query, text, got.raw)
+			}
+		}
+	}
+	if len(f.uploads.created) != 1 || len(f.uploads.parts) != 1 || f.uploads.parts[0].Number != 1 || f.uploads.parts[0].Key.Name != "k" {
+		t.Errorf("asked for %+v, %+v", f.uploads.created, f.uploads.parts)
+	}
+}
+
+// TestUploadsThatAreRefused: nothing reaches the replicas.
+func TestUploadsThatAreRefused(t *testing.T) {
+	f := newFixture(t)
+	f.called()
+	part := func(q string) ask { return ask{method: "PUT", path: "/photos/k", query: q, body: "x"} }
+	list := func(body string) ask {
+		return ask{method: "POST", path: "/photos/k", query: "uploadId=" + theUpload, body: body}
+	}
+	for name, c := range map[string]struct {
+		ask  ask
+		want string
+	}{
+		"no number":        {part("uploadId=u"), "400 InvalidArgument"},
+		"part 0":           {part("uploadId=u&partNumber=0"), "400 InvalidArgument"},
+		"part 10001":       {part("uploadId=u&partNumber=10001"), "400 InvalidArgument"},
+		"no parts":         {list("<CompleteMultipartUpload/>"), "400 MalformedXML"},
+		"no document":      {list(""), "400 MalformedXML"},
+		"a bomb":           {list(`<!DOCTYPE x [<!ENTITY a "aaaa">]><CompleteMultipartUpload>&a;</CompleteMultipartUpload>`), "400 MalformedXML"},
+		"disorder":         {list(strings.Replace(named, "</CompleteM", strings.TrimSuffix(strings.TrimPrefix(named, "<CompleteMultipartUpload>"), "</CompleteMultipartUpload>")+"</CompleteM", 1)), "400 InvalidPartOrder"},
+		"a size that lies": {complete("X-Amz-Mp-Object-Size", "-1"), "400 InvalidRequest"},
+		"algorithm":        {query("POST", "/photos/k", "uploads", "X-Amz-Checksum-Algorithm", "MD4"), "400 InvalidRequest"},
+		"max-parts":        {query("GET", "/photos/k", "uploadId=u&max-parts=-1"), "400 InvalidArgument"},
+		"max-uploads":      {query("GET", "/photos", "uploads&max-uploads=x"), "400 InvalidArgument"},
+		"attribute":        {query("GET", "/photos/k", "attributes", "X-Amz-Object-Attributes", "Colour"), "400 InvalidArgument"},
+	} {
+		if got := f.send(t, c.ask); got.String() != c.want {
+			t.Errorf("%s: %s, want %s", name, got.raw, c.want)
+		}
+	}
+	if calls := f.called(); len(calls) > 0 {
+		t.Errorf("the replicas were asked: %v", calls)
+	}
+}
+
+// TestAClientThatWaits: while a Complete takes long its client is sent blanks, and reads
+// the result, or the error, behind them.
+func TestAClientThatWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"result": {nil, "<CompleteMultipartUploadResult"},
+		"error":  {s3.Err(s3.SlowDown), "<Error><Code>SlowDown</Code>"},
+		"fault":  {errors.New("disk"), "<Error><Code>InternalError</Code>"},
+	} {
+		f := newFixture(t)
+		f.handler.SetBlank(time.Millisecond)
+		conn := f.dial(t)
+		read := make(chan struct{})
+		f.uploads.complete = func(context.Context, replica.CompleteRequest) (object.Info, error) {
+			<-read
+			return object.Info{ETag: "whole-1"}, c.err
+		}
+		if _, err := conn.Write([]byte(complete().text(f.addr))); err != nil {
+			t.Fatal(err)
+		}
+		raw := ""
+		buf := make([]byte, 4096)
+		for n := 0; ; {
+			m, err := conn.Read(buf)
+			if raw += string(buf[:m]); err != nil {
+				break
+			}
+			if _, body, ok := strings.Cut(raw, "\r\n\r\n"); ok && n == 0 && strings.Count(body, " ") > 5 {
+				n++
+				close(read)
+			}
+		}
+		if !strings.HasPrefix(raw, "HTTP/1.1 200 OK") || !strings.Contains(raw, c.want) || strings.Count(raw, "<?xml") != 1 || !strings.HasSuffix(raw, "0\r\n\r\n") {
+			t.Errorf("%s: %s", name, raw)
+		}
+	}
+}
+
+// TestAPartOfAVersionThatChanges: a part is of the version whose parts were asked for.
+func TestAPartOfAVersionThatChanges(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/k", "0123456789")
+	f.uploads.sizes = []int64{4, 6}
+	if got := f.send(t, query("GET", "/photos/k", "partNumber=2")); got.status != 206 || got.body != "456789" || got.header.Get("x-amz-mp-parts-count") != "2" {
+		t.Errorf("part 2: %s", got.raw)
+	}
+	if got := f.send(t, query("GET", "/photos/k", "partNumber=3")); got.String() != "416 InvalidPartNumber" {
+		t.Errorf("part 3: %s", got.raw)
+	}
+	changes := 0
+	f.before = func(_ context.Context, method string) error {
+		if method == "PartSizes" && changes < 2 {
+			changes++
+			f.replace("photos", "k", strings.Repeat("x", 10+changes))
+			f.uploads.sizes = []int64{10, int64(changes)}
+		}
+		return nil
+	}
+	if got := f.send(t, query("GET", "/photos/k", "partNumber=2")); got.status != 206 || got.body != "xx" {
+		t.Errorf("part 2 of a version that changes: %s", got.raw)
+	}
+}
