@@ -39,6 +39,7 @@ func run(f func(ctx context.Context) (measure, error)) func(context.Context) (fu
 type measure struct {
 	wall   time.Duration
 	cpu    time.Duration // of the watched process
+	rest   time.Duration // CPU time of the client and of all our other programs
 	ops    int           // done, when they are counted
 	failed int           // of ops
 	p50    time.Duration
@@ -231,6 +232,7 @@ func (b *bench) turn(ctx context.Context, w way) (m measure, share float64, err 
 		m.wall = took
 	}
 	m.cpu = after.watched - before.watched
+	m.rest = after.ours - before.ours - m.cpu
 	others := foreign(before.host, after.host, after.ours-before.ours, spentBy(before.programs, after.programs, b.owns))
 	share = others.Seconds() / took.Seconds() / float64(b.machine.cores)
 	if w.after != nil {

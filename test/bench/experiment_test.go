@@ -59,3 +59,16 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+// TestLeft: 1 ms an operation direct, so 2 ms through at a target of 0.5, of which
+// client and backends take 1.5.
+func TestLeft(t *testing.T) {
+	r := left(row{id: "r", limit: 0.5}, "through", "straight")
+	got := r.value(map[string]measure{
+		"straight": {ops: 10, rest: 10 * time.Millisecond},
+		"through":  {ops: 10, rest: 15 * time.Millisecond, cpu: 30 * time.Millisecond},
+	})
+	if r.id != "r-left" || r.target != "" || got != 0.5 {
+		t.Errorf("%s leaves %v ms", r.id, got)
+	}
+}

@@ -360,7 +360,8 @@ func saturatedSmall(keepAlive bool) experiment {
 		about: "4 KiB, 16 clients, client, gateway and three versitygw share the cores, backends " + with + ", the hash of the body signed",
 		rows: []row{
 			{id: "saturated.calibration-small" + id, kind: "saturated", figure: "calibration: 4 KiB PUT, the ideal client's rate / the raw one's, backends " + with, target: "≥ 0.95", limit: 0.95, least: true, show: times, value: rate(idealPut, rawPut)},
-			put, get,
+			put, cost(put, throughPut), left(put, throughPut, idealPut),
+			get, cost(get, throughGet), left(get, throughGet, directGet),
 		},
 		setup: func(ctx context.Context, b *bench) ([]way, error) {
 			backends, err := b.versitygws(ctx, keepAlive)
@@ -377,6 +378,26 @@ func saturatedSmall(keepAlive bool) experiment {
 		},
 	}
 }
+
+// cost is what the gateway spends on an operation of a saturated row.
+func cost(r row, through string) row {
+	return row{id: r.id + "-cpu", kind: r.kind, figure: "the gateway's CPU time for one of these", show: millis, value: cpuPer(through)}
+}
+
+// left is what the gateway may spend at most if the row is to meet its target.
+// All cores are busy, so the rate of a way is what its operations cost: the
+// target allows as much for one through the gateway as a direct one costs over
+// the limit, and client and backends take their part of that.
+func left(r row, through, straight string) row {
+	return row{id: r.id + "-left", kind: r.kind, show: millis,
+		figure: "what the target leaves to the gateway, after what client and backends spend on one of these",
+		value: func(t map[string]measure) float64 {
+			return restPer(t[straight])/r.limit - restPer(t[through])
+		}}
+}
+
+// restPer is what client and backends spend on one operation, in milliseconds.
+func restPer(m measure) float64 { return ms(m.rest) / float64(m.ops) }
 
 // smallRawPuts sends requests that were built and signed beforehand.
 func (b *bench) smallRawPuts(to ideal, n int, backends []server) way {
