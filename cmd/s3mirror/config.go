@@ -65,6 +65,9 @@ type S3Config struct {
 	// The buffer that one upload shares among its replicas: how far the fastest may be
 	// ahead of the slowest.
 	PerUpload Size `yaml:"per_upload"`
+	// Take Signature Version 2 beside version 4, in presigned URLs, headers and forms:
+	// boto3 and version 1 of the aws CLI still make presigned URLs with it.
+	SignatureV2 bool `yaml:"signature_v2"`
 	// Name the replica that answered in `x-s3mirror-replica`.
 	DebugHeaders bool `yaml:"debug_headers"`
 }
@@ -244,6 +247,8 @@ func defaultConfig() Config {
 			Region:    "us-east-1",
 			Memory:    96 << 20,
 			PerUpload: 1 << 20,
+
+			SignatureV2: true,
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:9001"},
 		Log: LogConfig{

@@ -181,8 +181,12 @@ func (n *node) openBackends(ctx context.Context) (err error) {
 
 // openEngine joins what lies between the listeners and the backends (5).
 func (n *node) openEngine(ctx context.Context) (err error) {
+	verifier := auth.NewVerifier(n.directory, time.Now).WithBearers(n.logins)
+	if n.cfg.S3.SignatureV2 {
+		verifier = verifier.WithV2(n.cfg.S3.Domains)
+	}
 	n.engine, err = n.build(ctx, parts{
-		cfg: n.cfg, node: n.name, log: n.log, verifier: auth.NewVerifier(n.directory, time.Now).WithBearers(n.logins), logins: n.logins, audit: n.audit, secrets: n.secrets, backends: n.backends,
+		cfg: n.cfg, node: n.name, log: n.log, verifier: verifier, logins: n.logins, audit: n.audit, secrets: n.secrets, backends: n.backends,
 		metrics: n.metrics, logger: n.logger,
 	})
 	return err

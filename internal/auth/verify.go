@@ -38,6 +38,8 @@ type Verifier struct {
 	keys        Keys
 	bearers     Bearers     // nil: no token is taken
 	temporaries Temporaries // nil: no session token is taken
+	v2          bool        // Signature Version 2 is taken
+	domains     []string
 	ring        *sigv4.Keyring
 	now         func() time.Time
 }
@@ -55,6 +57,42 @@ func (v *Verifier) WithBearers(b Bearers) *Verifier {
 	with.bearers = b
 	with.temporaries, _ = b.(Temporaries)
 	return &with
+}
+
+// WithV2 returns a Verifier that takes Signature Version 2 too: presigned URLs,
+// headers and forms. domains are the names below which a bucket may stand in the
+// Host, which that signature covers as a part of the path.
+func (v *Verifier) WithV2(domains []string) *Verifier {
+	with := *v
+	with.v2, with.domains = true, domains
+	return &with
+}
+
+// parse reads the credentials of a request of either version.
+func (v *Verifier) parse(r *http.Request) (*sigv4.Request, error) {
+	if v.v2 && sigv4.IsV2(r) {
+		bucket, _ := s3.HostBucket(r.Host, v.domains)
+		return sigv4.ParseV2(r, bucket, v.now())
+	}
+	return sigv4.Parse(r, v.now())
+}
+
+// VerifyForm is Verify for a browser's form, whose fields hold the credentials,
+// by their lower-case names. What is proved is who signed the policy; what it
+// allows is the caller's question. The body of what is returned is that of the
+// request which it is given, unsigned.
+func (v *Verifier) VerifyForm(ctx context.Context, fields map[string]string) (*Verified, error) {
+	q, err := sigv4.ParseForm(fields, v.v2, v.now())
+	if err != nil {
+		return nil, asS3(err)
+	}
+	return v.prove(ctx, q)
+}
+
+// Claims tells whether a request brings credentials where all but browsers' forms
+// have them, be they any good or not.
+func Claims(r *http.Request) bool {
+	return len(r.Header.Values("Authorization")) > 0 || sigv4.InQuery(r)
 }
 
 // Verify proves the signature of a received request, in its Authorization
@@ -78,14 +116,19 @@ func (v *Verifier) Verify(r *http.Request) (*Verified, error) {
 	if token, ok := bearer(r); ok && v.bearers != nil {
 		return v.verifyBearer(r, token)
 	}
-	q, err := sigv4.Parse(r, v.now())
+	q, err := v.parse(r)
 	if err != nil {
 		return nil, asS3(err)
 	}
+	return v.prove(r.Context(), q)
+}
+
+// prove looks the key up and compares.
+func (v *Verifier) prove(ctx context.Context, q *sigv4.Request) (*Verified, error) {
 	if q.SessionToken != "" { // S3 looks at it before the signature, whose key it decides
-		return v.verifyTemporary(r.Context(), q)
+		return v.verifyTemporary(ctx, q)
 	}
-	secret, who, err := v.keys.Secret(r.Context(), q.AccessKeyID)
+	secret, who, err := v.keys.Secret(ctx, q.AccessKeyID)
 	switch {
 	case errors.Is(err, ErrNoKey):
 		_ = v.ring.Verify(q, standIn) // the same work; the verdict does not matter

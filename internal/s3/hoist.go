@@ -10,7 +10,9 @@ import (
 
 // Presigned tells whether the credentials stand in the query. It says nothing
 // about whether they are good.
-func (op *Operation) Presigned() bool { return op.Query.Has("X-Amz-Signature") }
+func (op *Operation) Presigned() bool {
+	return op.Query.Has("X-Amz-Signature") || op.Query.Has("AWSAccessKeyId") // of version 2
+}
 
 // Hoisted returns the headers that a request means: h, and for a presigned URL
 // also the x-amz-* headers that its signer moved into the query, as SDKs do. The

@@ -143,7 +143,7 @@ func invalidURI(r *http.Request, cause error) *Error {
 // address finds bucket and key from the host and the decoded path.
 func (op *Operation) address(host, addressed string, domains []string) error {
 	addressed = addressed[1:] // it begins with a slash: splitURI
-	if bucket, ok := hostBucket(host, domains); ok {
+	if bucket, ok := HostBucket(host, domains); ok {
 		op.VirtualHost = true
 		op.Bucket, op.Key = bucket, addressed
 	} else if op.Bucket, op.Key, _ = strings.Cut(addressed, "/"); addressed == "" {
@@ -155,9 +155,9 @@ func (op *Operation) address(host, addressed string, domains []string) error {
 	return checkKey(op.Key)
 }
 
-// hostBucket returns what stands before the longest domain that the host ends
+// HostBucket returns what stands before the longest domain that the host ends
 // in. A host that is a domain itself is path style, even below another domain.
-func hostBucket(host string, domains []string) (string, bool) {
+func HostBucket(host string, domains []string) (string, bool) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}

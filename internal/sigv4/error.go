@@ -57,6 +57,12 @@ func malformedAuth(format string, args ...any) *Error {
 	}
 }
 
+// saying returns the error with another text.
+func (e *Error) saying(format string, args ...any) *Error {
+	e.Message = fmt.Sprintf(format, args...)
+	return e
+}
+
 func invalidArgument(name, value, text string) *Error {
 	return &Error{
 		Code:    codeInvalidArgument,

@@ -30,6 +30,9 @@ type Request struct {
 
 	amzDate, date string
 	canonical     string
+	bare          string // of v2: text as other signers write it
+	text          string // what is signed, where that is no digest of canonical: of v2, and of a form
+	v2, form      bool
 	key           *macKey // once verified
 	verified      bool
 }
@@ -131,13 +134,13 @@ func (q *Request) take(a authorization) {
 func target(r *http.Request) (rawPath, rawQuery string, err error) {
 	uri := r.RequestURI
 	if !strings.HasPrefix(uri, "/") {
-		return "", "", &Error{Code: codeInvalidURI, Message: "Couldn't parse the specified URI."}
+		return "", "", &Error{Code: codeInvalidURI, Message: "The specified URI couldn't be parsed."}
 	}
 	rawPath, rawQuery, _ = strings.Cut(uri, "?")
 	if _, ok := unescape(rawQuery, true); !ok {
 		// What is signed and what is acted upon must be read alike; there is
 		// no one reading of a broken escape.
-		return "", "", &Error{Code: codeInvalidURI, Message: "Couldn't parse the specified URI."}
+		return "", "", &Error{Code: codeInvalidURI, Message: "The specified URI couldn't be parsed."}
 	}
 	return rawPath, rawQuery, nil
 }
@@ -190,19 +193,11 @@ func queryAuth(rawQuery string) (v4, v2 bool) {
 func (q *Request) parseTime(r *http.Request, now time.Time) error {
 	t, ok := requestTime(r)
 	if !ok {
-		return &Error{Code: codeAccessDenied, Message: "AWS authentication requires a valid Date or x-amz-date header."}
+		return errNoDate()
 	}
 	q.Time, q.amzDate = t, t.Format(timeLayout)
 	if d := now.Sub(t); d > MaxSkew || d < -MaxSkew {
-		return &Error{
-			Code:    codeRequestTimeTooSkewed,
-			Message: "The difference between the request time and the current time is too large.",
-			Fields: map[string]string{
-				"RequestTime":                q.amzDate,
-				"ServerTime":                 now.UTC().Format(time.RFC3339),
-				"MaxAllowedSkewMilliseconds": strconv.FormatInt(MaxSkew.Milliseconds(), 10),
-			},
-		}
+		return skewed(q.amzDate, now)
 	}
 	if q.amzDate[:len(dateLayout)] != q.date {
 		// The doubled opening is the text that S3 conformance suites expect.
@@ -311,14 +306,21 @@ var receivedNames = func() map[string]string {
 // SignatureDoesNotMatch. The comparison takes the same time wherever the
 // signatures differ.
 func (q *Request) Verify(secret Secret) error {
+	if q.v2 {
+		return q.verifyV2(secret)
+	}
 	return q.verify(signingKey(secret, q.date, q.Region))
 }
 
 func (q *Request) verify(key *macKey) error {
 	t := newScratch()
 	defer t.free()
-	t.text = append(t.text, q.canonical...)
-	t.text = appendStringToSign(t.text[:0], q.amzDate, q.scope(), t.text)
+	if q.form {
+		t.text = append(t.text, q.text...)
+	} else {
+		t.text = append(t.text, q.canonical...)
+		t.text = appendStringToSign(t.text[:0], q.amzDate, q.scope(), t.text)
+	}
 	want := key.sign(t.text)
 	if subtle.ConstantTimeCompare(want[:], []byte(q.Signature)) != 1 {
 		return mismatch(q, string(t.text), q.Signature)
