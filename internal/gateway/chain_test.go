@@ -26,8 +26,8 @@ func TestNothingIsRevealedBeforeAuthentication(t *testing.T) {
 	}
 	for _, group := range examples {
 		for _, e := range group.cases {
-			if e.ask.method == http.MethodOptions {
-				continue // which is asked unsigned
+			if e.ask.method == http.MethodOptions || e.name == "post a form" {
+				continue // which come unsigned, or signed within
 			}
 			e.ask.anonymous = true
 			if a := f.send(t, e.ask); a.status != 403 || e.ask.method != "HEAD" && a.code() != "AccessDenied" {

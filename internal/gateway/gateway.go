@@ -137,6 +137,7 @@ type act func(h *Handler, w http.ResponseWriter, r *request) error
 // acts are the operations that the gateway does.
 var acts = map[s3.OperationName]act{
 	s3.PutObject:         (*Handler).putObject,
+	s3.PostObject:        (*Handler).postObject,
 	s3.GetObject:         (*Handler).getObject,
 	s3.HeadObject:        (*Handler).headObject,
 	s3.DeleteObject:      (*Handler).deleteObject,
@@ -247,6 +248,9 @@ func (h *Handler) serve(a *answer, r *request) error {
 		return h.preflight(r.Context(), a, r)
 	}
 	h.allowOrigin(r.Context(), a, r)
+	if malformed == nil && formed(r) {
+		return h.postForm(a, r)
+	}
 	var err error
 	if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
 		return err
@@ -288,6 +292,7 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 var takesBody = map[s3.OperationName]bool{
 	s3.PutObject: true, s3.DeleteObjects: true, s3.CreateBucket: true,
 	s3.UploadPart: true, s3.CompleteMultipartUpload: true,
+	s3.PostObject:       true,
 	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true,
 	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
 }

@@ -518,6 +518,10 @@ func TestEveryOperationIsThere(t *testing.T) {
 		}
 		done[f.log.last(t)["operation"].(string)] = true
 	}
+	if got := f.send(t, (&browserForm{fields: []string{"key", "k"}}).ask(t)); got.status != 204 {
+		t.Errorf("form: %s", got.raw)
+	}
+	done[f.log.last(t)["operation"].(string)] = true
 	for sub, code := range absent {
 		got := f.send(t, query("GET", "/photos", sub))
 		if got.status != 404 || got.code() != string(code) {

@@ -16,32 +16,42 @@ const maxObjectBytes = 5 << 30
 // putObject hands the body on unread: the replicas read it once their own
 // checks have passed.
 func (h *Handler) putObject(w http.ResponseWriter, r *request) error {
-	body, err := r.sender.Body(r.Request)
+	info, sum, err := h.put(r, r.Request)
 	if err != nil {
 		return err
 	}
+	s3.WrittenHeaders(w.Header(), object.Info{ETag: info.ETag, Headers: sum})
+	return empty(w, http.StatusOK)
+}
+
+// put writes the body of a request that is a PutObject or another form of one,
+// and tells what was written and the checksum that the client promised.
+func (h *Handler) put(r *request, req *http.Request) (info object.Info, sum object.Headers, err error) {
+	body, err := r.sender.Body(req)
+	if err != nil {
+		return info, nil, err
+	}
 	if body.Size() > maxObjectBytes {
-		return s3.Err(s3.EntityTooLarge).
+		return info, nil, s3.Err(s3.EntityTooLarge).
 			With("ProposedSize", strconv.FormatInt(body.Size(), 10)).
 			With("MaxSizeAllowed", strconv.FormatInt(maxObjectBytes, 10))
 	}
-	headers, err := s3.VersionHeaders(r.Header)
+	headers, err := s3.VersionHeaders(req.Header)
 	if err != nil {
-		return err
+		return info, nil, err
 	}
-	conditions, err := s3.ParseWriteConditions(r.Header)
+	conditions, err := s3.ParseWriteConditions(req.Header)
 	if err != nil {
-		return err
+		return info, nil, err
 	}
-	info, err := h.Replicas.Put(r.Context(), replica.PutRequest{
+	info, err = h.Replicas.Put(r.Context(), replica.PutRequest{
 		Key: r.op.ObjectKey(), Headers: headers, Body: body, If: conditions,
 		Actor: r.actor(), Request: r.id,
 	})
 	if err != nil {
-		return err
+		return info, nil, err
 	}
-	s3.WrittenHeaders(w.Header(), object.Info{ETag: info.ETag, Headers: promised(body)})
-	return empty(w, http.StatusOK)
+	return info, promised(body), nil
 }
 
 // promised is the checksum that the client gave, in a header or a trailer: it

@@ -43,6 +43,7 @@ const (
 	InvalidPart                       Code = "InvalidPart"
 	InvalidPartNumber                 Code = "InvalidPartNumber"
 	InvalidPartOrder                  Code = "InvalidPartOrder"
+	InvalidPolicyDocument             Code = "InvalidPolicyDocument"
 	InvalidRange                      Code = "InvalidRange"
 	InvalidRedirectLocation           Code = "InvalidRedirectLocation"
 	InvalidRequest                    Code = "InvalidRequest"
@@ -141,6 +142,7 @@ var codes = map[Code]codeInfo{
 	InvalidPart:                       {400, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
 	InvalidPartNumber:                 {416, "The requested partnumber is not satisfiable."},
 	InvalidPartOrder:                  {400, "The list of parts was not in ascending order. Parts must be ordered by part number."},
+	InvalidPolicyDocument:             {400, "The content of the form does not meet the conditions specified in the policy document."},
 	InvalidRange:                      {416, "The requested range is not satisfiable"},
 	InvalidRedirectLocation:           {400, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."},
 	InvalidRequest:                    {400, "Invalid Request."},

@@ -13,6 +13,7 @@ const (
 	GetBucketLocation OperationName = "GetBucketLocation"
 	ListObjects       OperationName = "ListObjects"
 	ListObjectsV2     OperationName = "ListObjectsV2"
+	PostObject        OperationName = "PostObject"
 	PutObject         OperationName = "PutObject"
 	GetObject         OperationName = "GetObject"
 	HeadObject        OperationName = "HeadObject"
@@ -89,9 +90,8 @@ const (
 	ListBucketMetricsConfigurations                 OperationName = "ListBucketMetricsConfigurations"
 	ListDirectoryBuckets                            OperationName = "ListDirectoryBuckets"
 	ListMultipartUploads                            OperationName = "ListMultipartUploads"
-	ListParts                                       OperationName = "ListParts"
-	PostObject                                      OperationName = "PostObject" // the browser's form upload
-	Preflight                                       OperationName = "Preflight"  // OPTIONS
+	ListParts                                       OperationName = "ListParts" // the browser's form upload
+	Preflight                                       OperationName = "Preflight" // OPTIONS
 	PutBucketAbac                                   OperationName = "PutBucketAbac"
 	PutBucketAccelerateConfiguration                OperationName = "PutBucketAccelerateConfiguration"
 	PutBucketAnalyticsConfiguration                 OperationName = "PutBucketAnalyticsConfiguration"

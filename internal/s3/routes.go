@@ -125,6 +125,8 @@ var implemented = map[OperationName]bool{
 	CreateMultipartUpload: true, UploadPart: true, CompleteMultipartUpload: true, AbortMultipartUpload: true,
 	ListParts: true, ListMultipartUploads: true, GetObjectAttributes: true,
 
+	PostObject: true,
+
 	// what a bucket is asked about, and what can be set of it
 	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
 	GetBucketNotificationConfiguration: true, GetBucketReplication: true, GetBucketRequestPayment: true, GetBucketVersioning: true,
