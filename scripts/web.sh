@@ -2,6 +2,7 @@
 # Builds, tests and checks the console: web/ is its source, internal/web/dist what the
 # program embeds. `go build` needs none of this.
 #
+#   web.sh install installs what the others need, and the browser test
 #   web.sh build   builds the console anew into internal/web/dist
 #   web.sh check   format, lint, types, unit tests, and whether internal/web/dist is what
 #                  the sources make
@@ -48,6 +49,7 @@ PATH=$root/web/node_modules/.bin:$PATH
 export PATH
 
 case "${1:-}" in
+install) ;;
 build)
 	made
 	node build/dist.ts
@@ -60,7 +62,7 @@ check)
 	vitest run --reporter=dot
 	;;
 *)
-	say "usage: web.sh build|check"
+	say "usage: web.sh install|build|check"
 	exit 2
 	;;
 esac

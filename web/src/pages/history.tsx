@@ -12,7 +12,7 @@ const spans = [
 	{ value: "1", label: "Hour" },
 	{ value: "24", label: "Day" },
 	{ value: "168", label: "Week" },
-	{ value: "0", label: "All" },
+	{ value: "0", label: "All time" },
 ];
 
 /** What was done, newest first: writes with what each backend answered, and the audit. */

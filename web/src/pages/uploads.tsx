@@ -112,7 +112,8 @@ export function Uploads({ uploads }: { uploads: ReturnType<typeof useUploads> })
 				)
 			}
 		>
-			<ul className="uploads">
+			{/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+			<ul className="uploads" tabIndex={0}>
 				{list.map((u) => (
 					<li key={u.id} data-tone={tones[u.state]}>
 						<div className="upload-name">{u.key}</div>

@@ -68,7 +68,7 @@ function NewKey({ login, opened, close }: { login: string; opened: boolean; clos
 		<Modal
 			opened={opened}
 			onClose={done}
-			title={made ? "Your new S3 key" : "New S3 key"}
+			title={made ? "The new S3 key" : "New S3 key"}
 			centered
 			closeOnClickOutside={!made}
 			closeButtonProps={{ "aria-label": "Close" }}
