@@ -120,8 +120,6 @@ func (l layer) PartSizes(ctx context.Context, bucket, key, etag string) (sizes [
 
 // PutPart spends what its body has.
 func (l limited) PutPart(ctx context.Context, r PartRequest) (PutResult, error) {
-	if r.Body != nil {
-		r.Body = limitedBody{r.Body, l.limits}
-	}
+	r.Body = l.limits.body(r.Body)
 	return l.layer.PutPart(ctx, r)
 }

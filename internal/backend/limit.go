@@ -94,14 +94,20 @@ type limited struct {
 }
 
 func (l limited) Put(ctx context.Context, r PutRequest) (PutResult, error) {
-	switch b := r.Body.(type) {
-	case nil:
-	case Gatherer:
-		r.Body = gatherBody{limitedBody{b, l.limits}, b}
-	default:
-		r.Body = limitedBody{b, l.limits}
-	}
+	r.Body = l.limits.body(r.Body)
 	return l.layer.Put(ctx, r)
+}
+
+// body spends what the body of an upload has. What can be gathered still can.
+func (l *Limits) body(b Body) Body {
+	switch b := b.(type) {
+	case nil:
+		return nil
+	case Gatherer:
+		return gatherBody{limitedBody{b, l}, b}
+	default:
+		return limitedBody{b, l}
+	}
 }
 
 func (l limited) Get(ctx context.Context, bucket, key string, o GetOptions) (*Object, error) {
