@@ -233,3 +233,91 @@ func TestMultipartCounts(t *testing.T) {
 	}
 	settled(t, g, "proof", seen, u)
 }
+
+// phase is a moment of an upload of twenty parts at which something dies.
+type phase struct {
+	name string
+	hit  func(u *upload, ctx context.Context, strike func()) error
+}
+
+// phases are before, among and behind the parts, and while it is completed.
+func phases() []phase {
+	parts := func(u *upload, ctx context.Context, from, to int) error {
+		var errs []error
+		for n := from; n < to; n++ {
+			errs = append(errs, u.put(ctx, n+1))
+		}
+		return errors.Join(errs...)
+	}
+	whole := func(u *upload) int { return len(u.parts) }
+	return []phase{
+		{"before the parts", func(u *upload, ctx context.Context, strike func()) error {
+			err := u.create(ctx)
+			strike()
+			return errors.Join(err, u.putAll(ctx, 4), u.complete(ctx))
+		}},
+		{"among the parts", func(u *upload, ctx context.Context, strike func()) error {
+			err := errors.Join(u.create(ctx), parts(u, ctx, 0, whole(u)/2))
+			struck := make(chan struct{})
+			go func() { defer close(struck); strike() }()
+			err = errors.Join(err, parts(u, ctx, whole(u)/2, whole(u)))
+			<-struck
+			return errors.Join(err, u.complete(ctx))
+		}},
+		{"behind the parts", func(u *upload, ctx context.Context, strike func()) error {
+			err := errors.Join(u.create(ctx), u.putAll(ctx, 4))
+			strike()
+			return errors.Join(err, u.complete(ctx))
+		}},
+		{"while it is completed", func(u *upload, ctx context.Context, strike func()) error {
+			err := errors.Join(u.create(ctx), u.putAll(ctx, 4))
+			struck := make(chan struct{})
+			go func() { defer close(struck); strike() }()
+			err = errors.Join(err, u.complete(ctx))
+			<-struck
+			return err
+		}},
+		{"behind the answer", func(u *upload, ctx context.Context, strike func()) error {
+			err := errors.Join(u.create(ctx), u.putAll(ctx, 4), u.complete(ctx))
+			strike()
+			return errors.Join(err, u.complete(ctx)) // its answer was lost on the way
+		}},
+	}
+}
+
+// TestMultipartWhileABackendDies kills one of three backends at each phase of an upload
+// of twenty parts. No client sees it, and in the end all three hold the same object.
+func TestMultipartWhileABackendDies(t *testing.T) {
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{Extra: uploadTimes})
+	createBucket(t, g.Client, "proof")
+	var all []*upload
+	for i, p := range phases() {
+		b := backends[i%3]
+		u := newUpload(g.Client, "proof", fmt.Sprintf("phase/%d", i), 20)
+		all = append(all, u)
+		if err := p.hit(u, t.Context(), b.Kill); err != nil {
+			t.Errorf("%s: %v", p.name, err)
+		}
+		b.Start(t)
+		g.Converge(t)
+	}
+	settled(t, g, "proof", backends, all...)
+}
+
+// TestMultipartWhileTheGatewayDies kills the gateway at each phase, and starts it anew: the
+// client goes on with the upload that it began.
+func TestMultipartWhileTheGatewayDies(t *testing.T) {
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{Extra: uploadTimes})
+	createBucket(t, g.Client, "proof")
+	var all []*upload
+	for i, p := range phases() {
+		u := newUpload(g.Client, "proof", fmt.Sprintf("phase/%d", i), 20)
+		all = append(all, u)
+		if err := p.hit(u, t.Context(), func() { g.Kill(); g.Start(t) }); err != nil {
+			t.Errorf("%s: %v", p.name, err)
+		}
+	}
+	settled(t, g, "proof", backends, all...)
+}

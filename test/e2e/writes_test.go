@@ -23,14 +23,14 @@ func TestWritesByBoto3(t *testing.T) {
 	python := harness.Tool(t, "py-aws/bin/python", "python3 with venv; then scripts/tools.sh")
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
-	env := append(site{scheme: "http", keys: g.Keys}.env(t), "ENDPOINT=http://"+g.S3Addr, "BUCKET=writes", "CHAPTERS=batches copies")
+	env := append(site{scheme: "http", keys: g.Keys}.env(t), "ENDPOINT=http://"+g.S3Addr, "BUCKET=writes", "CHAPTERS=batches copies uploads")
 	out := run(t, env, "", python, filepath.Join(harness.Root(), "test", "clients", "boto3_uploads.py"))
 	m := passed.FindStringSubmatch(out)
 	if m == nil {
 		t.Fatalf("boto3 says nothing of its checks:\n%s", out)
 	}
 	n, _ := strconv.ParseInt(m[1], 10, 64) // digits, by the pattern
-	floor(t, "checks with boto3", n, 17)
+	floor(t, "checks with boto3", n, 40)
 	g.Converge(t)
 	harness.RequireEqual(t, g, "writes", backends...)
 }
