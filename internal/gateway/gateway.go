@@ -253,6 +253,9 @@ func (h *Handler) serve(a *answer, r *request) error {
 	}
 	var err error
 	if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
+		if malformed != nil && !auth.Claims(r.Request) {
+			return malformed // which the request itself tells, and nothing that we know
+		}
 		return err
 	}
 	if malformed != nil {

@@ -88,7 +88,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		ask  ask
 		want string
 	}{
-		"no number":        {part("uploadId=u"), "400 InvalidArgument"},
+		"no number":        {part("uploadId=u"), "405 MethodNotAllowed"},
 		"part 0":           {part("uploadId=u&partNumber=0"), "400 InvalidArgument"},
 		"part 10001":       {part("uploadId=u&partNumber=10001"), "400 InvalidArgument"},
 		"no parts":         {list("<CompleteMultipartUpload/>"), "400 MalformedXML"},

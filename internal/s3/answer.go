@@ -111,6 +111,8 @@ func allow(k kind) string {
 		return "GET, OPTIONS"
 	case kindBucket:
 		return "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+	case kindUpload:
+		return "GET, POST, DELETE"
 	default:
 		return "GET, HEAD, PUT, DELETE, OPTIONS"
 	}

@@ -204,6 +204,9 @@ func (op *Operation) route(r *http.Request) error {
 		op.Name = Preflight
 		return nil
 	}
+	if err := op.misplaced(r); err != nil {
+		return err
+	}
 	sub, modifier := op.subresource(r.Method)
 	kind := op.kind()
 	name := routes[kind][sub].of(r.Method)
@@ -216,6 +219,28 @@ func (op *Operation) route(r *http.Request) error {
 	}
 	op.Name, op.Unsupported = name, modifier
 	op.refine(r)
+	return nil
+}
+
+// misplaced refuses what S3 refuses for what it is, in S3's words: a copy source
+// where nothing is copied, half of a part's name, and sub-resources of a bucket
+// on a key.
+func (op *Operation) misplaced(r *http.Request) error {
+	source, copied := r.Header["X-Amz-Copy-Source"]
+	uploadID, part := op.Query.Has("uploadId"), op.Query.Has("partNumber")
+	switch {
+	case copied && (r.Method != http.MethodPut && r.Method != http.MethodPost || r.Method == http.MethodPost && uploadID):
+		return invalidArgument("x-amz-copy-source", strings.Join(source, ","), "You can only specify a copy source header for copy requests.")
+	case op.Key == "":
+	case r.Method == http.MethodGet && op.Query.Has("uploads"):
+		return Errorf(InvalidRequest, "Key is not expected for the GET method ?uploads subresource")
+	case r.Method == http.MethodGet && op.Query.Has("versions"):
+		return Errorf(InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
+	case r.Method == http.MethodPut && part && !uploadID:
+		return invalidArgument("partNumber", op.Query.Get("partNumber"), "This operation does not accept partNumber without uploadId")
+	case r.Method == http.MethodPut && uploadID && !part:
+		return methodNotAllowed(r.Method, kindUpload)
+	}
 	return nil
 }
 

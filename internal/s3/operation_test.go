@@ -238,7 +238,7 @@ func TestSubresourcesNeverFallThrough(t *testing.T) {
 					uri := path + "?" + sub + value
 					op, err := Parse(request(method, uri, ""), nil)
 					if err != nil {
-						if codeOf(err) != MethodNotAllowed {
+						if code := codeOf(err); code != MethodNotAllowed && code != InvalidRequest && code != InvalidArgument {
 							t.Errorf("%s %s: %v", method, uri, err)
 						}
 						continue
@@ -330,7 +330,6 @@ func TestBehindTheGateway(t *testing.T) {
 		{"PUT", "/photos/k?tagging", nil, PutObjectTagging, true},
 		{"DELETE", "/photos/k?tagging", nil, DeleteObjectTagging, true},
 		{"GET", "/photos/k?partNumber=1&versionId=2", nil, GetObject, false},
-		{"PUT", "/photos/k?partNumber=1", nil, PutObject, false}, // an UploadPart that lost its upload
 		{"DELETE", "/photos/k?partNumber=1", nil, DeleteObject, false},
 		{"GET", "/photos?partNumber=1", nil, ListObjects, false},
 		{"GET", "/photos/k?uploadId=u&versionId=1", nil, ListParts, false},
@@ -398,4 +397,38 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %q/%q is not %q/%q", uri, again.Bucket, again.Key, op.Bucket, op.Key)
 		}
 	})
+}
+
+// TestMisplaced: what S3 refuses for what it is, before it asks who sends it.
+func TestMisplaced(t *testing.T) {
+	for _, c := range []struct {
+		method, uri string
+		copied      bool
+		want        Code
+	}{
+		{"PUT", "/photos/k?partNumber=1", false, InvalidArgument}, // an UploadPart that lost its upload is no PutObject
+		{"PUT", "/photos/k?uploadId=u", false, MethodNotAllowed},
+		{"PUT", "/photos/k?uploadId=u&partNumber=1", false, ""},
+		{"PUT", "/photos/k?uploadId=u&partNumber=1", true, ""},
+		{"GET", "/photos/k?uploads", false, InvalidRequest},
+		{"GET", "/photos?uploads", false, ""},
+		{"GET", "/photos/k?versions", false, InvalidRequest},
+		{"GET", "/photos?versions", false, ""},
+		{"GET", "/photos/k", true, InvalidArgument},
+		{"HEAD", "/photos/k", true, InvalidArgument},
+		{"DELETE", "/photos/k", true, InvalidArgument},
+		{"GET", "/photos", true, InvalidArgument},
+		{"POST", "/photos/k?uploadId=u", true, InvalidArgument},
+		{"PUT", "/photos/k", true, ""},
+	} {
+		r := request(c.method, c.uri, "")
+		if c.copied {
+			r.Header.Set("x-amz-copy-source", "/b/k")
+		}
+		for _, parse := range []func(*http.Request, []string) (*Operation, error){Parse, ParseBackend} {
+			if _, err := parse(r, nil); codeOf(err) != c.want {
+				t.Errorf("%s %s, copy %v: %v, want %s", c.method, c.uri, c.copied, err, c.want)
+			}
+		}
+	}
 }

@@ -14,6 +14,7 @@ const (
 	kindService kind = "SERVICE"
 	kindBucket  kind = "BUCKET"
 	kindObject  kind = "OBJECT"
+	kindUpload  kind = "UPLOAD"
 )
 
 // verbs are the operations of one sub-resource.
