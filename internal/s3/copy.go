@@ -12,15 +12,16 @@ import (
 
 // CopySource returns the object that x-amz-copy-source names. The header is
 // bucket and key, with or without a slash in front, escaped as in a query; some
-// SDKs escape the slash between them too. A version id, an access point and
-// other ARNs are NotImplemented; what names no object is InvalidArgument; a
+// SDKs escape the slash between them too. A version id other than null, an access point
+// and other ARNs are NotImplemented; what names no object is InvalidArgument; a
 // reserved key is AccessDenied, as for Parse.
 func (op *Operation) CopySource(h http.Header) (object.Key, error) {
 	raw := h.Get("x-amz-copy-source")
 	bad := func(text string) (object.Key, error) {
 		return object.Key{}, invalidArgument("x-amz-copy-source", raw, "%s", text)
 	}
-	decoded, err := DecodeQuery(strings.TrimPrefix(raw, "/"))
+	// What stands in a bucket without versions has the id null.
+	decoded, err := DecodeQuery(strings.TrimPrefix(strings.TrimSuffix(raw, "?versionId="+NullVersion), "/"))
 	if err != nil || !plainText(decoded) {
 		return bad("Invalid copy source encoding")
 	}
