@@ -287,6 +287,7 @@ func (w *world) count() {
 	doubt, unsent, failed := h.tallied("write in doubt"), h.tallied("not sent"), h.tallied("read failed")
 	answered := acked + refused + reads
 	share := 100 * float64(answered) / float64(answered+doubt+unsent+failed)
+	w.t.Logf("%d batches of deletes and %d copies answered", h.tallied("batch deleted"), h.tallied("copied"))
 	w.t.Logf("%d writes acknowledged, %d refused by their condition, %d reads answered; %d writes in doubt, %d not sent, %d reads failed; %d hung up: %.1f %% answered",
 		acked, refused, reads, doubt, unsent, failed, h.tallied("hung up"), share)
 	if !w.times.late && (answered < 1000 || share < 80) {

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5" //nolint:gosec // S3's ETag
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,8 +159,12 @@ func (c *clients) step(client int, rnd *rand.Rand, last map[string]string) bool 
 		early, hangUp := context.WithTimeout(ctx, time.Duration(rnd.IntN(30))*time.Millisecond)
 		defer hangUp()
 		c.put(early, client, rnd, key, call{verb: verbWrite, hasty: true})
-	case d < 62:
+	case d < 55:
 		c.remove(ctx, client, key)
+	case d < 58:
+		c.removeMany(ctx, client, key, c.key(rnd), c.key(rnd))
+	case d < 62:
+		c.copy(ctx, client, rnd, key)
 	case d < 80:
 		last[key] = c.get(ctx, client, rnd, key)
 	case d < 90:
@@ -200,6 +206,54 @@ func (c *clients) put(ctx context.Context, client int, rnd *rand.Rand, key strin
 func (c *clients) remove(ctx context.Context, client int, key string) {
 	a, began, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Delete(ctx, bucket, key) })
 	c.wrote(client, key, call{verb: verbWrite}, a, err, began)
+}
+
+// removeMany deletes keys with one request; each has a result, and a history, of its own.
+func (c *clients) removeMany(ctx context.Context, client int, keys ...string) {
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	var doc strings.Builder
+	for _, key := range keys {
+		doc.WriteString("<Object><Key>" + key + "</Key></Object>")
+	}
+	body := "<Delete>" + doc.String() + "</Delete>"
+	sum := md5.Sum([]byte(body)) //nolint:gosec // Content-MD5
+	digest := wire.Field{Name: "Content-MD5", Value: base64.StdEncoding.EncodeToString(sum[:])}
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) {
+		return c.target.Do(ctx, "POST", bucket, "", "delete=", []byte(body), digest)
+	})
+	for _, key := range keys {
+		own := a
+		if err == nil && a.Status == 200 && !bytes.Contains(a.Body, []byte("<Deleted><Key>"+key+"</Key></Deleted>")) {
+			own.Status = 503 // an Error that names it
+		}
+		c.wrote(client, key, call{verb: verbWrite}, own, err, began)
+	}
+	c.hist.tally("batch deleted")
+}
+
+// copy writes the bytes of an object that this client has put elsewhere before, and that
+// nobody changes.
+func (c *clients) copy(ctx context.Context, client int, rnd *rand.Rand, key string) {
+	data, etag := c.body(client, rnd)
+	source := fmt.Sprintf("source/%s", etag)
+	a, _, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Put(ctx, bucket, source, wire.Literal, data) })
+	if err != nil || a.Status != 200 {
+		return // it is not copied, and nobody reads it
+	}
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) {
+		return c.target.Do(ctx, "PUT", bucket, key, "", nil, wire.Field{Name: "x-amz-copy-source", Value: "/" + bucket + "/" + source})
+	})
+	switch {
+	case err == nil && a.Status == 200 && !bytes.Contains(a.Body, []byte("<CopyObjectResult")):
+		a.Status = 503 // an Error after blanks
+	case err == nil && a.Status == 200 && !bytes.Contains(a.Body, []byte(etag)):
+		c.blame("a copy to %s has another ETag than its source, %s: %s", key, etag, a.Body)
+	}
+	if err == nil && a.Status == 200 {
+		c.hist.tally("copied")
+	}
+	c.wrote(client, key, call{verb: verbWrite, value: etag}, a, err, began)
 }
 
 // wrote records a mutation by its answer. Whatever is not a success or a
