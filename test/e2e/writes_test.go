@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
@@ -167,4 +168,86 @@ func TestCopies(t *testing.T) {
 		slowest = max(slowest, copied(b.Client, "target", "alone"))
 	}
 	t.Logf("64 MiB: a copy %v, the slowest backend alone %v; the first two read the source %d times", through, slowest, read)
+}
+
+// TestRacers: of 64 that create one key at once, by PUT and by copy, exactly one is told
+// that he did, and his bytes stand on every backend. The keys are registers of a
+// compare-and-set then: whoever changes the value that he read knows whether he did.
+func TestRacers(t *testing.T) {
+	const racers = 64
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{})
+	createBucket(t, g.Client, "race")
+	absent := wire.Field{Name: "If-None-Match", Value: "*"}
+	sources := map[int][]byte{}
+	for i := range racers {
+		sources[i] = harness.Body(fmt.Sprint("source ", i), 100+i)
+		if a, err := g.Client.Put(t.Context(), "race", fmt.Sprint("source/", i), wire.Literal, sources[i]); err != nil || a.Status != 200 {
+			t.Fatalf("put: %v, %v", a, err)
+		}
+	}
+	ways := map[string]func(key string, i int, condition wire.Field) (wire.Answer, error){
+		"put": func(key string, i int, condition wire.Field) (wire.Answer, error) {
+			return g.Client.Put(t.Context(), "race", key, wire.Modes[i%len(wire.Modes)], sources[i], condition)
+		},
+		"copy": func(key string, i int, condition wire.Field) (wire.Answer, error) {
+			return g.Client.Do(t.Context(), "PUT", "race", key, "", nil, condition, wire.Field{Name: "x-amz-copy-source", Value: fmt.Sprint("/race/source/", i)})
+		},
+	}
+	ways["both"] = func(key string, i int, condition wire.Field) (wire.Answer, error) {
+		return ways[[]string{"put", "copy"}[i%2]](key, i, condition)
+	}
+	stands := func(key string) (etag string, body []byte) {
+		t.Helper()
+		a, err := g.Client.Get(t.Context(), "race", key)
+		if err != nil || a.Status != 200 {
+			t.Fatalf("get: %v, %v", a, err)
+		}
+		return a.Header.Get("ETag"), a.Body
+	}
+	for name, way := range ways {
+		for round := range 4 {
+			key := fmt.Sprint(name, "/", round)
+			race := func(what string, condition wire.Field, not int) (winner int) {
+				t.Helper()
+				answers := make([]wire.Answer, racers)
+				var all sync.WaitGroup
+				for i := range racers {
+					if i == not { // his would change nothing
+						answers[i].Status = 412
+						continue
+					}
+					all.Go(func() {
+						var err error
+						if answers[i], err = way(key, i, condition); err != nil {
+							t.Errorf("%s: %v", key, err)
+						}
+					})
+				}
+				all.Wait()
+				winner = -1
+				for i, a := range answers {
+					switch {
+					case a.Status == 200 && winner < 0:
+						winner = i
+					case a.Status != 412 && a.Status != 409:
+						t.Errorf("%s, %s: racer %d is answered %v, and %d has won", key, what, i, a, winner)
+					}
+				}
+				if _, body := stands(key); winner < 0 || !bytes.Equal(body, sources[winner]) {
+					t.Errorf("%s, %s: %d has won, and other bytes stand", key, what, winner)
+				}
+				return winner
+			}
+			first := race("nothing stands", absent, -1)
+			etag, _ := stands(key)
+			race("who changes it", wire.Field{Name: "If-Match", Value: etag}, first)
+			a, err := way(key, 0, wire.Field{Name: "If-Match", Value: etag})
+			if err != nil || a.Status != 412 {
+				t.Errorf("%s: what was read is gone, and a change of it is answered %v, %v", key, a, err)
+			}
+		}
+	}
+	g.Converge(t)
+	harness.RequireEqual(t, g, "race", backends...)
 }
