@@ -30,7 +30,7 @@ func TestABatchThatIsLetGoTooLateIsNotSent(t *testing.T) {
 	s.o.Boot, s.o.Wall, s.o.Logger = func() time.Duration { return now }, time.Now, slog.New(slog.DiscardHandler)
 	d := &batch{process: s.newProcess(t.Context(), nil, object.Key{}, &recorder{})}
 	machine := &recorder{}
-	w := &write{process: s.newProcess(t.Context(), nil, object.Key{Name: "k"}, machine), requests: map[string]*request{}, said: map[string]string{}}
+	w := &write{judge: answerOf, process: s.newProcess(t.Context(), nil, object.Key{Name: "k"}, machine), requests: map[string]*request{}, said: map[string]string{}}
 	p := &convoy{d: d, waits: 1, groups: map[string]*group{}}
 	w.convoy = p
 	w.join("a")
