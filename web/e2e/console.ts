@@ -339,6 +339,47 @@ await step("a backend is killed while one looks", async () => {
 	await sees(page, "Everything is safe");
 });
 
+await step("a backend is paused and resumed", async () => {
+	await page.goto(`${root}#/replication`);
+	await press(page, "Pause b-3");
+	await judge(page, "pause-light");
+	await press(page.getByRole("dialog"), "Pause b-3");
+	await sees(page, "paused");
+	await sees(page, /^until /);
+	await press(page, "Resume b-3");
+	await page.getByText("paused", { exact: true }).waitFor({ state: "detached", timeout: 60_000 });
+});
+
+await step("the pace of heals is set, and brought back", async () => {
+	await press(page, "Pace of b-1");
+	await fill(page.getByRole("dialog"), "MiB a second", "10");
+	await press(page.getByRole("dialog"), "Set");
+	await sees(page, "10 MiB/s");
+	await press(page, "Pace of b-1");
+	await press(page.getByRole("dialog"), "As configured");
+	await page.getByText("10 MiB/s").waitFor({ state: "detached" });
+});
+
+await step("replication is disabled, which everything tells, and made active again", async () => {
+	await page.getByText("Disabled", { exact: true }).click();
+	await sees(page, "Disable replication?");
+	await judge(page, "mode-light");
+	await press(page.getByRole("dialog"), "Disable");
+	await sees(page, "b-1 alone takes writes and is read.");
+	await ask("/put?bucket=photos&key=on-one.txt");
+	await sees(page, "keys that need work");
+	await page.getByRole("dialog").waitFor({ state: "detached" });
+	await judge(page, "replication-disabled-light");
+	await page.goto(`${root}#/overview`);
+	await sees(page, "Replication is disabled");
+	await page.goto(`${root}#/replication`);
+	await page.getByText("Active", { exact: true }).click();
+	await press(page, "Make active");
+	await sees(page, "Every write goes to all replicas at once");
+	await page.goto(`${root}#/overview`);
+	await sees(page, "Everything is safe");
+});
+
 await step("history tells what each backend answered, and the audit who came", async () => {
 	await page.goto(`${root}#/history`);
 	await sees(page, "photos/while-down-1.txt");
@@ -395,6 +436,7 @@ for (const look of ["light", "dark", "phone"] as const) {
 		["overview", "overview", "Backends"],
 		["objects", "objects", "photos"],
 		["bucket", "objects/photos", "readme.txt"],
+		["replication", "replication", "Every write goes to all"],
 		["history", "history", "acked"],
 		["users", "users", "ann"],
 		["account", "account", "S3MIRROR_ROOT_PASSWORD"],

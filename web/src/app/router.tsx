@@ -46,6 +46,12 @@ const objects = createRoute({
 	component: lazyRouteComponent(() => import("../pages/objects"), "Objects"),
 });
 
+const replication = createRoute({
+	getParentRoute: () => root,
+	path: "/replication",
+	component: lazyRouteComponent(() => import("../pages/replication"), "Replication"),
+});
+
 const history = createRoute({
 	getParentRoute: () => root,
 	path: "/history",
@@ -61,7 +67,7 @@ const users = createRoute({
 // Hashes, so that the server need know no path of the console and the console none
 // that it stands below.
 export const router = createRouter({
-	routeTree: root.addChildren([home, overview, buckets, objects, history, users, account]),
+	routeTree: root.addChildren([home, overview, buckets, objects, replication, history, users, account]),
 	history: createHashHistory(),
 	defaultPreload: "intent",
 	defaultPendingComponent: () => <Waiting />,

@@ -13,6 +13,7 @@ type Place = { to: string; icon: IconName; label: string; admin?: boolean };
 const places: Place[] = [
 	{ to: "/overview", icon: "overview", label: "Overview", admin: true },
 	{ to: "/objects", icon: "objects", label: "Objects" },
+	{ to: "/replication", icon: "replication", label: "Replication", admin: true },
 	{ to: "/history", icon: "history", label: "History", admin: true },
 	{ to: "/users", icon: "users", label: "Users", admin: true },
 	{ to: "/account", icon: "account", label: "Account" },

@@ -1,8 +1,8 @@
 import { Table } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useMemo } from "react";
-import { status } from "../api/gen/sdk.gen";
-import type { BackendStatus, Status } from "../api/gen/types.gen";
+import { replication, status } from "../api/gen/sdk.gen";
+import type { BackendStatus, Replication, Status } from "../api/gen/types.gen";
 import { useSamples } from "../api/sampling";
 import { Live } from "../parts/badge";
 import { Icon } from "../parts/icons";
@@ -21,6 +21,11 @@ export function Overview() {
 		queryFn: async () => (await status()).data,
 		refetchInterval: 2_000,
 	});
+	const r = useQuery({
+		queryKey: ["replication"],
+		queryFn: async () => (await replication()).data,
+		refetchInterval: 5_000,
+	});
 	return (
 		<Page title="Overview">
 			{s.isPending ? (
@@ -36,8 +41,8 @@ export function Overview() {
 							{s.error.message}
 						</Note>
 					)}
-					<Safe s={s.data} stale={s.isError} />
-					<Alarms s={s.data} />
+					<Safe s={s.data} r={r.data} stale={s.isError} />
+					<Alarms s={s.data} r={r.data} />
 					<Numbers s={s.data} />
 					<Backends list={s.data.backends} />
 					<Suspense fallback={<Waiting rows={1} height={240} />}>
@@ -51,8 +56,8 @@ export function Overview() {
 	);
 }
 
-function Safe({ s, stale }: { s: Status; stale: boolean }) {
-	const v = verdict(s);
+function Safe({ s, r, stale }: { s: Status; r?: Replication; stale: boolean }) {
+	const v = verdict(s, r);
 	return (
 		<section
 			className="verdict"
@@ -71,8 +76,8 @@ function Safe({ s, stale }: { s: Status; stale: boolean }) {
 	);
 }
 
-function Alarms({ s }: { s: Status }) {
-	const open = alarms(s);
+function Alarms({ s, r }: { s: Status; r?: Replication }) {
+	const open = alarms(s, r);
 	if (open.length === 0) {
 		return null;
 	}

@@ -63,6 +63,18 @@ describe("the verdict", () => {
 		expect(verdict(s)).toMatchObject({ tone, title });
 	});
 
+	it("tells where replication is disabled", () => {
+		const on = { mode: "active", buckets: [] } as const;
+		expect(verdict(status(three), { ...on, buckets: [] }).tone).toBe("good");
+		expect(verdict(status(three), { mode: "disabled", primary: "eu-1", buckets: [] })).toMatchObject({
+			tone: "warn",
+			title: "Replication is disabled",
+		});
+		const one = { ...on, buckets: [{ bucket: "photos", mode: "disabled" as const, primary: "eu-1" }] };
+		expect(verdict(status(three), one).title).toBe("Replication is disabled for photos");
+		expect(alarms(status(three), one).map((a) => a.id)).toEqual(["disabled"]);
+	});
+
 	it("is good only when nothing whatever is wrong", () => {
 		const good = cases.filter(([, s]) => verdict(s).tone === "good");
 		expect(good.map(([name]) => name)).toEqual(["all equal"]);

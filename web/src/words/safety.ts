@@ -1,5 +1,5 @@
 // Is everything safe? One sentence and a colour, and what to do about what is not.
-import type { BackendStatus, Status } from "../api/gen/types.gen";
+import type { BackendStatus, Replication, Status } from "../api/gen/types.gen";
 import { bytes, many, span } from "./format";
 import type { Tone } from "./tone";
 
@@ -23,7 +23,15 @@ const are = (names: string[]) => (names.length === 1 ? "is" : "are");
 const owed = (b: Pick<BackendStatus, "lagging_keys" | "lagging_bytes">) =>
 	b.lagging_keys === 0 ? "nothing" : `${many(b.lagging_keys, "object")} (${bytes(b.lagging_bytes)})`;
 
-export function verdict(s: Status): Verdict {
+type Modes = Pick<Replication, "mode" | "primary" | "buckets">;
+
+/** Where replication is disabled, in words; undefined where it is active everywhere. */
+function disabled(modes?: Modes): string | undefined {
+	const off = modes?.buckets.filter((b) => b.mode === "disabled").map((b) => b.bucket) ?? [];
+	return modes?.mode === "disabled" ? "" : off.length > 0 ? ` for ${listed(off)}` : undefined;
+}
+
+export function verdict(s: Status, modes?: Modes): Verdict {
 	const { backends } = s;
 	const serving = named(backends, "up", "degraded");
 	const down = named(backends, "down");
@@ -65,6 +73,15 @@ export function verdict(s: Status): Verdict {
 			detail: "It answers, but slowly or not always. The others serve in its place.",
 		};
 	}
+	const off = disabled(modes);
+	if (off !== undefined) {
+		return {
+			tone: "warn",
+			title: `Replication is disabled${off}`,
+			detail:
+				"What is written there has one copy. What the other backends miss is logged, and copied once it is active again.",
+		};
+	}
 	if (s.lagging.keys > 0) {
 		const behind = backends.filter((b) => b.lagging_keys > 0).map((b) => b.name);
 		return {
@@ -98,8 +115,18 @@ export function verdict(s: Status): Verdict {
 const sentence = (reason = "") => reason.charAt(0).toUpperCase() + reason.slice(1);
 
 /** What is open, worst first. */
-export function alarms(s: Status): Alarm[] {
+export function alarms(s: Status, modes?: Modes): Alarm[] {
 	const found: Alarm[] = [];
+	const off = disabled(modes);
+	if (off !== undefined) {
+		found.push({
+			id: "disabled",
+			tone: "warn",
+			title: `Replication is disabled${off}`,
+			detail: `${many(s.lagging.keys, "object")} (${bytes(s.lagging.bytes)}) to copy so far.`,
+			todo: "Make it active under Replication when the reason for it is gone.",
+		});
+	}
 	for (const b of s.backends) {
 		if (b.state === "down") {
 			found.push({
