@@ -174,6 +174,15 @@ func TestRefusals(t *testing.T) {
 		if _, err := r.put("k", content(10, 1)); !errors.Is(err, s3.InvalidArgument) {
 			t.Errorf("put that all refuse: %v", err)
 		}
+		all(memory.Faults{ErrorRate: 1, ErrorCode: s3.InvalidURI, Ops: []s3.OperationName{s3.PutObject}})
+		r.servers["a"].SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: s3.BadName, Ops: []s3.OperationName{s3.PutObject}})
+		if _, err := r.put("k", content(10, 1)); !errors.Is(err, s3.BadName) {
+			t.Errorf("put of a name that none can hold, each in its own words: %v", err)
+		}
+		r.servers["a"].SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: s3.InvalidArgument, Ops: []s3.OperationName{s3.PutObject}})
+		if _, err := r.put("k", content(10, 1)); !errors.Is(err, s3.SlowDown) {
+			t.Errorf("put that all refuse for different reasons: %v", err)
+		}
 		all(memory.Faults{ErrorRate: 1, ErrorCode: s3.SignatureDoesNotMatch, Ops: []s3.OperationName{s3.PutObject}})
 		if _, err := r.put("k", content(10, 1)); !errors.Is(err, s3.SlowDown) {
 			t.Errorf("put with wrong credentials of ours: %v", err)

@@ -1,9 +1,12 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -481,15 +484,24 @@ func failure(res commit.Result) *s3.Error {
 	return e
 }
 
+// aboutName are the codes by which servers say that they cannot hold a name.
+var aboutName = []s3.Code{
+	s3.BadName, s3.InvalidURI, s3.KeyTooLong,
+	s3.ObjectParentIsFile, s3.ExistingObjectIsDirectory, s3.DirectoryObjectContainsData,
+}
+
 // unanimous is the code with which every replica that refused did so, when it is
-// one that a client may be told.
+// one that a client may be told. That a name cannot be held servers say in many
+// words: the first replica's are as good as any, and better than to be asked to
+// come again.
 func unanimous(no map[string]string) (s3.Code, bool) {
 	var code s3.Code
-	for _, c := range no {
-		if code != "" && code != s3.Code(c) {
+	for _, replica := range slices.Sorted(maps.Keys(no)) {
+		c := s3.Code(no[replica])
+		if code != "" && code != c && !(slices.Contains(aboutName, code) && slices.Contains(aboutName, c)) {
 			return "", false
 		}
-		code = s3.Code(c)
+		code = cmp.Or(code, c)
 	}
 	return code, code != "" && code.Status()/100 == 4 && !strings.HasPrefix(string(code), "NoSuch")
 }

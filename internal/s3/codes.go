@@ -18,6 +18,7 @@ const (
 	AuthorizationHeaderMalformed      Code = "AuthorizationHeaderMalformed"
 	AuthorizationQueryParametersError Code = "AuthorizationQueryParametersError"
 	BadDigest                         Code = "BadDigest"
+	BadName                           Code = "400" // versitygw's, of a name that it cannot hold
 	BadRequest                        Code = "BadRequest"
 	BucketAlreadyExists               Code = "BucketAlreadyExists"
 	BucketAlreadyOwnedByYou           Code = "BucketAlreadyOwnedByYou"
@@ -117,6 +118,7 @@ var codes = map[Code]codeInfo{
 	AuthorizationHeaderMalformed:      {400, "The authorization header you provided is invalid."},
 	AuthorizationQueryParametersError: {400, "Error parsing the query authentication parameters."},
 	BadDigest:                         {400, "The Content-MD5 you specified did not match what we received."},
+	BadName:                           {400, "Bad Request"},
 	BadRequest:                        {400, "An error occurred when parsing the HTTP request."},
 	BucketAlreadyExists:               {409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."},
 	BucketAlreadyOwnedByYou:           {409, "Your previous request to create the named bucket succeeded and you already own it."},

@@ -237,7 +237,7 @@ func (op *Operation) misplaced(r *http.Request) error {
 	case r.Method == http.MethodGet && op.Query.Has("versions"):
 		return Errorf(InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
 	case r.Method == http.MethodPut && part && !uploadID:
-		return invalidArgument("partNumber", op.Query.Get("partNumber"), "This operation does not accept partNumber without uploadId")
+		return invalidArgument("partNumber", "partNumber", "This operation does not accept partNumber without uploadId")
 	case r.Method == http.MethodPut && uploadID && !part:
 		return methodNotAllowed(r.Method, kindUpload)
 	}
