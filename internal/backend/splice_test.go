@@ -172,14 +172,14 @@ func TestSpliceToAClientThatIsSlowOrGone(t *testing.T) {
 		end  func(near, far *net.TCPConn)
 		want error
 	}{
-		"slow":  {func(near, _ *net.TCPConn) { near.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) }, os.ErrDeadlineExceeded},
+		"slow":  {func(near, _ *net.TCPConn) { near.SetWriteDeadline(time.Now().Add(2500 * time.Millisecond)) }, os.ErrDeadlineExceeded},
 		"gone":  {func(_, far *net.TCPConn) { far.SetLinger(0); far.Close() }, syscall.ECONNRESET},
 		"ended": {func(near, _ *net.TCPConn) { near.CloseWrite() }, syscall.EPIPE},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var conns atomic.Int64
 			s := giving(t, len(data), data, &conns, func(net.Conn) bool { return false })
-			r := backend.Wrap(newRemote(t, s.endpoint, func(o *backend.Options) { o.StallTimeout = 20 * time.Millisecond }), backend.WrapOptions{})
+			r := backend.Wrap(newRemote(t, s.endpoint, func(o *backend.Options) { o.StallTimeout = time.Second }), backend.WrapOptions{}) // less than the slow client has
 			obj, err := r.Get(bg, "bucket", "key", backend.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
