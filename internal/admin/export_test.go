@@ -24,3 +24,6 @@ func ParseCursor(s string) (string, error) {
 
 // Kebab is how the code of an S3 error is written in the type of a problem.
 var Kebab = kebab
+
+// WithKeyInOneSegment is how the path of an object comes to the mux.
+var WithKeyInOneSegment = withKeyInOneSegment

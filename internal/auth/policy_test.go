@@ -250,3 +250,39 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("from nowhere, without a limit: %s", got)
 	}
 }
+
+// FuzzExtension: a name is let through only when its last segment, lower case of
+// ASCII, ends in a dot and an extension of the list and has a name before it; and
+// what is appended to such a name closes the door, unless it is such an end itself.
+func FuzzExtension(f *testing.F) {
+	for _, key := range []string{"a.txt", "a/b.TXT", ".txt", "a.txt/", "a.txt.", "a.exe", "a.t\u0445t", "a.tar.gz", "gz", "a/../b.txt", "a.txt\x00", "\u212a.txt", ""} {
+		f.Add(key)
+	}
+	u := &auth.User{Login: "a", Active: true, Scopes: []auth.Scope{auth.ScopeWrite}, AllowedExtensions: []string{"txt", "tar.gz"}}
+	may := func(key string) bool {
+		return auth.Authorize(u, auth.Access{Operation: s3.PutObject, Bucket: "b", Key: key}) == nil
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		name := key[strings.LastIndexByte(key, '/')+1:]
+		want := false
+		for _, e := range []string{".txt", ".tar.gz"} {
+			if n := len(name) - len(e); n > 0 {
+				same := true
+				for i := range e {
+					c := name[n+i]
+					same = same && (c == e[i] || 'A' <= c && c <= 'Z' && c+'a'-'A' == e[i])
+				}
+				want = want || same
+			}
+		}
+		if may(key) != want {
+			t.Errorf("%q: %v", key, !want)
+		}
+		if may(key + "/") {
+			t.Errorf("%q and a slash is let through", key)
+		}
+		if !may(key+"x.txt") || may(key+".exe") {
+			t.Errorf("%q is not judged by its end", key)
+		}
+	})
+}

@@ -68,8 +68,12 @@ func TestTemporaryKey(t *testing.T) {
 			"a token that is no base64":     {a.AccessKeyID, a.SecretAccessKey, "!!!", s3.InvalidToken},
 			"the access token in its place": {a.AccessKeyID, a.SecretAccessKey, g.Access, s3.InvalidToken},
 		} {
-			if _, err := signs(t, v, c.id, c.secret, c.token); !errors.Is(err, c.want) {
+			_, err := signs(t, v, c.id, c.secret, c.token)
+			if !errors.Is(err, c.want) {
 				t.Errorf("%s: %v", name, err)
+			}
+			if told := s3.ForClient(err); strings.Contains(told.Field("CanonicalRequest"), a.SessionToken) || told.Field("CanonicalRequestBytes") != "" {
+				t.Errorf("%s: the answer shows the session token", name)
 			}
 		}
 		plain := auth.NewVerifier(there.directory, time.Now)

@@ -158,6 +158,11 @@ func (v *Verifier) verifyTemporary(ctx context.Context, q *sigv4.Request) (*Veri
 		return nil, s3.Err(s3.InternalError).Because(fmt.Errorf("look up session token: %w", err))
 	}
 	if err := v.ring.Verify(q, secret); err != nil {
+		var refusal *sigv4.Error
+		if errors.As(err, &refusal) { // it would show the session token
+			delete(refusal.Fields, "CanonicalRequest")
+			delete(refusal.Fields, "CanonicalRequestBytes")
+		}
 		return nil, asS3(err)
 	}
 	return &Verified{Identity: who, Mode: q.Mode, request: q}, nil

@@ -42,6 +42,8 @@ func TestSecurity(t *testing.T) {
 	t.Run("Logins", s.logins)
 	t.Run("Keys", s.keys)
 	t.Run("AdminAPI", s.adminAPI)
+	t.Run("TemporaryKeys", s.temporaryKeys)
+	t.Run("Transfers", s.transfers)
 	s.untouched(t)
 	t.Run("Audit", s.audit)
 	t.Run("Secrets", s.leaks)
@@ -67,6 +69,8 @@ type person struct {
 	login, password string
 	keys            wire.Keys
 	access, refresh string
+	temporary       wire.Keys // for the access token, by AssumeRoleWithWebIdentity
+	sessionToken    string    // of temporary
 }
 
 const proofBucket = "proof"
@@ -127,7 +131,9 @@ func (s *security) person(t *testing.T, login string, limits ...string) {
 	decode(t, s.cli(t, "key", "create", login, "--output", "json"), &key)
 	p.keys = wire.Keys{Access: key.ID, Secret: key.Secret, Region: s.g.Keys.Region}
 	s.secrets = append(s.secrets, p.password, p.keys.Secret)
-	s.who[login] = s.logIn(t, p)
+	p = s.logIn(t, p)
+	p.temporary, p.sessionToken = s.assume(t, p.access)
+	s.who[login] = p
 }
 
 func decode(t *testing.T, text string, v any) {
@@ -182,7 +188,12 @@ func (s *security) admin(t *testing.T, token, method, path, body string) (int, s
 // exchange sends one raw request to the S3 port.
 func (s *security) exchange(t *testing.T, method string, m wire.Message) wire.Answer {
 	t.Helper()
-	a, err := wire.Exchange(s.g.S3Addr, method, m, wire.Wait, answerLimit)
+	return s.exchangeWith(t, s.g.S3Addr, method, m)
+}
+
+func (s *security) exchangeWith(t *testing.T, addr, method string, m wire.Message) wire.Answer {
+	t.Helper()
+	a, err := wire.Exchange(addr, method, m, wire.Wait, answerLimit)
 	if err != nil {
 		t.Fatalf("%.200s: %v", m.Head, err)
 	}
@@ -246,6 +257,14 @@ var doors = []door{
 		r.Header = append(r.Header, wire.Field{Name: "Authorization", Value: "Bearer " + p.access})
 		return s.exchange(t, a.method, wire.Message{Head: r.Head(), Body: []byte(a.body)})
 	}},
+	{name: "temporary key", send: func(s *security, t *testing.T, p person, a ask) wire.Answer {
+		r := a.request(s)
+		r.Path = canonical(a.path)
+		r.Header = append(r.Header, wire.Field{Name: "x-amz-security-token", Value: p.sessionToken})
+		p.temporary.Sign(&r, wire.Hash([]byte(a.body)), time.Now())
+		r.Path = a.path
+		return s.exchange(t, a.method, wire.Message{Head: r.Head(), Body: []byte(a.body)})
+	}},
 }
 
 // chunkDoors are the aws-chunked ones, for uploads.
@@ -303,6 +322,9 @@ func (s *security) everyDoor(t *testing.T, p person, a ask) map[string]wire.Answ
 		if !d.body || a.body != "" {
 			answers[d.name] = d.send(s, t, p, a)
 		}
+	}
+	if answer, ok := s.adminDoor(t, p, a); ok {
+		answers[adminDoor] = answer
 	}
 	if a.method != "PUT" || a.body == "" || a.query != "" || len(a.header) > 0 {
 		return answers
@@ -418,8 +440,18 @@ func (s *security) users(t *testing.T) {
 			if tc.ask.method == "HEAD" {
 				want = []string{"403"}
 			}
-			if name == "bearer" && tc.login == "off" { // being shut out ended the session
+			switch { // being shut out ended the session
+			case name == adminDoor && tc.login == "off":
+				want = []string{"401"}
+			case name == adminDoor:
+				want = []string{"403"}
+			case name == "bearer" && tc.login == "off":
 				want = []string{"401 Unauthorized"}
+			case name == "temporary key" && tc.login == "off":
+				want = []string{"400 InvalidToken"}
+				if tc.ask.method == "HEAD" {
+					want = []string{"400"}
+				}
 			}
 			s.refused(t, "limits, by "+name, tc.attack, a.String(), want...)
 		}
