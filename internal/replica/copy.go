@@ -137,7 +137,6 @@ var errMoved = errors.New("another version of the source stands now")
 
 // planCopy looks at the source, and opens it if some replica needs its bytes.
 func (s *Set) planCopy(ctx context.Context, r CopyRequest, from, to *bucket, up object.Replicas) (*copying, error) {
-	var cause error = errMoved
 	for range moves {
 		found, err := s.look(ctx, from, r.Source, true, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 			seen, err := at.head(ctx, r.Source.Name)
@@ -161,7 +160,7 @@ func (s *Set) planCopy(ctx context.Context, r CopyRequest, from, to *bucket, up 
 			return c, err
 		}
 	}
-	return nil, unavailable(cause)
+	return nil, unavailable(errMoved)
 }
 
 // newCopying says how the copy travels. A backend copies by itself only when it is

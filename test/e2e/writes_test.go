@@ -31,7 +31,7 @@ func TestWritesByBoto3(t *testing.T) {
 		t.Fatalf("boto3 says nothing of its checks:\n%s", out)
 	}
 	n, _ := strconv.ParseInt(m[1], 10, 64) // digits, by the pattern
-	floor(t, "checks with boto3", n, 40)
+	floor(t, "checks with boto3", n, 38)
 	g.Converge(t)
 	harness.RequireEqual(t, g, "writes", backends...)
 }
