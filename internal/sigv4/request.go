@@ -30,8 +30,8 @@ type Request struct {
 
 	amzDate, date string
 	canonical     string
-	bare          string // of v2: text as other signers write it
-	text          string // what is signed, where that is no digest of canonical: of v2, and of a form
+	others        []string // of v2: text as other signers write it
+	text          string   // what is signed, where that is no digest of canonical: of v2, and of a form
 	v2, form      bool
 	key           *macKey // once verified
 	verified      bool

@@ -88,8 +88,12 @@ func ParseV2(r *http.Request, bucket string, now time.Time) (*Request, error) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		b.WriteString(name + ":" + headers[name] + "\n")
 	}
-	b.WriteString(resource)
-	q.text, q.bare, q.v2 = b.String()+resourceQuery(rawQuery, true), b.String()+resourceQuery(rawQuery, false), true
+	head := b.String()
+	q.text, q.v2 = head+resource+resourceQuery(rawQuery, true), true
+	q.others = []string{head + resource + resourceQuery(rawQuery, false)}
+	if bucket == "" && len(resource) > 1 && strings.Count(resource, "/") == 1 { // of a bucket botocore signs /bucket/, whatever it sends
+		q.others = append(q.others, head+resource+"/"+resourceQuery(rawQuery, true), head+resource+"/"+resourceQuery(rawQuery, false))
+	}
 	return q, nil
 }
 
@@ -230,7 +234,8 @@ var subresourcesV2 = strings.Fields(`abac accelerate acl analytics append attrib
 // verifyV2 compares with the HMAC of the text, in base64.
 func (q *Request) verifyV2(secret Secret) error {
 	given, err := base64.StdEncoding.DecodeString(q.Signature)
-	if err != nil || !hmac.Equal(given, sumV2(secret, q.text)) && (q.bare == "" || !hmac.Equal(given, sumV2(secret, q.bare))) {
+	right := func(text string) bool { return hmac.Equal(given, sumV2(secret, text)) }
+	if err != nil || !right(q.text) && !slices.ContainsFunc(q.others, right) {
 		return mismatch(q, q.text, q.Signature)
 	}
 	q.verified = true

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,27 @@ func TestV2OfMinioGo(t *testing.T) {
 	}
 	if err := verifyV2(signed, "other", v2Time()); err == nil {
 		t.Error("the URL is good for another bucket")
+	}
+}
+
+// TestV2OfABucket: botocore sends /photos and signs /photos/.
+func TestV2OfABucket(t *testing.T) {
+	for target, code := range map[string]string{"/photos?prefix=a": "", "/photos?location": "", "/photos/k": "SignatureDoesNotMatch", "/photo": "SignatureDoesNotMatch"} {
+		sub := ""
+		if strings.HasSuffix(target, "location") {
+			sub = "?location"
+		}
+		text := "GET\n\n\n99999999999\n/photos/" + sub
+		sep := "?"
+		if strings.Contains(target, "?") {
+			sep = "&"
+		}
+		query := "AWSAccessKeyId=" + url.QueryEscape(v2Key) + "&Expires=99999999999&Signature=" + url.QueryEscape(sigv4.SignTextV2(v2Secret, text))
+		err := verifyV2(&http.Request{Method: "GET", RequestURI: target + sep + query, Header: http.Header{}}, "", v2Time())
+		var refusal *sigv4.Error
+		if code == "" && err != nil || code != "" && (!errors.As(err, &refusal) || refusal.Code != code) {
+			t.Errorf("%s: %v", target, err)
+		}
 	}
 }
 
