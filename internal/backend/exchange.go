@@ -94,7 +94,7 @@ func (r *Remote) begin(ctx context.Context, c call, wait time.Duration) (*exchan
 	}
 	var wire http.RoundTripper = x
 	if r.o.Wire != nil {
-		wire, req = r.o.Wire(x), req.WithContext(x.ctx) // a copy, which x does not need //nolint:contextcheck // see above
+		wire, req = r.o.Wire(x), req.WithContext(x.ctx) //nolint:contextcheck // see above; and a copy, which x itself does not need
 	}
 	var err error
 	x.resp, err = wire.RoundTrip(req) //nolint:bodyclose // end does what is needed

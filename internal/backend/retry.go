@@ -36,7 +36,7 @@ type retry struct {
 }
 
 // before implements watch.
-func (r *retry) before(context.Context, Op) (began time.Time, err error) { return }
+func (r *retry) before(context.Context, Op) (time.Time, error) { return time.Time{}, nil }
 
 // after implements watch.
 func (r *retry) after(ctx context.Context, op Op, _ time.Time, tries int, err error) bool {
