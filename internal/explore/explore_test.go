@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"runtime"
@@ -20,6 +21,7 @@ var (
 	whole   = flag.Bool("explore.all", false, "search every scenario of the catalogue, which takes an hour or more")
 	update  = flag.Bool("explore.update", false, "write what was searched into the table and docs/explore.md")
 	only    = flag.String("explore.scenario", "", "search only the scenarios whose name this pattern matches")
+	fresh   = flag.Bool("explore.fresh", false, "search only what the table does not have yet: a search that was interrupted goes on")
 	workers = flag.Int("explore.workers", runtime.GOMAXPROCS(0), "search so many scenarios at a time")
 	most    = flag.Int("explore.most", 0, "give a search up beyond so many states of 16 bytes; 0: never")
 )
@@ -62,7 +64,7 @@ func all() []*Scenario {
 		}),
 		catalogue(slices.Concat(oneWriter, conditional, twoWriters[:2]), []string{"no fault", "cut"}, []string{"watched"}),
 		catalogue(withReader, []string{"late", "cut", "crash"}, plain),
-		catalogue(withReader, []string{"crash, late"}, plain),
+		catalogue(withReader, twoFaults, plain),
 	)
 	var out []*Scenario
 	have := map[string]bool{}
@@ -135,6 +137,7 @@ func writeTable(t *testing.T, table map[string]record) {
 func explore(t *testing.T, list []*Scenario) {
 	var mu sync.Mutex // guards table and sum
 	table := readTable(t)
+	had := maps.Clone(table)
 	var sum record
 	one := func(t *testing.T, sc *Scenario) {
 		begun := cpuTime()
@@ -159,7 +162,9 @@ func explore(t *testing.T, list []*Scenario) {
 		})
 	}
 	for _, sc := range list {
-		next <- sc
+		if _, known := had[sc.Name]; !known || !*fresh {
+			next <- sc
+		}
 	}
 	close(next)
 	searchers.Wait()
