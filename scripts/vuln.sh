@@ -2,8 +2,8 @@
 # Looks for known vulnerabilities in what our code reaches: scripts/vuln.sh GOVULNCHECK [DATABASE]
 #
 # DATABASE is Go's own by default, or a copy of it for a machine without network, as
-# file:///srv/vulndb. When it cannot be read nothing is known: that is said, and
-# fails where CI is set.
+# file:///srv/vulndb. One that is named must be there. Go's own may be out of reach, as in a
+# CI without a way out: then nothing is known, and that is said.
 set -u
 
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ esac
 case $out in
 *"fetching vulnerabilities"* | *"invalid db"* | *"no such file"*)
 	printf 'KNOWN VULNERABILITIES WERE NOT LOOKED FOR: %s\n' "$out" >&2
-	[ -z "${CI:-}" ]
+	[ -z "${2:-}" ]
 	exit
 	;;
 esac
