@@ -266,7 +266,6 @@ func awsDeletes(t *testing.T, c *awss3.Client, keys []string) {
 func awsRefusals(t *testing.T, c *awss3.Client) {
 	ctx, bucket, key := t.Context(), aws.String("photos"), aws.String("k")
 	all := map[string]error{}
-	_, all["UploadPartCopy"] = c.UploadPartCopy(ctx, &awss3.UploadPartCopyInput{Bucket: bucket, Key: key, UploadId: aws.String("u"), PartNumber: aws.Int32(1), CopySource: aws.String("photos/other")})
 	_, all["PutObjectTagging"] = c.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
 	_, all["PutBucketVersioning"] = c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 	_, all["GetObject of a version"] = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("1")})

@@ -188,6 +188,7 @@ var acts = map[s3.OperationName]act{
 
 	s3.CreateMultipartUpload:   (*Handler).createUpload,
 	s3.UploadPart:              (*Handler).uploadPart,
+	s3.UploadPartCopy:          (*Handler).copyPart,
 	s3.CompleteMultipartUpload: (*Handler).completeUpload,
 	s3.AbortMultipartUpload:    (*Handler).abortUpload,
 	s3.ListParts:               (*Handler).listParts,

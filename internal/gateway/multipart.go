@@ -17,6 +17,8 @@ type Uploads interface {
 	CreateUpload(ctx context.Context, r replica.CreateUploadRequest) (id string, err error)
 	// PutPart reads Body as Put does.
 	PutPart(ctx context.Context, r replica.PartRequest) (object.Info, error)
+	// CopyPart is PutPart with bytes of an object.
+	CopyPart(ctx context.Context, r replica.CopyPartRequest) (object.Info, error)
 	// CompleteUpload may take minutes. When ctx ends it goes on without its caller,
 	// and may be asked for again.
 	CompleteUpload(ctx context.Context, r replica.CompleteRequest) (object.Info, error)
@@ -161,4 +163,38 @@ func (h *Handler) listUploads(w http.ResponseWriter, r *request) error {
 	}
 	s3.WriteXML(w, ask.Document(page))
 	return nil
+}
+
+// copyPart makes a part of an object. Whether the sender may read the source was judged
+// with the rest: see access.
+func (h *Handler) copyPart(w http.ResponseWriter, r *request) error {
+	number, err := r.op.PartNumber()
+	if err != nil {
+		return err
+	}
+	source, err := r.op.CopySource(r.Header)
+	if err != nil {
+		return err
+	}
+	span, err := s3.ParseCopyRange(r.Header)
+	if err != nil {
+		return err
+	}
+	conditions := s3.ParseCopyConditions(r.Header)
+	return h.lateDocument(s3.NewLateAnswer(w), r, func() ([]byte, error) {
+		part, err := h.Replicas.CopyPart(r.Context(), replica.CopyPartRequest{
+			Key: r.op.ObjectKey(), UploadID: r.op.UploadID(), Number: number, Source: source,
+			Span: func(source object.Info) (s3.Range, error) {
+				if err := conditions.CheckCopy(source); err != nil {
+					return s3.Range{}, err
+				}
+				return span.Of(source.Size)
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		copied := s3.Copied{ETag: part.ETag, Modified: part.ModTime, Checksums: part.Headers}
+		return copied.PartDocument(), nil
+	})
 }

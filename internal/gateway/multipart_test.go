@@ -24,6 +24,7 @@ func uploadAsks() []ask {
 	return []ask{
 		query("POST", "/photos/k", "uploads"),
 		{method: "PUT", path: "/photos/k", query: "partNumber=1&uploadId=" + theUpload, body: "part"},
+		query("PUT", "/photos/k", "partNumber=2&uploadId="+theUpload, "X-Amz-Copy-Source", "/photos/k", "X-Amz-Copy-Source-Range", "bytes=1-2"),
 		query("GET", "/photos/k", "uploadId="+theUpload), query("GET", "/photos", "uploads"),
 		complete(), query("DELETE", "/photos/k", "uploadId="+theUpload),
 		query("GET", "/photos/k", "attributes", "X-Amz-Object-Attributes", "ETag,ObjectParts"),
@@ -54,6 +55,7 @@ func TestUploads(t *testing.T) {
 	want := [][]string{
 		{"<UploadId>" + theUpload + "</UploadId>", "<Key>k</Key>"},
 		{},
+		{"<CopyPartResult", "<ETag>&quot;e&quot;</ETag>", "<LastModified>2026-03-04T05:06:07"},
 		{"<PartNumber>3</PartNumber>", "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>", "<IsTruncated>true</IsTruncated>", "<NextPartNumberMarker>3<"},
 		{"<UploadId>" + theUpload + "</UploadId>", "<Prefix>a/</Prefix>", "<NextKeyMarker>k<", "<NextUploadIdMarker>" + theUpload},
 		{"<Location>http://", "/photos/k</Location>", "<ETag>&quot;whole-1&quot;</ETag>", "<ChecksumCRC32>AAAAAA==-1<", "<ChecksumType>COMPOSITE<"},
@@ -73,6 +75,14 @@ func TestUploads(t *testing.T) {
 	}
 	if len(f.uploads.created) != 1 || len(f.uploads.parts) != 1 || f.uploads.parts[0].Number != 1 || f.uploads.parts[0].Key.Name != "k" {
 		t.Errorf("asked for %+v, %+v", f.uploads.created, f.uploads.parts)
+	}
+	if want := (s3.Range{Offset: 1, Length: 2, Size: 3, Partial: true}); len(f.uploads.spans) != 1 || f.uploads.spans[0] != want {
+		t.Errorf("copied %+v, want %+v", f.uploads.spans, want)
+	}
+	for condition, code := range map[string]string{"X-Amz-Copy-Source-If-Match": "412 PreconditionFailed", "X-Amz-Copy-Source-Range": "400 InvalidArgument"} {
+		if got := f.send(t, query("PUT", "/photos/k", "partNumber=2&uploadId="+theUpload, "X-Amz-Copy-Source", "/photos/k", condition, "bytes=0-3")); got.String() != code {
+			t.Errorf("%s: %s, want %s", condition, got.raw, code)
+		}
 	}
 }
 

@@ -495,7 +495,7 @@ func TestEveryAnswerNamesItself(t *testing.T) {
 // TestEveryOperationIsThere: what the dialect calls implemented is done.
 func TestEveryOperationIsThere(t *testing.T) {
 	f := newFixture(t)
-	f.put(t, "/photos/k", "v")
+	f.put(t, "/photos/k", "old")
 	completes(f.store)
 	done := map[string]bool{}
 	for _, a := range append(uploadAsks(), []ask{

@@ -140,7 +140,7 @@ func TestWhatIsRefusedBeforeTheBody(t *testing.T) {
 		"tagging":               {upload("/photos/k", "", "X-Amz-Tagging", "a=b"), "501 NotImplemented"},
 		"part":                  {ask{method: "PUT", path: "/photos/k", query: "uploadId=u&partNumber=1"}, "404 NoSuchUpload"},
 		"part 0":                {ask{method: "PUT", path: "/photos/k", query: "uploadId=u&partNumber=0"}, "400 InvalidArgument"},
-		"copied part":           {ask{method: "PUT", path: "/photos/k", query: "uploadId=u&partNumber=1", header: header("X-Amz-Copy-Source", "/b/k")}, "501 NotImplemented"},
+		"copied part":           {ask{method: "PUT", path: "/photos/k", query: "uploadId=u&partNumber=1", header: header("X-Amz-Copy-Source", "/b/k")}, "400 InvalidRequest"},
 		"anonymous":             {ask{method: "PUT", path: "/photos/k", anonymous: true}, "403 AccessDenied"},
 		"a body where none was": {ask{method: "DELETE", path: "/photos/k"}, "400 InvalidRequest"},
 		"too large a document":  {ask{method: "PUT", path: "/more"}, "400 MaxMessageLengthExceeded"},

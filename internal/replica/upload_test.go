@@ -463,3 +463,51 @@ func TestPutPartsOutlastAnAnswerThatWasLost(t *testing.T) {
 		r.nothingLeft()
 	})
 }
+
+// TestPartsOfObjects: a part may be a piece of an object, of the version that was judged.
+func TestPartsOfObjects(t *testing.T) {
+	for _, sum := range []s3.UploadChecksum{{}, {Algorithm: "crc32", Type: s3.Composite}} {
+		withUploads(t, func(t *testing.T, r *rig) {
+			source := content(9*mib, 8)
+			r.mustPut("source", source)
+			p := r.begin("k", sum)
+			take := func(number, from, to int) error {
+				span := s3.Range{Offset: int64(from), Length: int64(to - from), Size: int64(len(source)), Partial: true}
+				info, err := r.set.CopyPart(r.ctx, replica.CopyPartRequest{
+					Key: p.key, UploadID: p.id, Number: number, Source: key("source"),
+					Span: func(object.Info) (s3.Range, error) { return span, nil },
+				})
+				p.data[number], p.etags[number] = source[from:to], info.ETag
+				return err
+			}
+			if err := errors.Join(take(1, 0, 6*mib), take(2, 6*mib, 9*mib)); err != nil {
+				t.Fatal(err)
+			}
+			refused := s3.Err(s3.PreconditionFailed)
+			_, err := r.set.CopyPart(r.ctx, replica.CopyPartRequest{
+				Key: p.key, UploadID: p.id, Number: 3, Source: key("source"),
+				Span: func(object.Info) (s3.Range, error) { return s3.Range{}, refused },
+			})
+			if !errors.Is(err, s3.PreconditionFailed) {
+				t.Errorf("a condition: %v", err)
+			}
+			for name, want := range map[string]s3.Code{"none": s3.NoSuchKey} {
+				_, err := r.set.CopyPart(r.ctx, replica.CopyPartRequest{Key: p.key, UploadID: p.id, Number: 3, Source: key(name)})
+				if !errors.Is(err, want) {
+					t.Errorf("source %q: %v", name, err)
+				}
+			}
+			info := p.complete()
+			synctest.Wait()
+			r.mustGet("k", source)
+			if held := r.equal()["k"]; held.ETag != info.ETag {
+				t.Errorf("replicas hold %+v", held)
+			}
+			r.converge()
+			r.nothingLeft()
+			if used := r.set.UsedMemory(); used != 0 {
+				t.Errorf("%d bytes of memory are kept", used)
+			}
+		})
+	}
+}

@@ -124,7 +124,7 @@ var implemented = map[OperationName]bool{
 	ListObjects: true, ListObjectsV2: true, ListObjectVersions: true,
 	PutObject: true, GetObject: true, HeadObject: true, DeleteObject: true, DeleteObjects: true, CopyObject: true,
 	CreateMultipartUpload: true, UploadPart: true, CompleteMultipartUpload: true, AbortMultipartUpload: true,
-	ListParts: true, ListMultipartUploads: true, GetObjectAttributes: true,
+	ListParts: true, ListMultipartUploads: true, GetObjectAttributes: true, UploadPartCopy: true,
 
 	PostObject: true,
 
@@ -143,7 +143,6 @@ var implemented = map[OperationName]bool{
 // behind are the operations that a server behind the gateway does beside
 // those: see ParseBackend. They move up as the gateway learns them.
 var behind = map[OperationName]bool{
-	UploadPartCopy:   true,
 	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
 }
 
