@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+import { type BrowserContext, chromium, type Locator, type Page, type Request } from "playwright-core";
 
 const need = (name: string) => process.env[name] ?? assert.fail(`${name} is not set`);
 const root = need("CONSOLE_URL"); // ends in a slash
@@ -43,7 +43,9 @@ function watch(page: Page): Page {
 	page.setDefaultTimeout(20_000);
 	page.on("console", (m) => ["error", "warning"].includes(m.type()) && complain(`console: ${m.text()}`));
 	page.on("pageerror", (e) => complain(`page error: ${e.message}`));
-	page.on("requestfailed", (r) => complain(`failed: ${r.method()} ${r.url()} ${r.failure()?.errorText}`));
+	// What a page asks for again and again is given up when the page is left: no failure.
+	const givenUp = (r: Request) => r.method() === "GET" && r.failure()?.errorText === "net::ERR_ABORTED";
+	page.on("requestfailed", (r) => givenUp(r) || complain(`failed: ${r.method()} ${r.url()} ${r.failure()?.errorText}`));
 	page.on(
 		"response",
 		(r) => r.status() >= 400 && complain(`answered ${r.status()}: ${r.request().method()} ${r.url()}`),
