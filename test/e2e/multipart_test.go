@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -320,4 +321,41 @@ func TestMultipartWhileTheGatewayDies(t *testing.T) {
 		}
 	}
 	settled(t, g, "proof", backends, all...)
+}
+
+// TestMultipartByClients: files above the thresholds of real clients, there and back, and
+// nothing to do for whoever looks again.
+func TestMultipartByClients(t *testing.T) {
+	aws := harness.Tool(t, "py-aws/bin/aws", "python3 with venv; then scripts/tools.sh")
+	rclone := harness.Tool(t, "py-rclone/bin/rclone", "python3 with venv; then scripts/tools.sh")
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{Extra: uploadTimes})
+	createBucket(t, g.Client, "proof")
+	s := site{scheme: "http", addr: g.S3Addr, keys: g.Keys}
+	large, body := file(t, "large", 110<<20)
+	back := filepath.Join(t.TempDir(), "back")
+	cli := func(args ...string) string {
+		t.Helper()
+		return run(t, s.env(t), "", append([]string{aws, "--endpoint-url", s.url()}, args...)...)
+	}
+	cli("s3", "cp", large, "s3://proof/aws/large")
+	cli("s3", "cp", "s3://proof/aws/large", back)
+	sameFile(t, back, body)
+	if out := cli("s3", "sync", filepath.Dir(large), "s3://proof/aws"); strings.Contains(out, "upload:") {
+		t.Errorf("there is something to synchronise:\n%s", out)
+	}
+	env := append(harness.CleanEnv(t), "RCLONE_CONFIG_R_TYPE=s3", "RCLONE_CONFIG_R_PROVIDER=Other",
+		"RCLONE_CONFIG_R_ACCESS_KEY_ID="+s.keys.Access, "RCLONE_CONFIG_R_SECRET_ACCESS_KEY="+s.keys.Secret,
+		"RCLONE_CONFIG_R_ENDPOINT="+s.url(), "RCLONE_CONFIG_R_REGION="+s.keys.Region, "RCLONE_CONFIG_R_FORCE_PATH_STYLE=true",
+		"RCLONE_S3_UPLOAD_CUTOFF=5M", "RCLONE_S3_CHUNK_SIZE=5M", "RCLONE_S3_UPLOAD_CONCURRENCY=8", "RCLONE_CONFIG="+filepath.Join(t.TempDir(), "none"))
+	run(t, env, "", rclone, "copy", filepath.Dir(large), "r:proof/rclone")
+	run(t, env, "", rclone, "check", "--download", filepath.Dir(large), "r:proof/rclone")
+	if code, out := tryRun(t, env, "", rclone, "copy", "--error-on-no-transfer", filepath.Dir(large), "r:proof/rclone"); code != 9 {
+		t.Errorf("there is something to copy: code %d\n%s", code, out)
+	}
+	g.Converge(t)
+	harness.RequireEqual(t, g, "proof", backends...)
+	for _, b := range backends {
+		harness.Eventually(t, "no upload is left on "+b.Name, func() error { return leftovers(t.Context(), b, "proof") })
+	}
 }
