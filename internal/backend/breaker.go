@@ -149,6 +149,13 @@ func (b *Breaker) Get(ctx context.Context, bucket, key string, o GetOptions) (*O
 	return obj, err
 }
 
+// inFlight is how many operations have not ended, open bodies of GETs among them.
+func (b *Breaker) inFlight() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.health.InFlight
+}
+
 // carry counts what is in flight.
 func (b *Breaker) carry(n int) {
 	b.mu.Lock()

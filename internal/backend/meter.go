@@ -13,6 +13,7 @@ type Metrics struct {
 	ended   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 	state   *prometheus.GaugeVec
+	waited  *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics. It panics when called twice for one
@@ -36,7 +37,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "1 when the backend's breaker is closed, 0 when it is open.",
 		}, []string{"backend"}),
 	}
-	reg.MustRegister(m.ended, m.seconds, m.state)
+	m.waited = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "s3mirror_heal_wait_seconds_total",
+		Help: "Time that heals waited before they asked a backend, by what for: the limits (limit), or clients, who come first (clients).",
+	}, []string{"backend", "for"})
+	reg.MustRegister(m.ended, m.seconds, m.state, m.waited)
 	return m
 }
 
@@ -68,6 +73,15 @@ func (m meter) after(_ context.Context, op Op, began time.Time, _ int, err error
 	of.seconds.Observe(time.Since(began).Seconds())
 	of.ended[OutcomeOf(err)].Inc()
 	return false
+}
+
+// setWaited counts what holds heals back.
+func (m *Metrics) setWaited(name string) func(waitedFor, time.Duration) {
+	of := map[waitedFor]prometheus.Counter{}
+	for _, why := range []waitedFor{waitedForTokens, waitedForClients} {
+		of[why] = m.waited.WithLabelValues(name, string(why))
+	}
+	return func(why waitedFor, d time.Duration) { of[why].Add(d.Seconds()) }
 }
 
 // setState shows the breaker's state.

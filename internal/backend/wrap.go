@@ -5,9 +5,9 @@ type Stack struct {
 	// Endpoint is for the requests of clients.
 	Endpoint
 	// Paced is the same endpoint for work that yields to clients, slowed down to
-	// Limits.
-	Paced  Endpoint
-	Limits *Limits
+	// Limits. Paid is for such work that Limits.Pay let go: it waits for nothing more.
+	Paced, Paid Endpoint
+	Limits      *Limits
 	// Breaker tells the endpoint's health. Its Run must be started.
 	Breaker *Breaker
 }
@@ -22,6 +22,7 @@ type WrapOptions struct {
 // Wrap builds the stack, in this order and for these reasons:
 //
 //	limit    outermost: who waits for its turn holds nothing below
+//	own      which of the operations below are not clients'
 //	retry    each attempt asks the breaker again, so retries end when it opens
 //	breaker  an attempt that it refuses is no attempt, and has no latency
 //	meter    each attempt on the wire, probes too
@@ -38,6 +39,11 @@ func Wrap(e Endpoint, o WrapOptions) *Stack {
 	if s.Limits == nil {
 		s.Limits = NewLimits(0, 0)
 	}
-	s.Paced = Limit(s.Endpoint, s.Limits)
+	s.Limits.crowd = b.inFlight
+	if o.Metrics != nil {
+		s.Limits.waited = o.Metrics.setWaited(e.Name())
+	}
+	s.Paid = yielding(s.Endpoint, s.Limits)
+	s.Paced = Limit(s.Paid, s.Limits)
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,7 +150,7 @@ func TestMetrics(t *testing.T) {
 		Breaker: backend.BreakerOptions{Log: slog.New(slog.DiscardHandler)},
 	})
 	all, counted := gather(t, reg)
-	if want := len(backend.Ops)*len(backend.Outcomes) + 1; all != want || !maps.Equal(counted, map[string]float64{"up": 1}) {
+	if want := len(backend.Ops)*len(backend.Outcomes) + 1 + 2; all != want || !maps.Equal(counted, map[string]float64{"up": 1}) {
 		t.Errorf("at the start %d series, want %d: %v", all, want, counted)
 	}
 	if err := s.CreateBucket(bg, "bucket"); err != nil {
@@ -176,7 +177,10 @@ func gather(t *testing.T, reg *prometheus.Registry) (all int, positive map[strin
 		for _, m := range f.GetMetric() {
 			name, v := "up", m.GetGauge().GetValue()
 			if m.GetCounter() != nil {
-				name, v = m.GetLabel()[1].GetValue()+" "+m.GetLabel()[2].GetValue(), m.GetCounter().GetValue()
+				name, v = "", m.GetCounter().GetValue()
+				for _, l := range m.GetLabel()[1:] {
+					name = strings.TrimSpace(name + " " + l.GetValue())
+				}
 			}
 			if m.GetHistogram() == nil {
 				all++

@@ -149,7 +149,7 @@ func (d *batch) deleteAll(ctx context.Context, g *group) ([]error, error) {
 	if g.overtime != nil {
 		return nil, &backend.Error{Backend: g.replica, Op: backend.OpDeleteMany, Outcome: backend.NotSent, Err: g.overtime}
 	}
-	at, err := d.set.at(ctx, d.b, g.replica, false)
+	at, err := d.set.at(ctx, d.b, g.replica, clients)
 	if err != nil {
 		return nil, &backend.Error{Backend: g.replica, Op: backend.OpDeleteMany, Outcome: backend.NotSent, Err: err}
 	}

@@ -113,7 +113,7 @@ func (c *continued) next(cause error) error {
 }
 
 func (c *continued) ask(replica string) (*backend.Object, error) {
-	at, err := c.set.at(c.ctx, c.b, replica, false)
+	at, err := c.set.at(c.ctx, c.b, replica, clients)
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,13 @@ type cursor struct {
 	released bool
 }
 
+// Urgent implements backend.Urgent: a tail that was released goes at once.
+func (c *cursor) Urgent() bool {
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	return c.released
+}
+
 // attach adds a cursor at the beginning, which must still be there.
 func (f *fanout) attach(replica string, released bool) *cursor {
 	c := &cursor{f: f, replica: replica, wake: make(chan struct{}, 1), moved: time.Now(), released: released}

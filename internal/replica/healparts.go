@@ -56,7 +56,7 @@ func (s *Set) sizesAt(ctx context.Context, b *bucket, key object.Key, e commit.C
 		if !e.Sources.Has(replica) || replica == e.Target {
 			continue
 		}
-		at, err := s.at(ctx, b, replica, true)
+		at, err := s.at(ctx, b, replica, paced)
 		if err != nil {
 			cause = err
 			continue
@@ -192,7 +192,7 @@ func carryParts(sizes []int64, sums *partSums) carrier {
 		defer w.set.uploads.begins(q.replica, id)()
 		res, err := u.run(id)
 		if o := backend.OutcomeOf(err); err != nil && (!u.asked || o == backend.Refused || o == backend.NotSent) {
-			w.set.abortOn(context.WithoutCancel(q.ctx), w.b, w.key, q.replica, id, true)
+			w.set.abortOn(context.WithoutCancel(q.ctx), w.b, w.key, q.replica, id, paced)
 		}
 		return res, err
 	}

@@ -117,7 +117,7 @@ func (r *read) question(ctx context.Context, replica string) (commit.Showed, *ba
 	if ctx.Err() != nil {
 		return failed, nil
 	}
-	at, err := r.set.at(ctx, r.b, replica, false)
+	at, err := r.set.at(ctx, r.b, replica, clients)
 	if err != nil {
 		return failed, nil
 	}

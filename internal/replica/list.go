@@ -206,7 +206,7 @@ func (l *lister) asked(ctx context.Context) (items []commit.Item, next string, e
 		if !cfg.Serving.Has(replica) {
 			continue
 		}
-		at, placeErr := l.set.at(ctx, l.b, replica, false)
+		at, placeErr := l.set.at(ctx, l.b, replica, clients)
 		if placeErr != nil {
 			err = placeErr
 			continue

@@ -261,6 +261,53 @@ func TestAModeThatCanNotBeWritten(t *testing.T) {
 	})
 }
 
+// An upload that began before a switch ends after it: what the others have of it is
+// not enough for them, and they are healed with the same parts.
+func TestUploadsAcrossASwitch(t *testing.T) {
+	for name, modes := range map[string][3]commit.Mode{ // of the beginning, of the second part, of the end
+		"disabled before the second part": {active, primary("b"), primary("b")},
+		"disabled before the end":         {active, active, primary("b")},
+		"active again before the end":     {primary("b"), primary("b"), active},
+		"disabled throughout":             {primary("b"), primary("b"), primary("b")},
+		"another primary":                 {active, primary("b"), primary("c")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withUploads(t, func(t *testing.T, r *rig) {
+				r.setMode("", modes[0])
+				p := r.begin("k", s3.UploadChecksum{})
+				p.put(1, content(5<<20, 1))
+				r.setMode("", modes[1])
+				p.put(2, content(6<<20, 2))
+				r.setMode("", modes[2])
+				info, err := r.set.CompleteUpload(r.ctx, p.request())
+				if err != nil && !errors.Is(err, s3.SlowDown) && !errors.Is(err, s3.NoSuchUpload) {
+					t.Fatalf("complete: %v", err)
+				}
+				if refused := err != nil; refused != (name == "another primary") {
+					t.Fatalf("complete: %v", err)
+				}
+				if err == nil {
+					r.mustGet("k", append(content(5<<20, 1), content(6<<20, 2)...))
+					if !strings.HasSuffix(info.ETag, "-2") {
+						t.Errorf("ETag %s", info.ETag)
+					}
+				}
+				r.setMode("", active)
+				if err != nil {
+					if _, err = r.set.CompleteUpload(r.ctx, p.request()); err != nil {
+						t.Fatalf("complete when active again: %v", err)
+					}
+					r.mustGet("k", append(content(5<<20, 1), content(6<<20, 2)...))
+				}
+				r.converge()
+				if got := r.equal(); len(got) != 1 {
+					t.Errorf("stored %v", got)
+				}
+			})
+		})
+	}
+}
+
 // Modes change and backends are paused while clients work and everything fails
 // that may; then it is as if nothing had been.
 func TestChaosWithModes(t *testing.T) {

@@ -214,6 +214,58 @@ func TestThePaceIsSet(t *testing.T) {
 	})
 }
 
+// The pace is kept while heals run, and another one is in force at once; a client's
+// write to a key that is being healed waits for no limit.
+func TestHealsKeepTheirPace(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.wires["b"].plug(true)
+		const keys = 200
+		r.each(keys, func(i int) { r.mustPut(fmt.Sprint("k", i), content(1000, uint64(i))) })
+		time.Sleep(time.Minute)
+		if err := r.set.SetPace(r.ctx, "b", &replica.Pace{RequestsPerSecond: 5}); err != nil {
+			t.Fatal(err)
+		}
+		r.forget()
+		r.wires["b"].plug(false)
+		asked := func() (n int) {
+			for i := range keys {
+				k := fmt.Sprint("k", i)
+				n += r.counts["b"].of("", k) + r.counts["b"].of("HEAD", k)
+			}
+			return n
+		}
+		time.Sleep(20 * time.Second)
+		before := asked()
+		time.Sleep(20 * time.Second)
+		if n := asked() - before; n < 80 || n > 105 {
+			t.Errorf("%d requests in 20 seconds at 5 a second", n)
+		}
+		for i := range keys {
+			began := time.Now()
+			r.mustPut(fmt.Sprint("k", i), content(1000, uint64(i+1)))
+			if d := time.Since(began); d > 100*time.Millisecond {
+				t.Fatalf("a client waited %v for the pace of heals", d)
+			}
+		}
+		r.forget()
+		r.wires["b"].plug(true)
+		r.each(keys, func(i int) { r.mustPut(fmt.Sprint("k", i), content(500, uint64(i))) })
+		r.wires["b"].plug(false)
+		time.Sleep(10 * time.Second)
+		if err := r.set.SetPace(r.ctx, "b", nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(40 * time.Second) // with the limit it would be twice as long; a heal that was cut has to settle
+		for i := range keys {
+			if n := r.counts["b"].of("PUT", fmt.Sprint("k", i)); n == 0 {
+				t.Fatalf("k%d is not healed when the limit is long gone", i)
+			}
+		}
+		r.converge()
+		r.equal()
+	})
+}
+
 // Nodes that share a log hear of what another one sets.
 func TestOtherNodesHearOfSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

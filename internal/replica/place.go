@@ -25,7 +25,7 @@ type place struct {
 // at returns a replica that is known to be the right one: its bucket carries the
 // identity that this deployment gave it, and its backend was not away since
 // somebody looked (RELIABILITY H19). Otherwise it is as good as down.
-func (s *Set) at(ctx context.Context, b *bucket, replica string, paced bool) (place, error) {
+func (s *Set) at(ctx context.Context, b *bucket, replica string, pace pace) (place, error) {
 	stack := s.stacks[replica]
 	if stack == nil {
 		return place{}, fmt.Errorf("backend %s is not configured", replica)
@@ -34,11 +34,24 @@ func (s *Set) at(ctx context.Context, b *bucket, replica string, paced bool) (pl
 		return place{}, err
 	}
 	p := place{Endpoint: stack.Endpoint, b: b, replica: replica, bucket: b.realName(replica)}
-	if paced {
+	switch pace {
+	case clients:
+	case paced:
 		p.Endpoint = stack.Paced
+	case paid:
+		p.Endpoint = stack.Paid
 	}
 	return p, nil
 }
+
+// pace is how a request goes to an endpoint.
+type pace uint8
+
+const (
+	clients pace = iota // at once
+	paced               // when clients and the limits of heals leave room
+	paid                // at once, for it has waited for room
+)
 
 // doubt remembers an answer that says that the bucket is not there.
 func (p place) doubt(err error) error {

@@ -29,7 +29,7 @@ type process struct {
 	key   object.Key
 	m     machine
 	ctx   context.Context // of questions to replicas; its end abandons the process
-	paced bool            // questions yield to clients
+	pace  pace            // of questions
 	other func(commit.Effect)
 	room  chan struct{} // shared with others: one call of the log holds a place in it; nil: there is no bound
 	trace trace         // for failpoints
@@ -234,7 +234,7 @@ func casOf(err error, s *Set) commit.CAS {
 
 // head asks a replica what it holds.
 func (p *process) head(replica string) commit.Showed {
-	at, err := p.set.at(p.ctx, p.b, replica, p.paced)
+	at, err := p.set.at(p.ctx, p.b, replica, p.pace)
 	if err != nil {
 		return commit.Showed{Replica: replica, Failed: true}
 	}

@@ -107,7 +107,9 @@ func (s *Set) visit(ctx context.Context, b *bucket, key object.Key, expired obje
 // examine runs one visit.
 func (s *Set) examine(ctx context.Context, b *bucket, key object.Key, mem *commit.Memory, expired object.ID, heals bool) (commit.Report, error) {
 	p := s.newProcess(ctx, b, key, commit.NewRepair(b.config()))
-	p.paced = heals
+	if heals {
+		p.pace = paced
+	}
 	var report *commit.Report
 	p.other = func(e commit.Effect) {
 		switch e := e.(type) {
@@ -147,15 +149,27 @@ func (s *Set) copy(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 
 func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy) (bool, error) {
 	op := commit.Op{ID: object.NewID(), Type: oplog.OpHeal, Info: e.Info, Target: e.Target}
+	var sizes []int64 // of the parts that it is put together of; none: it is in one piece
+	if e.Info.Kind == object.Present {
+		sizes = s.partsOf(ctx, b, key, e)
+		op.Stream = e.Info.Size > s.o.Held || len(sizes) > 0
+		op.Slow = s.slowHeal(sizes, e.Info.Size)
+	}
+	how := paced
+	if stack := s.stacks[e.Target]; stack != nil && !op.Stream { // sent whole after its intent, which clients of the key wait for: it waits before
+		done, err := stack.Limits.Pay(ctx, e.Info.Size)
+		if err != nil {
+			return false, err
+		}
+		defer done()
+		how = paid
+	}
 	if e.Info.Kind == object.Tombstone {
 		w := s.newWrite(b, key, op, origin{actor: "healer"})
-		w.paced = true
+		w.pace = how
 		w.start(s.up(b), func() {})
 		return w.healed(ctx, nil)
 	}
-	sizes := s.partsOf(ctx, b, key, e)
-	op.Stream = e.Info.Size > s.o.Held || len(sizes) > 0
-	op.Slow = s.slowHeal(sizes, e.Info.Size)
 	slabs := slabsFor(min(e.Info.Size, s.o.PerUpload))
 	if err := s.memory.reserve(ctx, slabs); err != nil {
 		return false, err
@@ -167,7 +181,7 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 	}
 	defer src.Body.Close()
 	w := s.newWrite(b, key, op, origin{actor: "healer"})
-	w.paced = true
+	w.pace = how
 	w.plan = src.plan
 	w.stamp = src.stamp
 	held := e.Info.Size
@@ -260,7 +274,7 @@ func (s *Set) source(ctx context.Context, b *bucket, key object.Key, e commit.Co
 		if !e.Sources.Has(replica) || replica == e.Target {
 			continue
 		}
-		at, err := s.at(ctx, b, replica, true)
+		at, err := s.at(ctx, b, replica, paced)
 		if err != nil {
 			cause = err
 			continue

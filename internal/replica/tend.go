@@ -99,7 +99,7 @@ func (u *uploads) tend(ctx context.Context, key object.Key, id object.ID) time.D
 		return retry
 	}
 	p := s.newTend(b, key, commit.TendOp{Upload: id}, nil)
-	p.paced = true
+	p.pace = paced
 	next := retry
 	other := p.other
 	p.other = func(e commit.Effect) {
@@ -158,7 +158,7 @@ func (p *process) fence(e commit.Fence) commit.Fenced {
 	}
 	send, over := commit.MayFence(rec, e)
 	if out.OK = over; send {
-		out.OK = p.set.abortOn(p.ctx, p.b, p.key, e.Replica, rec.IDs[e.Replica], p.paced)
+		out.OK = p.set.abortOn(p.ctx, p.b, p.key, e.Replica, rec.IDs[e.Replica], p.pace)
 	}
 	return out
 }
@@ -214,7 +214,7 @@ func (u *uploads) sweepOne(ctx context.Context, b *bucket, replica string) error
 		return err
 	}
 	defer leave()
-	at, err := s.at(ctx, b, replica, true)
+	at, err := s.at(ctx, b, replica, paced)
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ func (u *uploads) sweepOne(ctx context.Context, b *bucket, replica string) error
 	}
 	for _, id := range commit.Strays(list, named, s.o.Wall(), s.o.Stray) {
 		key := object.Key{Bucket: b.name, Name: keys[id]}
-		gone := s.abortOn(ctx, b, key, replica, id, true)
+		gone := s.abortOn(ctx, b, key, replica, id, paced)
 		s.o.Logger.InfoContext(ctx, "upload that nothing names is thrown away", "key", key, "backend", replica, "gone", gone)
 	}
 	return nil

@@ -84,7 +84,7 @@ func (s *Set) drive(p *process, first commit.Event, over func()) {
 func (p *process) initiate(replica string, headers object.Headers, sum s3.UploadChecksum, stamp object.Stamp) commit.Initiated {
 	ctx, cancel := context.WithTimeout(p.ctx, p.set.o.Times.Keep)
 	defer cancel()
-	at, err := p.set.at(ctx, p.b, replica, p.paced)
+	at, err := p.set.at(ctx, p.b, replica, p.pace)
 	if err != nil {
 		return commit.Initiated{Replica: replica, Answer: commit.Answer{Class: commit.No}}
 	}
@@ -375,7 +375,7 @@ func (s *Set) PartSizes(ctx context.Context, key object.Key, info object.Info) (
 	}
 	cause := fmt.Errorf("no replica is up")
 	for _, replica := range s.order(b) {
-		at, err := s.at(ctx, b, replica, false)
+		at, err := s.at(ctx, b, replica, clients)
 		if err != nil {
 			cause = err
 			continue

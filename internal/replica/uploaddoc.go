@@ -92,7 +92,7 @@ func (p *process) uploadEffect(e commit.Effect) bool {
 		p.calls = append(p.calls, p.dropParts)
 	case commit.Abort:
 		p.asks.Go(func() {
-			ok := p.set.abortOn(p.ctx, p.b, p.key, e.Replica, e.UploadID, p.paced)
+			ok := p.set.abortOn(p.ctx, p.b, p.key, e.Replica, e.UploadID, p.pace)
 			p.deliver(commit.Aborted{Replica: e.Replica, OK: ok})
 		})
 	default:
@@ -131,10 +131,10 @@ func (p *process) dropParts() commit.Event {
 }
 
 // abortOn throws an upload away on one replica: false when it may still be there.
-func (s *Set) abortOn(ctx context.Context, b *bucket, key object.Key, replica, uploadID string, paced bool) bool {
+func (s *Set) abortOn(ctx context.Context, b *bucket, key object.Key, replica, uploadID string, pace pace) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Times.Keep)
 	defer cancel()
-	at, err := s.at(ctx, b, replica, paced)
+	at, err := s.at(ctx, b, replica, pace)
 	if err != nil {
 		return false
 	}

@@ -228,7 +228,7 @@ func (w *write) send(replica string, released bool) *request {
 		defer w.sending.Done()
 		defer q.cancel(errLeft)
 		var res backend.PutResult
-		at, err := w.set.at(q.ctx, w.b, replica, w.paced)
+		at, err := w.set.at(q.ctx, w.b, replica, w.pace)
 		if err == nil {
 			res, err = w.carry(w, q, at, stamp)
 		}
