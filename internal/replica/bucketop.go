@@ -283,8 +283,8 @@ func (s *Set) emptinessOf(ctx context.Context, b *bucket, replica string, gone m
 	}
 }
 
-// destroy removes a bucket that was judged: on every backend, then its quiet
-// rows, then its record. What fails is done by the next call, or by Run.
+// destroy removes a bucket that was judged: on every backend, then its uploads
+// and its quiet rows, then its record. What fails is done by the next call, or by Run.
 func (bs *buckets) destroy(ctx context.Context, b *bucket) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bs.set.o.Times.Keep)
 	defer cancel()
@@ -299,6 +299,9 @@ func (bs *buckets) destroy(ctx context.Context, b *bucket) error {
 	})
 	if failed != nil {
 		return unavailable(failed)
+	}
+	if err := bs.set.forgetUploads(ctx, b.name); err != nil {
+		return unavailable(err)
 	}
 	err := bs.rows(ctx, b.name, func(kr oplog.KeyRow) error {
 		return bs.set.o.Log.Swap(ctx, kr.Key, kr.Row.Epoch, nil)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -92,7 +93,9 @@ func (u *uploads) tend(ctx context.Context, key object.Key, id object.ID) time.D
 	defer leave()
 	b, err := s.buckets.lookup(ctx, key.Bucket)
 	if IsNoBucket(err) {
-		u.forget(ctx, key, id)
+		if err := s.forget(ctx, key, id); err != nil {
+			s.o.Logger.DebugContext(ctx, "upload of a bucket that is gone is not forgotten yet", "key", key, "error", err)
+		}
 		return retry
 	}
 	if err != nil {
@@ -114,15 +117,29 @@ func (u *uploads) tend(ctx context.Context, key object.Key, id object.ID) time.D
 }
 
 // forget drops what the log has of an upload whose bucket is gone, with everything in it.
-func (u *uploads) forget(ctx context.Context, key object.Key, id object.ID) {
-	s := u.set
+func (s *Set) forget(ctx context.Context, key object.Key, id object.ID) error {
 	rec, epoch, err := s.readRecord(ctx, key, id)
 	if err != nil || rec == nil {
-		return
+		return err
 	}
-	if casOf(s.o.Log.DropParts(ctx, id), s) == commit.Applied {
-		s.swapRecord(ctx, key, id, epoch, nil)
+	if casOf(s.o.Log.DropParts(ctx, id), s) != commit.Applied {
+		return errDoubt
 	}
+	if _, outcome := s.swapRecord(ctx, key, id, epoch, nil); outcome != commit.Applied {
+		return errDoubt
+	}
+	return nil
+}
+
+// forgetUploads drops what the log has of the uploads of a bucket that is being
+// removed: a later one of the same name has nothing to do with them.
+func (s *Set) forgetUploads(ctx context.Context, bucket string) error {
+	var failed error
+	err := s.eachUpload(ctx, bucket, "", func(key object.Key, id object.ID, _ *commit.UploadRecord) bool {
+		failed = s.forget(ctx, key, id)
+		return failed == nil
+	})
+	return errors.Join(err, failed)
 }
 
 // newTend is a visit to an upload. result, which has room for one, gets a client's

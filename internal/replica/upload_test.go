@@ -277,6 +277,31 @@ func TestAnAbandonedUploadExpires(t *testing.T) {
 	})
 }
 
+// An upload goes with its bucket: a later one of the same name does not show it, and
+// takes nothing for it.
+func TestUploadsGoWithTheirBucket(t *testing.T) {
+	withUploads(t, func(t *testing.T, r *rig) {
+		p := r.begin("k", s3.UploadChecksum{})
+		p.put(1, []byte("a part"))
+		complete := p.request()
+		if err := r.set.DeleteBucket(r.ctx, p.key.Bucket, "tester", "1"); err != nil {
+			t.Fatal(err)
+		}
+		r.makeBucket()
+		page, err := r.set.ListUploads(r.ctx, replica.ListUploadsRequest{Bucket: p.key.Bucket, Max: 10})
+		if err != nil || len(page.Uploads) > 0 {
+			t.Errorf("the new bucket shows %v, %v", page.Uploads, err)
+		}
+		if _, err := p.try(2, []byte("another")); !errors.Is(err, s3.NoSuchUpload) {
+			t.Errorf("a part for it: %v", err)
+		}
+		if _, err := r.set.CompleteUpload(r.ctx, complete); !errors.Is(err, s3.NoSuchUpload) {
+			t.Errorf("its end: %v", err)
+		}
+		r.nothingLeft()
+	})
+}
+
 // TestWhatNobodyNamesIsSwept: uploads of a creation that was cut off.
 func TestWhatNobodyNamesIsSwept(t *testing.T) {
 	withUploads(t, func(t *testing.T, r *rig) {
