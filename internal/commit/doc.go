@@ -14,7 +14,7 @@
 //
 // The machines are Write (PUT, DELETE and heal copies are the same kind of
 // write), Read, Repair (resolve, settle, heal, drop), and Bucket. Overlay lays
-// the rows over a page of a list. The rule numbers R1-R30 and U1-U12 in comments are
+// the rows over a page of a list. The rule numbers R1-R31 and U1-U12 in comments are
 // those of docs/reliability.md.
 //
 // # Uploads
