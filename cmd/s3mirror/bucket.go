@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 // newBucket is `s3mirror bucket`.
 func newBucket(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{Use: "bucket", Short: "Buckets, and how they stand on each backend", Args: noArgs, RunE: needsCommand}
-	cmd.AddCommand(newBucketList(std, env), newBucketShow(std, env), newBucketCreate(std, env), newBucketDelete(std, env))
+	cmd.AddCommand(newBucketList(std, env), newBucketShow(std, env), newBucketCreate(std, env), newBucketSet(std, env), newBucketDelete(std, env))
 	return cmd
 }
 
@@ -67,6 +68,9 @@ func (c call) bucket(b api.Bucket, err error) error {
 		return c.document(b, err)
 	}
 	c.line("%s, made %s; a write is answered when %d of %d backends have it%s", b.Name, c.ago(&b.Created), b.Ack.AtLeast, len(b.Replicas), including(b.Ack))
+	if b.Mode == api.ModeDisabled {
+		c.line("%s", c.warn("its replication is disabled: "+b.Primary+" alone takes reads and writes, what the others miss is logged"))
+	}
 	if b.Deleting {
 		c.line("%s", c.warn("it is being deleted"))
 	}
@@ -100,6 +104,43 @@ func newBucketCreate(std streams, env environ) *cobra.Command {
 		return c.bucket(admin.Do[api.Bucket](c.ctx, c.client, func(a *api.Client) (*http.Response, error) {
 			return a.CreateBucket(c.ctx, api.NewBucket{Name: args[0]})
 		}))
+	})
+}
+
+// newBucketSet is `s3mirror bucket set`.
+func newBucketSet(std streams, env environ) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set BUCKET",
+		Short: "Set when a write to a bucket is answered, and its mode",
+		Long: `Set when a write to a bucket is answered, and its mode. A write is answered when
+--at-least so many backends have it, those of --include among them; 0 is what the
+configuration says. s3mirror mode tells what the modes are.`,
+		Example: `  s3mirror bucket set photos --at-least 2 --include eu-1
+  s3mirror bucket set photos --mode disabled --primary eu-1`,
+		Args: exactly(1, nameOneBucket),
+	}
+	cmd.ValidArgsFunction = completeNames(env, bucketNames)
+	least := cmd.Flags().Int("at-least", 0, "so many backends")
+	include := cmd.Flags().StringSlice("include", nil, "with --at-least: these among them")
+	mode := cmd.Flags().String("mode", "", "active or disabled")
+	primary := cmd.Flags().String("primary", "", "the backend that takes reads and writes in mode disabled")
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"active", "disabled"}, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "primary", env, backendNames)
+	completeFlag(cmd, "include", env, backendNames)
+	return clientCommand(cmd, std, env, func(c call, args []string) error {
+		want := api.BucketChange{Mode: api.Mode(*mode), Primary: *primary}
+		given := cmd.Flags().Changed("at-least")
+		switch {
+		case !given && *mode == "":
+			return usageError{errors.New("name what to set: --at-least or --mode")}
+		case !given && len(*include) > 0:
+			return usageError{errors.New("--include goes with --at-least")}
+		case *mode == "" && *primary != "":
+			return usageError{errors.New("--primary goes with --mode disabled")}
+		case given:
+			want.Ack = &api.NewAck{AtLeast: *least, Include: *include}
+		}
+		return c.bucket(admin.Do[api.Bucket](c.ctx, c.client, func(a *api.Client) (*http.Response, error) { return a.UpdateBucket(c.ctx, args[0], want) }))
 	})
 }
 

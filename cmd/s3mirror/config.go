@@ -47,6 +47,10 @@ type S3Config struct {
 	// Names below which buckets are also addressed virtual-host style
 	// (`photos.s3.example.org`). Path style always works.
 	Domains []string `yaml:"domains"`
+	// The URL by which clients reach the S3 API, as in `https://s3.example.org`: links to
+	// objects (`s3mirror object link`, the console) begin with it. Default: the host name by
+	// which the admin API was reached, and the port of `s3.listen`.
+	PublicURL string `yaml:"public_url"`
 	// The region that is reported. Any region in the scope of a signature is accepted.
 	Region string `yaml:"region"`
 	// Serve HTTPS with this certificate and key (PEM files). Both are read again when the

@@ -33,7 +33,7 @@ unsettled while a request to it may or may not take effect; refused when its
 endpoint will not hold the key; absent when it lost the bucket.`,
 		Args: noArgs, RunE: needsCommand,
 	}
-	cmd.AddCommand(newObjectList(std, env), newObjectShow(std, env), newObjectGet(std, env), newObjectPut(std, env), newObjectDelete(std, env))
+	cmd.AddCommand(newObjectList(std, env), newObjectShow(std, env), newObjectGet(std, env), newObjectPut(std, env), newObjectDelete(std, env), newObjectLink(std, env), newObjectUploads(std, env), newObjectAbort(std, env))
 	return cmd
 }
 
@@ -215,7 +215,8 @@ func newObjectPut(std streams, env environ) *cobra.Command {
 		Use:   "put FILE BUCKET/KEY",
 		Short: "Upload a file",
 		Long: `Upload a file. A key that ends in / is a folder, into which the file goes under
-its own name. With --if-absent nothing is written over.`,
+its own name. With --if-absent nothing is written over. A file of more than 64 MiB
+goes in parts, of which one that did not arrive is sent again.`,
 		Args: exactly(2, "name one FILE and one BUCKET/KEY"),
 	}
 	kind := cmd.Flags().String("content-type", "", "kind of the content (default by the extension)")
@@ -243,23 +244,29 @@ its own name. With --if-absent nothing is written over.`,
 		if *kind == "" {
 			*kind = "application/octet-stream"
 		}
-		sized := func(_ context.Context, r *http.Request) error {
-			r.ContentLength = about.Size()
-			if about.Size() == 0 {
-				r.Body = http.NoBody
-			}
-			if *absent {
-				r.Header.Set("If-None-Match", "*")
-			}
-			return nil
+		put := c.putWhole
+		if about.Size() > wholeUpTo {
+			put = c.putInParts
 		}
-		o, err := admin.Do[api.WrittenObject](c.ctx, c.client, func(a *api.Client) (*http.Response, error) {
-			return a.PutObjectWithBody(c.ctx, bucket, key, *kind, io.NopCloser(f), sized)
-		})
+		o, err := put(f, about.Size(), bucket, key, *kind, *absent)
 		if err != nil || c.output == "json" {
 			return c.document(o, err)
 		}
 		return c.done(nil, "%s is %s/%s (%s)", args[0], o.Bucket, o.Key, size(about.Size()))
+	})
+}
+
+// putWhole uploads a file in one piece.
+func (c call) putWhole(f io.ReaderAt, size int64, bucket, key, kind string, absent bool) (api.WrittenObject, error) {
+	sized := func(_ context.Context, r *http.Request) error {
+		r.ContentLength = size
+		if size == 0 {
+			r.Body = http.NoBody
+		}
+		return nil
+	}
+	return admin.Do[api.WrittenObject](c.ctx, c.client, func(a *api.Client) (*http.Response, error) {
+		return a.PutObjectWithBody(c.ctx, bucket, key, kind, io.NewSectionReader(f, 0, size), sized, ifAbsent(absent))
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -88,6 +89,35 @@ func TestBucketsAndObjectsByCommand(t *testing.T) {
 		t.Errorf("left behind: %q %v", names, err)
 	}
 
+	// Above what goes in one piece, and to somebody without a login.
+	large := filepath.Join(dir, "large.bin")
+	if err := os.WriteFile(large, bytes.Repeat([]byte("0123456789abcdef"), 66<<16), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := do(t, env, "", "object", "put", large, "docs/large"); got != large+" is docs/large (66 MiB)\n" {
+		t.Errorf("%s", got)
+	}
+	if got := do(t, env, "", "object", "show", "docs/large"); !strings.Contains(got, "-5\n") { // five parts
+		t.Errorf("%s", got)
+	}
+	if code, _, stderr := command(t, env, "object", "put", "--if-absent", large, "docs/large"); code != exitFailed || !strings.Contains(stderr, "pre-conditions") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if got := do(t, env, "", "object", "uploads", "docs"); strings.Contains(got, "large") { // the one that failed is given up
+		t.Errorf("%s", got)
+	}
+	if status, got := get(t, strings.TrimSpace(do(t, env, "", "object", "link", "docs/2026/a.txt", "--download"))); status != 200 || got != data {
+		t.Errorf("%d, %d bytes", status, len(got))
+	}
+	do(t, env, "", "object", "delete", "docs/large")
+
+	if got := do(t, env, "", "bucket", "set", "docs", "--at-least", "2", "--include", "eu-1", "--mode", "disabled", "--primary", "eu-2"); !strings.Contains(got, "2 of 3 backends have it, among them eu-1") || !strings.Contains(got, "eu-2 alone takes") {
+		t.Errorf("%s", got)
+	}
+	if got := do(t, env, "", "bucket", "set", "docs", "--at-least", "0", "--mode", "active"); !strings.Contains(got, "1 of 3 backends have it\n") || strings.Contains(got, "alone") {
+		t.Errorf("%s", got)
+	}
+
 	if code, _, stderr := command(t, env, "bucket", "delete", "docs"); code != exitFailed || !strings.Contains(stderr, "delete what is in it") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
@@ -133,6 +163,12 @@ func TestWrongObjects(t *testing.T) {
 	}
 	for _, c := range []struct{ args, want string }{
 		{"object show docs", "want BUCKET/KEY"},
+		{"object link docs", "want BUCKET/KEY"},
+		{"object link docs/a --expires 1ms", "a second or more"},
+		{"object abort docs u", "want BUCKET/KEY"},
+		{"bucket set docs", "name what to set"},
+		{"bucket set docs --include eu-1", "--at-least"},
+		{"bucket set docs --at-least 1 --primary eu-1", "--mode disabled"},
 		{"object get docs/", "want BUCKET/KEY"},
 		{"object get docs/a/", "name the FILE"},
 		{"object put " + filepath.Dir(file) + " docs/a", "no regular file"},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -219,11 +220,29 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
 		Source: readiness{n.engine.source, &n.closing}, Replicas: n.engine.set, S3: n.engine.s3, Healer: n.engine.healer, Replication: n.engine.sets, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Feed: n.audit.feed, Demo: n.demo,
-		Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
+		S3URL: n.publicURL(), Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version()},
 	}))
 	n.adminServer.Handler = below(n.cfg.Admin.Path, web.Over(n.adminServer.Handler))
 	return nil
+}
+
+// publicURL is where clients reach S3; without a host name it is the one by which they
+// reach the admin API.
+func (n *node) publicURL() url.URL {
+	if text := n.cfg.S3.PublicURL; text != "" {
+		if u, err := url.Parse(text); err == nil { // validate has seen to it
+			return *u
+		}
+	}
+	u := url.URL{Scheme: "http", Host: ":80"}
+	if n.cfg.S3.TLS != nil {
+		u.Scheme = "https"
+	}
+	if _, port, err := net.SplitHostPort(n.s3Listener.Addr().String()); err == nil {
+		u.Host = ":" + port
+	}
+	return u
 }
 
 // below serves h at the root and below a path too.

@@ -67,6 +67,7 @@ func validateListeners(c *Config, bad report) {
 	if c.S3.Region == "" {
 		bad("s3.region", "must not be empty")
 	}
+	validatePublicURL(c.S3.PublicURL, bad)
 	validateTLS("s3.tls", c.S3.TLS, bad)
 	validateTLS("admin.tls", c.Admin.TLS, bad)
 	validatePath("admin.path", c.Admin.Path, bad)
@@ -92,6 +93,17 @@ func validateTLS(path string, files *TLSConfig, bad report) {
 
 // segments is a path that a proxy may show the admin listener below.
 var segments = regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9._~-]*)+$`)
+
+// validatePublicURL wants a URL that ends with the host: a signature covers the path.
+func validatePublicURL(text string, bad report) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		bad("s3.public_url", "%q is not a URL of http or https that ends with the host, as in https://s3.example.org", text)
+	}
+}
 
 // validatePath wants a path that hides none of the listener's own.
 func validatePath(key, path string, bad report) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,6 +40,10 @@ type Options struct {
 	Feed     *Feed          // what is audited, for /events; nil: nothing comes there
 	Demo     Demo           // nil but in `s3mirror demo`: its routes then answer 404
 
+	// S3URL is where clients reach S3, for links; without a host name they reach it by
+	// the name by which they reach this API.
+	S3URL url.URL
+
 	// Client tells where a request comes from, as far as proxies can be trusted;
 	// nil: from whoever connected.
 	Client func(*http.Request) netip.Addr
@@ -58,9 +63,10 @@ type Handler struct {
 }
 
 const (
-	maxBody      = 64 << 10 // bytes; no request of this API needs more
-	actDeadline  = 20 * time.Second
-	writeTimeout = 60 * time.Second // of the connection: no answer takes longer
+	maxBody        = 64 << 10 // bytes; no request of this API needs more but a patient one
+	maxPatientBody = 2 << 20  // bytes: 10,000 parts with their ETags
+	actDeadline    = 20 * time.Second
+	writeTimeout   = 60 * time.Second // of the connection: no answer takes longer
 )
 
 // New joins the parts. It starts nothing.
@@ -168,9 +174,12 @@ func (h *Handler) serve(act func(*call, http.ResponseWriter, *http.Request) erro
 		}
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, c))
 		defer cancel()
-		if c.op.streams {
+		switch {
+		case c.op.streams:
 			unbounded(w)
-		} else {
+		case c.op.patient:
+			r.Body = http.MaxBytesReader(w, r.Body, maxPatientBody)
+		default:
 			var stop context.CancelFunc
 			ctx, stop = context.WithTimeout(ctx, deadline)
 			defer stop()
@@ -261,6 +270,9 @@ func (h *Handler) act(c *call, w http.ResponseWriter, r *http.Request) error {
 	if err := op.checkBody(r); err != nil {
 		return err
 	}
+	if op.patient { // its document has been read in time
+		unbounded(w)
+	}
 	c.w, c.r = w, r
 	h.mux.ServeHTTP(w, r)
 	return c.err
@@ -348,7 +360,7 @@ func (h *Handler) audit(r *http.Request, c *call, status int, err error) {
 		return
 	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}, status):
 		e.Refused = reasonOf(err)
-	case status/100 != 2 || r.Method == http.MethodGet || r.Method == http.MethodHead || c.op.id == "validatePost" || c.op.object:
+	case status/100 != 2 || r.Method == http.MethodGet || r.Method == http.MethodHead || c.op.id == "validatePost" || !c.op.audited:
 		return
 	case c.op.id == "renewSession" && status == http.StatusNoContent: // nothing was asked for
 		return

@@ -233,7 +233,8 @@ func TestEmptyDocumentsHaveEmptyLists(t *testing.T) {
 func TestWhoIsAdmitted(t *testing.T) {
 	open := []string{"health", "ready", "version", "metrics", "jwks", "login", "refresh", "logout", "beginSession", "renewSession", "endSession"}
 	own := []string{"describe", "validate", "validatePost", "getUser", "updateUser", "listKeys", "createKey", "getKey", "deleteKey", "rotateKey",
-		"listBuckets", "createBucket", "getBucket", "putBucket", "deleteBucket", "listObjects", "getObject", "putObject", "deleteObject"}
+		"listBuckets", "createBucket", "getBucket", "putBucket", "deleteBucket", "listObjects", "getObject", "putObject", "deleteObject",
+		"presignObject", "listUploads", "createUpload", "listParts", "completeUpload", "abortUpload", "putPart"}
 	var n byte
 	f, _ := newEngineFixture(t, func(o *admin.Options) { // nobody comes from one place often enough to be locked out
 		o.Client = func(*http.Request) netip.Addr { n++; return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
@@ -245,7 +246,10 @@ func TestWhoIsAdmitted(t *testing.T) {
 	seen := 0
 	for _, op := range admin.Operations() {
 		method, path, _ := strings.Cut(op.Pattern, " ")
-		path = strings.NewReplacer("{name}", "eu-1", "{login}", "ann", "{id}", "AK", "{bucket}", "photos", "{key}", "k.txt").Replace(path)
+		path = strings.NewReplacer("{name}", "eu-1", "{login}", "ann", "{id}", "AK", "{bucket}", "photos", "{key}", "k.txt", "{upload}", "u", "{part}", "1").Replace(path)
+		if strings.Contains(path, "/uploads/") || op.ID == "createUpload" || op.ID == "presignObject" {
+			path += "?key=k.txt"
+		}
 		role := "admin"
 		if slices.Contains(open, op.ID) {
 			role = ""

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -19,11 +20,10 @@ import (
 // *gateway.Handler.
 type S3 interface {
 	// May tells whether the caller may do the operation: nil, or why not.
-	// prefix is that of a list.
-	May(caller auth.Caller, name s3.OperationName, key object.Key, prefix string) error
+	May(caller auth.Caller, name s3.OperationName, t s3.Target) error
 	// Do does the operation, with the headers and the body of the request, and
 	// answers as S3 does. An error was not answered unless w has been written to.
-	Do(w http.ResponseWriter, r *http.Request, caller auth.Caller, name s3.OperationName, key object.Key) error
+	Do(w http.ResponseWriter, r *http.Request, caller auth.Caller, name s3.OperationName, t s3.Target) error
 }
 
 // Replicas is what stands behind S3, as an operator sees it: a *replica.Set. Of
@@ -35,6 +35,8 @@ type Replicas interface {
 	List(ctx context.Context, r replica.ListRequest) (replica.ListPage, error)
 	Head(ctx context.Context, key object.Key) (replica.Version, error)
 	States(ctx context.Context, bucket string, keys []string) ([]map[string]replica.KeyState, error)
+	ListUploads(ctx context.Context, r replica.ListUploadsRequest) (replica.UploadsPage, error)
+	ListUploadParts(ctx context.Context, key object.Key, uploadID string, after, limit int) (replica.PartsPage, error)
 }
 
 // caller is who sent the request, for S3.
@@ -42,15 +44,17 @@ func (c *call) caller() auth.Caller {
 	return auth.Caller{Identity: c.who, Client: c.client, Request: c.id}
 }
 
+func bucketNamed(name string) s3.Target { return s3.Target{Key: object.Key{Bucket: name}} }
+
 // may tells whether the caller may do an operation.
-func (h face) may(ctx context.Context, name s3.OperationName, key object.Key, prefix string) error {
-	return h.S3.May(callOf(ctx).caller(), name, key, prefix)
+func (h face) may(ctx context.Context, name s3.OperationName, t s3.Target) error {
+	return h.S3.May(callOf(ctx).caller(), name, t)
 }
 
 // do has an operation done whose answer is in its error alone.
-func (h face) do(ctx context.Context, name s3.OperationName, key object.Key) error {
+func (h face) do(ctx context.Context, name s3.OperationName, t s3.Target) error {
 	c := callOf(ctx)
-	return h.S3.Do(&silent{ResponseWriter: c.w}, c.r, c.caller(), name, key)
+	return h.S3.Do(&silent{ResponseWriter: c.w}, c.r, c.caller(), name, t)
 }
 
 // silent is a writer for S3 whose answer nobody gets. Deadlines of the connection
@@ -58,6 +62,8 @@ func (h face) do(ctx context.Context, name s3.OperationName, key object.Key) err
 type silent struct {
 	http.ResponseWriter
 	header http.Header
+	keep   bool // its body, for whoever asked
+	body   bytes.Buffer
 }
 
 func (s *silent) Header() http.Header {
@@ -77,17 +83,31 @@ func (s *silent) etag() string {
 	return ""
 }
 
-func (s *silent) WriteHeader(int)             {}
-func (s *silent) Write(p []byte) (int, error) { return len(p), nil }
+func (s *silent) WriteHeader(int) {}
+
+func (s *silent) Write(p []byte) (int, error) {
+	if s.keep {
+		return s.body.Write(p)
+	}
+	return len(p), nil
+}
+
+// FlushError keeps back what S3 would send early.
+func (s *silent) FlushError() error { return nil }
+
 func (s *silent) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // after is what the cursor of a page before says: the last name on it.
 func after(cursor *api.Cursor) (string, error) {
 	name, err := base64.RawURLEncoding.DecodeString(value(cursor))
 	if err != nil {
-		return "", problem(http.StatusBadRequest, "bad-parameter", "Wrong parameter", "cursor: this is not a cursor of an earlier page")
+		return "", badCursor()
 	}
 	return string(name), nil
+}
+
+func badCursor() error {
+	return problem(http.StatusBadRequest, "bad-parameter", "Wrong parameter", "cursor: this is not a cursor of an earlier page")
 }
 
 func cursorAfter(name string) string { return base64.RawURLEncoding.EncodeToString([]byte(name)) }
@@ -102,7 +122,7 @@ func (h face) ListBuckets(ctx context.Context, r api.ListBucketsRequestObject) (
 	if err != nil {
 		return nil, err
 	}
-	if err := h.may(ctx, s3.ListBuckets, object.Key{}, ""); err != nil {
+	if err := h.may(ctx, s3.ListBuckets, s3.Target{}); err != nil {
 		return nil, err
 	}
 	all, err := h.Replicas.Buckets(ctx)
@@ -127,7 +147,7 @@ func (h face) ListBuckets(ctx context.Context, r api.ListBucketsRequestObject) (
 
 // GetBucket shows one bucket.
 func (h face) GetBucket(ctx context.Context, r api.GetBucketRequestObject) (api.GetBucketResponseObject, error) {
-	if err := h.may(ctx, s3.HeadBucket, object.Key{Bucket: r.Bucket}, ""); err != nil {
+	if err := h.may(ctx, s3.HeadBucket, bucketNamed(r.Bucket)); err != nil {
 		return nil, err
 	}
 	bucket, err := h.bucket(ctx, r.Bucket)
@@ -142,7 +162,8 @@ func (h face) bucket(ctx context.Context, name string) (api.BucketJSONResponse, 
 	}
 	out := api.BucketJSONResponse{
 		Name: d.Name, Created: d.Created.UTC(), Deleting: d.Deleting,
-		Ack: api.Ack{AtLeast: d.Ack.Need, Include: listed([]string(d.Ack.Include))}, Replicas: []api.BucketReplica{},
+		Ack: api.Ack{AtLeast: d.Ack.Need, Include: listed([]string(d.Ack.Include))}, OwnAck: d.OwnAck,
+		Mode: modeWord(d.Mode), Primary: d.Mode.Primary, OwnMode: d.OwnMode, Replicas: []api.BucketReplica{},
 	}
 	for _, r := range d.Replicas {
 		one := api.BucketReplica{Backend: r.Backend, Name: r.Name, State: bucketState(r)}
@@ -180,13 +201,49 @@ func (h face) PutBucket(ctx context.Context, r api.PutBucketRequestObject) (api.
 
 func (h face) newBucket(ctx context.Context, name string) (api.BucketJSONResponse, error) {
 	callOf(ctx).object.Bucket = name
-	if err := h.do(ctx, s3.CreateBucket, object.Key{Bucket: name}); err != nil {
+	if err := h.do(ctx, s3.CreateBucket, bucketNamed(name)); err != nil {
 		return api.BucketJSONResponse{}, err
 	}
 	return h.bucket(ctx, name)
 }
 
+// UpdateBucket sets how a bucket is replicated: all of what is asked for is looked at
+// before any of it is set.
+func (h face) UpdateBucket(ctx context.Context, r api.UpdateBucketRequestObject) (api.UpdateBucketResponseObject, error) {
+	c, want := callOf(ctx), *r.Body
+	c.target = short(r.Bucket)
+	var mode *replica.Mode
+	if want.Mode != "" || want.Primary != "" {
+		m, err := modeOf(want.Mode, want.Primary)
+		if err != nil {
+			return nil, err
+		}
+		mode = &m
+	}
+	if want.Ack != nil && want.Ack.AtLeast < 0 {
+		return nil, problem(http.StatusBadRequest, "bad-ack", "That is no ack rule", "at_least: want 0 or more")
+	}
+	if mode != nil {
+		c.detail = short("mode " + mode.String())
+		if err := h.Handler.Replication.SetMode(ctx, r.Bucket, *mode); err != nil {
+			return nil, fmt.Errorf("set mode: %w", replicationProblem(err))
+		}
+	}
+	if want.Ack != nil {
+		var rule *replica.Rule
+		if want.Ack.AtLeast > 0 || len(want.Ack.Include) > 0 {
+			rule = &replica.Rule{Need: max(want.Ack.AtLeast, 1), Include: object.NewReplicas(want.Ack.Include...)}
+		}
+		c.detail = short(strings.TrimSpace(fmt.Sprintf("%s ack at least %d of %q", c.detail, want.Ack.AtLeast, want.Ack.Include)))
+		if err := h.Handler.Replication.SetAck(ctx, r.Bucket, rule); err != nil {
+			return nil, fmt.Errorf("set ack rule: %w", replicationProblem(err))
+		}
+	}
+	bucket, err := h.bucket(ctx, r.Bucket)
+	return api.UpdateBucket200JSONResponse{BucketJSONResponse: bucket}, err
+}
+
 // DeleteBucket removes an empty bucket.
 func (h face) DeleteBucket(ctx context.Context, r api.DeleteBucketRequestObject) (api.DeleteBucketResponseObject, error) {
-	return api.DeleteBucket204Response{}, h.do(ctx, s3.DeleteBucket, object.Key{Bucket: r.Bucket})
+	return api.DeleteBucket204Response{}, h.do(ctx, s3.DeleteBucket, bucketNamed(r.Bucket))
 }

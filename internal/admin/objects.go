@@ -63,7 +63,7 @@ func (h face) ListObjects(ctx context.Context, r api.ListObjectsRequestObject) (
 		return nil, err
 	}
 	prefix := value(r.Params.Prefix)
-	if err := h.may(ctx, s3.ListObjectsV2, object.Key{Bucket: r.Bucket}, prefix); err != nil {
+	if err := h.may(ctx, s3.ListObjectsV2, s3.Target{Key: object.Key{Bucket: r.Bucket}, Prefix: prefix}); err != nil {
 		return nil, err
 	}
 	found, err := h.Replicas.List(ctx, replica.ListRequest{Bucket: r.Bucket, Prefix: prefix, Delimiter: value(r.Params.Delimiter), After: last, Max: limit})
@@ -107,7 +107,7 @@ func (h face) GetObject(ctx context.Context, r api.GetObjectRequestObject) (api.
 	}
 	ctx, cancel := context.WithTimeout(ctx, actDeadline)
 	defer cancel()
-	if err := h.may(ctx, s3.HeadObject, key, ""); err != nil {
+	if err := h.may(ctx, s3.HeadObject, s3.Target{Key: key}); err != nil {
 		return nil, err
 	}
 	v, err := h.Replicas.Head(ctx, key)
@@ -149,7 +149,7 @@ func (d download) VisitGetObjectResponse(w http.ResponseWriter) error {
 	if c.r.Method == http.MethodHead {
 		name = s3.HeadObject
 	}
-	err := d.face.S3.Do(w, c.r, c.caller(), name, d.key)
+	err := d.face.S3.Do(w, c.r, c.caller(), name, s3.Target{Key: d.key})
 	if err != nil {
 		w.Header().Del("Content-Disposition")
 	}
@@ -160,7 +160,7 @@ func (d download) VisitGetObjectResponse(w http.ResponseWriter) error {
 func (h face) PutObject(ctx context.Context, r api.PutObjectRequestObject) (api.PutObjectResponseObject, error) {
 	c := callOf(ctx)
 	answer := &silent{ResponseWriter: c.w}
-	if err := h.S3.Do(answer, c.r, c.caller(), s3.PutObject, object.Key{Bucket: r.Bucket, Name: r.Key}); err != nil {
+	if err := h.S3.Do(answer, c.r, c.caller(), s3.PutObject, s3.Target{Key: object.Key{Bucket: r.Bucket, Name: r.Key}}); err != nil {
 		return nil, err
 	}
 	return api.PutObject200JSONResponse{Bucket: r.Bucket, Key: r.Key, Etag: answer.etag()}, nil
@@ -168,7 +168,7 @@ func (h face) PutObject(ctx context.Context, r api.PutObjectRequestObject) (api.
 
 // DeleteObject removes an object.
 func (h face) DeleteObject(ctx context.Context, r api.DeleteObjectRequestObject) (api.DeleteObjectResponseObject, error) {
-	return api.DeleteObject204Response{}, h.do(ctx, s3.DeleteObject, object.Key{Bucket: r.Bucket, Name: r.Key})
+	return api.DeleteObject204Response{}, h.do(ctx, s3.DeleteObject, s3.Target{Key: object.Key{Bucket: r.Bucket, Name: r.Key}})
 }
 
 // Download sends the content of an object to w. The connection lives until then.

@@ -21,6 +21,7 @@ import (
 type Replication interface {
 	Modes(ctx context.Context) (replica.Modes, error)
 	SetMode(ctx context.Context, bucket string, m replica.Mode) error
+	SetAck(ctx context.Context, bucket string, rule *replica.Rule) error
 	Pauses() map[string]replica.Pause
 	Pause(ctx context.Context, backend string, until time.Time) error
 	Resume(ctx context.Context, backend string) error
@@ -96,14 +97,9 @@ func (h face) GetMode(ctx context.Context, _ api.GetModeRequestObject) (api.GetM
 func (h face) SetMode(ctx context.Context, r api.SetModeRequestObject) (api.SetModeResponseObject, error) {
 	c, want := callOf(ctx), *r.Body
 	c.target = short(cmp.Or(want.Bucket, "all buckets"))
-	m := replica.Mode{Primary: want.Primary}
-	switch {
-	case !want.Mode.Valid():
-		return nil, badMode("mode %q: want active or disabled", want.Mode)
-	case want.Mode == api.ModeDisabled && m.Active():
-		return nil, badMode("mode disabled needs a primary: the backend that takes reads and writes")
-	case want.Mode == api.ModeActive && !m.Active():
-		return nil, badMode("mode active has no primary")
+	m, err := modeOf(want.Mode, want.Primary)
+	if err != nil {
+		return nil, err
 	}
 	c.detail = short(m.String())
 	if err := h.Handler.Replication.SetMode(ctx, want.Bucket, m); err != nil {
@@ -111,6 +107,20 @@ func (h face) SetMode(ctx context.Context, r api.SetModeRequestObject) (api.SetM
 	}
 	modes, err := h.modes(ctx)
 	return api.SetMode200JSONResponse{ModesJSONResponse: api.ModesJSONResponse(modes)}, err
+}
+
+// modeOf reads a mode that somebody asks for.
+func modeOf(word api.Mode, primary string) (replica.Mode, error) {
+	m := replica.Mode{Primary: primary}
+	switch {
+	case !word.Valid():
+		return m, badMode("mode %q: want active or disabled", word)
+	case word == api.ModeDisabled && m.Active():
+		return m, badMode("mode disabled needs a primary: the backend that takes reads and writes")
+	case word == api.ModeActive && !m.Active():
+		return m, badMode("mode active has no primary")
+	}
+	return m, nil
 }
 
 func badMode(format string, args ...any) *Problem {

@@ -28,6 +28,10 @@ type operation struct {
 
 	// streams: bodies of any size go through, for as long as they make progress.
 	streams bool
+	// patient: it may take minutes, and its document may be a long one.
+	patient bool
+	// audited: it is a change that is in no history by itself.
+	audited bool
 	// object: it is about a bucket or an object, and what it does is in the history
 	// already.
 	object bool
@@ -50,6 +54,8 @@ type (
 		ID         string                 `yaml:"operationId"`
 		Tags       []string               `yaml:"tags"`
 		Streams    bool                   `yaml:"x-streams"`
+		Patient    bool                   `yaml:"x-patient"`
+		Audited    bool                   `yaml:"x-audited"`
 		Security   *[]map[string][]string `yaml:"security"`
 		Parameters []parameter            `yaml:"parameters"`
 		Body       struct {
@@ -86,7 +92,8 @@ func operations() (map[string]operation, error) {
 			if o.Security != nil {
 				security = *o.Security
 			}
-			op := operation{id: o.ID, path: path, role: roleOf(security), streams: o.Streams, object: slices.Contains(o.Tags, "objects")}
+			op := operation{id: o.ID, path: path, role: roleOf(security), streams: o.Streams, patient: o.Patient, object: slices.Contains(o.Tags, "objects")}
+			op.audited = o.Audited || !op.object
 			for _, p := range o.Parameters {
 				if p.Ref != "" {
 					p = d.Parts.Parameters[p.Ref[strings.LastIndexByte(p.Ref, '/')+1:]]

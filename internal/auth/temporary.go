@@ -48,7 +48,7 @@ const (
 // is kept anywhere, so that none fills the log and every node knows each at once.
 type temporaryForm struct {
 	Login   string   `json:"l"`
-	Session string   `json:"s"` // ends with it; empty: it was not made by our token
+	Session string   `json:"s"` // ends with it; empty: with none, as of a link
 	Tokens  Revision `json:"t"` // User.Tokens: ends with all tokens of the user
 	Secret  string   `json:"k"`
 	Expires int64    `json:"e"` // Unix time
@@ -71,19 +71,22 @@ func (l *Logins) Assume(ctx context.Context, token string, life time.Duration, c
 	if life < MinTemporaryLife || life > MaxTemporaryLife {
 		return Temporary{Login: who.Login}, invalid("life: %s: want %s to %s", life, MinTemporaryLife, MaxTemporaryLife)
 	}
+	return l.temporary(who.User, who.Session, l.now().Add(life).UTC().Truncate(time.Second)), nil
+}
+
+// temporary makes a key that ends at expires, with the session unless that is empty,
+// and with all tokens of the user.
+func (l *Logins) temporary(u *User, session string, expires time.Time) Temporary {
 	b := make([]byte, 10)
 	rand.Read(b)
 	_, secret := NewAccessKey()
-	t := Temporary{
-		Login: who.Login, AccessKeyID: temporaryPrefix + base32.StdEncoding.EncodeToString(b), SecretAccessKey: secret,
-		Expires: l.now().Add(life).UTC().Truncate(time.Second),
-	}
-	text, err := json.Marshal(temporaryForm{Login: t.Login, Session: who.Session, Tokens: who.User.Tokens, Secret: string(secret), Expires: t.Expires.Unix()})
+	t := Temporary{Login: u.Login, AccessKeyID: temporaryPrefix + base32.StdEncoding.EncodeToString(b), SecretAccessKey: secret, Expires: expires}
+	text, err := json.Marshal(temporaryForm{Login: t.Login, Session: session, Tokens: u.Tokens, Secret: string(secret), Expires: expires.Unix()})
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
 	t.SessionToken = base64.RawURLEncoding.EncodeToString(l.directory.vault.Seal(temporaryUse(t.AccessKeyID), text))
-	return t, nil
+	return t
 }
 
 // Temporary implements Temporaries.

@@ -405,7 +405,8 @@ func TestEveryDoorAgrees(t *testing.T) {
 		if gateway.Within(r.op) { // the door of the admin API
 			caller := auth.Caller{Identity: auth.Identity{Login: u.Login, User: u}, Client: netip.MustParseAddr("127.0.0.1")}
 			key := object.Key{Bucket: r.bucket, Name: r.key}
-			may := f.handler.May(caller, r.op, key, r.prefix)
+			target := s3.Target{Key: key, Prefix: r.prefix, UploadID: "u", Part: 1}
+			may := f.handler.May(caller, r.op, target)
 			if errors.Is(may, s3.AccessDenied) != (want != nil) || may == nil != (want == nil) {
 				rt.Errorf("%s of %v by May: %v, Authorize says %v", r.op, key, may, want)
 			}
@@ -414,7 +415,7 @@ func TestEveryDoorAgrees(t *testing.T) {
 				rt.Fatal(err)
 			}
 			asked.Header.Set("Content-Length", "1")
-			if err := f.handler.Do(httptest.NewRecorder(), asked, caller, r.op, key); r.prefix == "" && errors.Is(err, s3.AccessDenied) != (want != nil) {
+			if err := f.handler.Do(httptest.NewRecorder(), asked, caller, r.op, target); r.prefix == "" && errors.Is(err, s3.AccessDenied) != (want != nil) {
 				rt.Errorf("%s of %v by Do: %v, Authorize says %v", r.op, key, err, want)
 			}
 		}

@@ -3,26 +3,53 @@ package gateway
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
-	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// within are the operations that another face can have done, or ask about, and
-// how a client of S3 would ask for them.
-var within = map[s3.OperationName]struct{ method, query string }{
-	s3.PutObject:     {method: http.MethodPut},
-	s3.GetObject:     {method: http.MethodGet},
-	s3.HeadObject:    {method: http.MethodHead},
-	s3.DeleteObject:  {method: http.MethodDelete},
-	s3.ListObjectsV2: {method: http.MethodGet, query: "list-type=2&prefix="},
-	s3.ListBuckets:   {method: http.MethodGet},
-	s3.CreateBucket:  {method: http.MethodPut},
-	s3.HeadBucket:    {method: http.MethodHead},
-	s3.DeleteBucket:  {method: http.MethodDelete},
+// way is how a client of S3 would ask for an operation.
+type way struct {
+	method string
+	query  func(t s3.Target) string // nil: none
+	takes  taken                    // of the other face's request
+}
+
+// taken is what goes on of a request of another face.
+type taken int
+
+const (
+	nothing taken = iota
+	headers       // that are about the object
+	all           // the body, and its headers
+)
+
+// within are the operations that another face can have done, or ask about.
+var within = map[s3.OperationName]way{
+	s3.PutObject:               {method: http.MethodPut, takes: all},
+	s3.GetObject:               {method: http.MethodGet},
+	s3.HeadObject:              {method: http.MethodHead},
+	s3.DeleteObject:            {method: http.MethodDelete},
+	s3.ListObjectsV2:           {method: http.MethodGet, query: func(t s3.Target) string { return "list-type=2&prefix=" + url.QueryEscape(t.Prefix) }},
+	s3.ListBuckets:             {method: http.MethodGet},
+	s3.CreateBucket:            {method: http.MethodPut},
+	s3.HeadBucket:              {method: http.MethodHead},
+	s3.DeleteBucket:            {method: http.MethodDelete},
+	s3.CreateMultipartUpload:   {method: http.MethodPost, query: func(s3.Target) string { return "uploads=" }, takes: headers},
+	s3.UploadPart:              {method: http.MethodPut, query: partQuery, takes: all},
+	s3.CompleteMultipartUpload: {method: http.MethodPost, query: uploadQuery, takes: all},
+	s3.AbortMultipartUpload:    {method: http.MethodDelete, query: uploadQuery},
+	s3.ListParts:               {method: http.MethodGet, query: uploadQuery},
+	s3.ListMultipartUploads:    {method: http.MethodGet, query: func(t s3.Target) string { return "uploads=&prefix=" + url.QueryEscape(t.Prefix) }},
+}
+
+func uploadQuery(t s3.Target) string { return "uploadId=" + url.QueryEscape(t.UploadID) }
+
+func partQuery(t s3.Target) string {
+	return "partNumber=" + strconv.Itoa(t.Part) + "&" + uploadQuery(t)
 }
 
 // Do does one operation for a caller whom another face of this server has
@@ -34,9 +61,9 @@ var within = map[s3.OperationName]struct{ method, query string }{
 // and then the connection must be cut.
 //
 // Deadlines of the connection move with its progress, as in ServeHTTP.
-func (h *Handler) Do(w http.ResponseWriter, hr *http.Request, caller auth.Caller, name s3.OperationName, key object.Key) error {
+func (h *Handler) Do(w http.ResponseWriter, hr *http.Request, caller auth.Caller, name s3.OperationName, t s3.Target) error {
 	a := newAnswer(w, h.Stall)
-	r, err := fromWithin(hr, caller, name, key, "")
+	r, err := fromWithin(hr, caller, name, t)
 	if err != nil {
 		return err
 	}
@@ -51,9 +78,9 @@ func (h *Handler) Do(w http.ResponseWriter, hr *http.Request, caller auth.Caller
 }
 
 // May tells whether a caller may do an operation, as Do would: nil, or the error
-// of Do. prefix is that of a list.
-func (h *Handler) May(caller auth.Caller, name s3.OperationName, key object.Key, prefix string) error {
-	r, err := fromWithin(&http.Request{Body: http.NoBody}, caller, name, key, prefix)
+// of Do.
+func (h *Handler) May(caller auth.Caller, name s3.OperationName, t s3.Target) error {
+	r, err := fromWithin(&http.Request{Body: http.NoBody}, caller, name, t)
 	if err != nil {
 		return err
 	}
@@ -62,7 +89,8 @@ func (h *Handler) May(caller auth.Caller, name s3.OperationName, key object.Key,
 
 // fromWithin is the request of S3, path style, that asks for the operation. It has
 // no upload yet.
-func fromWithin(hr *http.Request, caller auth.Caller, name s3.OperationName, key object.Key, prefix string) (*request, error) {
+func fromWithin(hr *http.Request, caller auth.Caller, name s3.OperationName, t s3.Target) (*request, error) {
+	key := t.Key
 	if key.Bucket == "" && name != s3.ListBuckets {
 		return nil, s3.Err(s3.InvalidBucketName)
 	}
@@ -75,12 +103,12 @@ func fromWithin(hr *http.Request, caller auth.Caller, name s3.OperationName, key
 		asked.URL.Path += "/" + key.Name
 		asked.RequestURI += "/" + url.PathEscape(key.Name)
 	}
-	if how.query != "" {
-		asked.RequestURI += "?" + how.query + url.QueryEscape(prefix)
+	if how.query != nil {
+		asked.RequestURI += "?" + how.query(t)
 	}
 	asked.Header.Del("Authorization")
-	if name != s3.PutObject {
-		bodiless(asked)
+	if how.takes != all {
+		bodiless(asked, how.takes == headers)
 	}
 	op, err := s3.Parse(asked, nil)
 	switch {
@@ -98,9 +126,14 @@ func fromWithin(hr *http.Request, caller auth.Caller, name s3.OperationName, key
 	return &request{Request: asked, id: caller.Request, start: time.Now(), client: caller.Client, op: op, sender: sender}, nil
 }
 
-// bodiless takes the body from a request, and the headers that are about it.
-func bodiless(r *http.Request) {
+// bodiless takes the body from a request, and the headers that are about it, unless
+// they are to be an object's.
+func bodiless(r *http.Request, keep bool) {
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	if keep {
+		r.Header.Del("Content-Length")
+		return
+	}
 	for name := range r.Header {
 		if strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "X-Amz-") {
 			delete(r.Header, name)

@@ -28,6 +28,16 @@ type record struct {
 	Settings map[string]string `json:"settings,omitempty"`
 	// Mode of this bucket; nil: as of all.
 	Mode *commit.Mode `json:"mode,omitempty"`
+	// Ack rule of this bucket; nil: as the configuration says.
+	Ack *commit.Rule `json:"ack,omitempty"`
+}
+
+// ack is the rule in force, where policy is what the configuration says.
+func (rec *record) ack(policy Policy) commit.Rule {
+	if rec.Ack != nil {
+		return *rec.Ack
+	}
+	return policy.Ack
 }
 
 // bucket is one bucket as this node knows it.
@@ -61,7 +71,7 @@ func (b *bucket) config() commit.Config {
 	o := &b.set.o
 	return commit.Config{
 		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
-		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.policy.Ack,
+		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.rec.ack(b.policy),
 		Mode:   b.set.settings.modeOf(&b.rec),
 		Copies: b.set.qualities.copiers(),
 	}

@@ -46,6 +46,9 @@ func unfitting(format string, args ...any) error {
 // Mode is commit's, for those who may not import it.
 type Mode = commit.Mode
 
+// Rule is commit's, for the same.
+type Rule = commit.Rule
+
 // Modes are the modes in force.
 type Modes struct {
 	All commit.Mode            // of every bucket that is not in Own
@@ -161,6 +164,53 @@ func carries(name string, rec *record, m commit.Mode) error {
 	return nil
 }
 
+// SetAck sets what must hold before a write to a bucket is answered; nil brings the
+// configuration's rule back. Writes that are under way keep the rule that they began
+// with; whatever begins after SetAck has returned knows the new one. No other rule of
+// the protocol rests on it. It is refused when nothing could be written under it.
+//
+// ErrUnfitting, NoSuchBucket, SlowDown.
+func (s *Set) SetAck(ctx context.Context, bucket string, rule *Rule) error {
+	b, err := s.buckets.lookup(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.steady(ctx)
+	defer cancel()
+	var refusal error
+	err = b.amend(ctx, func(rec *record) {
+		if refusal = s.writableUnder(bucket, rec, rule); refusal == nil {
+			rec.Ack = rule
+		}
+	})
+	switch {
+	case refusal != nil:
+		return refusal
+	case err != nil:
+		return unavailable(err)
+	}
+	s.o.Logger.InfoContext(ctx, "ack rule of a bucket was set", "bucket", bucket, "rule", b.config().Ack)
+	return nil
+}
+
+// writableUnder tells whether a bucket could be written to under an ack rule.
+func (s *Set) writableUnder(name string, rec *record, rule *Rule) error {
+	next := *rec
+	next.Ack = rule
+	cfg := commit.Config{Replicas: rec.Replicas, Ack: next.ack(s.buckets.policy(name)), Mode: s.settings.modeOf(rec)}
+	if cfg.Ack.Need < 1 || !cfg.Ack.Met(rec.Replicas) {
+		return unfitting("bucket %s is on %s: no write could have %d of them, or those to be included are not among them", name, strings.Join(rec.Replicas, ", "), cfg.Ack.Need)
+	}
+	var paused object.Replicas
+	for name := range s.Pauses() {
+		paused = paused.With(name)
+	}
+	if !cfg.AckRule().Met(cfg.Targets().Minus(paused)) {
+		return unfitting("bucket %s could not be written to without %s, which is paused: the rule needs %s", name, strings.Join(paused, " and "), needs(cfg))
+	}
+	return nil
+}
+
 // Pause stops asking a backend for anything, on every node, until Resume or, when
 // until is not zero, until then; it survives a restart. What is under way ends. What
 // the backend misses is logged, as when it is away. Pausing it again moves the end.
@@ -212,7 +262,7 @@ func (s *Set) writable(ctx context.Context, paused object.Replicas) error {
 	}
 	check("a new bucket", commit.Config{Replicas: s.o.Defaults.Replicas, Ack: s.o.Defaults.Ack, Mode: s.settings.mode()})
 	err := s.records(ctx, func(name string, rec *record) {
-		check("bucket "+name, commit.Config{Replicas: rec.Replicas, Ack: s.buckets.policy(name).Ack, Mode: s.settings.modeOf(rec)})
+		check("bucket "+name, commit.Config{Replicas: rec.Replicas, Ack: rec.ack(s.buckets.policy(name)), Mode: s.settings.modeOf(rec)})
 	})
 	if err != nil {
 		return err

@@ -94,6 +94,9 @@ type BucketDetail struct {
 	Bucket
 	Deleting bool        // its deletion has begun and is not over
 	Ack      commit.Rule // what must hold before a write is answered
+	OwnAck   bool        // it was set for this bucket
+	Mode     commit.Mode // in force
+	OwnMode  bool        // it was set for this bucket
 	Replicas []BucketReplica
 }
 
@@ -113,7 +116,10 @@ func (s *Set) Detail(ctx context.Context, name string) (BucketDetail, error) {
 		return BucketDetail{}, err
 	}
 	rec := b.record()
-	detail := BucketDetail{Bucket: Bucket{Name: name, Created: rec.Created}, Deleting: rec.State == commit.BucketDeleting, Ack: b.policy.Ack}
+	detail := BucketDetail{
+		Bucket: Bucket{Name: name, Created: rec.Created}, Deleting: rec.State == commit.BucketDeleting,
+		Ack: rec.ack(b.policy), OwnAck: rec.Ack != nil, Mode: s.settings.modeOf(&rec), OwnMode: rec.Mode != nil,
+	}
 	for _, replica := range rec.Replicas {
 		r := BucketReplica{Backend: replica, Name: b.realName(replica), Made: rec.Made.Has(replica), Wiped: rec.Wiped.Has(replica)}
 		b.mu.Lock()

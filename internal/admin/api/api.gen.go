@@ -62,6 +62,24 @@ func (e Mode) Valid() bool {
 	}
 }
 
+// Defines values for NewLinkMethod.
+const (
+	LinkGet NewLinkMethod = "GET"
+	LinkPut NewLinkMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the NewLinkMethod enum.
+func (e NewLinkMethod) Valid() bool {
+	switch e {
+	case LinkGet:
+		return true
+	case LinkPut:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReplicaState.
 const (
 	ReplicaAbsent    ReplicaState = "absent"
@@ -270,9 +288,28 @@ type Bucket struct {
 	Created time.Time `json:"created"`
 
 	// Deleting Its deletion has begun and is not over
-	Deleting bool            `json:"deleting"`
-	Name     string          `json:"name"`
+	Deleting bool   `json:"deleting"`
+	Mode     Mode   `json:"mode"`
+	Name     string `json:"name"`
+
+	// OwnAck The rule was set for this bucket; false: it is the configuration's
+	OwnAck bool `json:"own_ack"`
+
+	// OwnMode The mode was set for this bucket; false: it is that of all
+	OwnMode bool `json:"own_mode"`
+
+	// Primary Of mode disabled
+	Primary  string          `json:"primary,omitempty"`
 	Replicas []BucketReplica `json:"replicas"`
+}
+
+// BucketChange defines model for BucketChange.
+type BucketChange struct {
+	Ack  *NewAck `json:"ack,omitempty"`
+	Mode Mode    `json:"mode,omitempty"`
+
+	// Primary The backend that takes reads and writes; only with mode disabled, and then needed
+	Primary string `json:"primary,omitempty"`
 }
 
 // BucketEntry defines model for BucketEntry.
@@ -433,6 +470,23 @@ type Lag struct {
 	Converged bool         `json:"converged"`
 }
 
+// Link defines model for Link.
+type Link struct {
+	Expires time.Time `json:"expires"`
+	Method  string    `json:"method"`
+	URL     string    `json:"url"`
+}
+
+// ListedPart defines model for ListedPart.
+type ListedPart struct {
+	// Etag As its PUT answered
+	Etag   string `json:"etag"`
+	Number int    `json:"number"`
+
+	// Size Not looked at
+	Size int64 `json:"size,omitempty"`
+}
+
 // Mode defines model for Mode.
 type Mode string
 
@@ -446,6 +500,15 @@ type Modes struct {
 	Primary string `json:"primary,omitempty"`
 }
 
+// NewAck What must hold before a write is answered; at_least 0: what the configuration says
+type NewAck struct {
+	// AtLeast So many backends have it
+	AtLeast int `json:"at_least"`
+
+	// Include And these are among them
+	Include []string `json:"include,omitempty"`
+}
+
 // NewBucket defines model for NewBucket.
 type NewBucket struct {
 	Name string `json:"name"`
@@ -456,6 +519,21 @@ type NewKey struct {
 	// Expires Absent: never
 	Expires *time.Time `json:"expires,omitempty"`
 }
+
+// NewLink defines model for NewLink.
+type NewLink struct {
+	// Download Of GET: a browser keeps the content as a file
+	Download bool `json:"download,omitempty"`
+
+	// ExpiresIn Seconds that it is good for
+	ExpiresIn int `json:"expires_in,omitempty"`
+
+	// Method What the link is for
+	Method NewLinkMethod `json:"method"`
+}
+
+// NewLinkMethod What the link is for
+type NewLinkMethod string
 
 // NewMode defines model for NewMode.
 type NewMode struct {
@@ -483,6 +561,15 @@ type NewPace struct {
 type NewPause struct {
 	// Until When it ends by itself; absent: never
 	Until *time.Time `json:"until,omitempty"`
+}
+
+// NewUpload defines model for NewUpload.
+type NewUpload struct {
+	// ContentType Of the object; absent: application/octet-stream
+	ContentType string `json:"content_type,omitempty"`
+
+	// Metadata x-amz-meta-* headers, without that
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // NewUser defines model for NewUser.
@@ -565,6 +652,19 @@ type Pace struct {
 type Paces struct {
 	// Backends In the order of the configuration
 	Backends []Pace `json:"backends"`
+}
+
+// PartList defines model for PartList.
+type PartList struct {
+	// Parts By ascending number
+	Parts []ListedPart `json:"parts"`
+}
+
+// PartPage defines model for PartPage.
+type PartPage struct {
+	// Cursor Absent on the last page
+	Cursor string        `json:"cursor,omitempty"`
+	Parts  []WrittenPart `json:"parts"`
 }
 
 // Pause defines model for Pause.
@@ -683,6 +783,34 @@ type Tokens struct {
 	TokenType string `json:"token_type"`
 }
 
+// Upload defines model for Upload.
+type Upload struct {
+	Bucket string `json:"bucket"`
+	ID     string `json:"id"`
+	Key    string `json:"key"`
+}
+
+// UploadEntry defines model for UploadEntry.
+type UploadEntry struct {
+	// By The login of who began it
+	By string `json:"by,omitempty"`
+	ID string `json:"id"`
+
+	// Key Bytes that are not UTF-8 are shown as U+FFFD
+	Key string `json:"key"`
+
+	// KeyEncoded The exact key percent-encoded when it is not UTF-8
+	KeyEncoded string    `json:"key_encoded,omitempty"`
+	Started    time.Time `json:"started"`
+}
+
+// UploadPage defines model for UploadPage.
+type UploadPage struct {
+	// Cursor Absent on the last page
+	Cursor  string        `json:"cursor,omitempty"`
+	Uploads []UploadEntry `json:"uploads"`
+}
+
 // User defines model for User.
 type User struct {
 	Active bool `json:"active"`
@@ -758,6 +886,14 @@ type WrittenObject struct {
 	Key  string `json:"key"`
 }
 
+// WrittenPart defines model for WrittenPart.
+type WrittenPart struct {
+	// Etag Without quotes
+	Etag   string `json:"etag"`
+	Number int    `json:"number"`
+	Size   int64  `json:"size"`
+}
+
 // BackendName defines model for BackendName.
 type BackendName = string
 
@@ -776,11 +912,17 @@ type Limit = int
 // Login defines model for Login.
 type Login = string
 
+// ObjectKey defines model for ObjectKey.
+type ObjectKey = string
+
 // Cookie defines model for SessionCookie.
 type Cookie = string
 
 // Guard defines model for SessionGuard.
 type Guard string
+
+// UploadID defines model for UploadID.
+type UploadID = string
 
 // Backend defines model for Backend.
 type Backend = BackendDetail
@@ -845,6 +987,60 @@ type GetObjectParams struct {
 	Download *bool `form:"download,omitempty" json:"download,omitempty"`
 }
 
+// PresignObjectParams defines parameters for PresignObject.
+type PresignObjectParams struct {
+	// Key The key of the object
+	Key ObjectKey `form:"key" json:"key"`
+}
+
+// ListUploadsParams defines parameters for ListUploads.
+type ListUploadsParams struct {
+	// Prefix Only keys that begin so
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// Limit Entries on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateUploadParams defines parameters for CreateUpload.
+type CreateUploadParams struct {
+	// Key The key of the object
+	Key ObjectKey `form:"key" json:"key"`
+}
+
+// AbortUploadParams defines parameters for AbortUpload.
+type AbortUploadParams struct {
+	// Key The key of the object
+	Key ObjectKey `form:"key" json:"key"`
+}
+
+// ListPartsParams defines parameters for ListParts.
+type ListPartsParams struct {
+	// Key The key of the object
+	Key ObjectKey `form:"key" json:"key"`
+
+	// Limit Entries on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CompleteUploadParams defines parameters for CompleteUpload.
+type CompleteUploadParams struct {
+	// Key The key of the object
+	Key ObjectKey `form:"key" json:"key"`
+}
+
+// PutPartParams defines parameters for PutPart.
+type PutPartParams struct {
+	// Key The key of the object
+	Key ObjectKey `form:"key" json:"key"`
+}
+
 // HistoryParams defines parameters for History.
 type HistoryParams struct {
 	// Bucket Only this bucket
@@ -907,6 +1103,18 @@ type PauseBackendJSONRequestBody = NewPause
 
 // CreateBucketJSONRequestBody defines body for CreateBucket for application/json ContentType.
 type CreateBucketJSONRequestBody = NewBucket
+
+// UpdateBucketJSONRequestBody defines body for UpdateBucket for application/json ContentType.
+type UpdateBucketJSONRequestBody = BucketChange
+
+// PresignObjectJSONRequestBody defines body for PresignObject for application/json ContentType.
+type PresignObjectJSONRequestBody = NewLink
+
+// CreateUploadJSONRequestBody defines body for CreateUpload for application/json ContentType.
+type CreateUploadJSONRequestBody = NewUpload
+
+// CompleteUploadJSONRequestBody defines body for CompleteUpload for application/json ContentType.
+type CompleteUploadJSONRequestBody = PartList
 
 // SetModeJSONRequestBody defines body for SetMode for application/json ContentType.
 type SetModeJSONRequestBody = NewMode
@@ -1200,6 +1408,28 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/buckets/{bucket} (the `GetBucket` operationId).
 	GetBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UpdateBucketWithBody Set how a bucket is replicated
+	//
+	// What is left out stays as it is. A mode that equals that of all is none of the
+	// bucket's own. It is in force on every node when it is
+	// answered, for whatever begins then.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+	UpdateBucketWithBody(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateBucket Set how a bucket is replicated
+	//
+	// What is left out stays as it is. A mode that equals that of all is none of the
+	// bucket's own. It is in force on every node when it is
+	// answered, for whatever begins then.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+	UpdateBucket(ctx context.Context, bucket BucketName, body UpdateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PutBucket Make a bucket
 	//
 	// As with POST, under the name in the path.
@@ -1242,6 +1472,97 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v1/buckets/{bucket}/objects/{key} (the `PutObject` operationId).
 	PutObjectWithBody(ctx context.Context, bucket BucketName, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PresignObjectWithBody A link to an object, for someone without a login
+	//
+	// Whoever has the link may do with it, on the S3 port, the one thing that it is
+	// for. It ends by itself, and before that with whatever ends the tokens of the
+	// caller: a new password, or being made inactive. His limits hold when it is used,
+	// those on addresses too.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+	PresignObjectWithBody(ctx context.Context, bucket BucketName, params *PresignObjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PresignObject A link to an object, for someone without a login
+	//
+	// Whoever has the link may do with it, on the S3 port, the one thing that it is
+	// for. It ends by itself, and before that with whatever ends the tokens of the
+	// caller: a new password, or being made inactive. His limits hold when it is used,
+	// those on addresses too.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+	PresignObject(ctx context.Context, bucket BucketName, params *PresignObjectParams, body PresignObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUploads Uploads in parts that are under way, by key
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/uploads (the `ListUploads` operationId).
+	ListUploads(ctx context.Context, bucket BucketName, params *ListUploadsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUploadWithBody Begin to write an object in parts
+	//
+	// The parts then come in any order, several at once, and each again if it has to;
+	// the object is there when the upload is completed. Every part but the last has
+	// 5 MiB or more, and there are 10,000 at most.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+	CreateUploadWithBody(ctx context.Context, bucket BucketName, params *CreateUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUpload Begin to write an object in parts
+	//
+	// The parts then come in any order, several at once, and each again if it has to;
+	// the object is there when the upload is completed. Every part but the last has
+	// 5 MiB or more, and there are 10,000 at most.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+	CreateUpload(ctx context.Context, bucket BucketName, params *CreateUploadParams, body CreateUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AbortUpload Give an upload up, with its parts
+	//
+	// Corresponds with DELETE /api/v1/buckets/{bucket}/uploads/{upload} (the `AbortUpload` operationId).
+	AbortUpload(ctx context.Context, bucket BucketName, upload UploadID, params *AbortUploadParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListParts The parts of an upload that are there, by number
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/uploads/{upload} (the `ListParts` operationId).
+	ListParts(ctx context.Context, bucket BucketName, upload UploadID, params *ListPartsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteUploadWithBody Make the object of its parts
+	//
+	// May take minutes for a large one, and goes on when the caller goes away: then it
+	// may be asked for again. `If-None-Match: *` works as with PUT.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+	CompleteUploadWithBody(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteUpload Make the object of its parts
+	//
+	// May take minutes for a large one, and goes on when the caller goes away: then it
+	// may be asked for again. `If-None-Match: *` works as with PUT.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+	CompleteUpload(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, body CompleteUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutPartWithBody Write a part
+	//
+	// The body is the content, whatever its `Content-Type`; `Content-Length` is needed. A
+	// part that is there already is replaced.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part} (the `PutPart` operationId).
+	PutPartWithBody(ctx context.Context, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DemoOff Make an endpoint of the demo unreachable
 	//
 	// Corresponds with POST /api/v1/demo/backends/{name}/off (the `DemoOff` operationId).
@@ -1259,7 +1580,9 @@ type ClientInterface interface {
 	// the audit of this node, as the history has it; `lost` with `{"events": n}` when
 	// the reader was too slow for that many; `end` with a problem document when the
 	// caller may not listen any more. A comment comes every 15 seconds when nothing
-	// else does. Whoever connects anew begins with `status`.
+	// else does. Whoever connects anew begins with `status`. A page reads it with
+	// fetch, whose answer is a stream: an EventSource can send no access token, and
+	// none belongs in an address.
 	//
 	// Corresponds with GET /api/v1/events (the `Events` operationId).
 	Events(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1925,6 +2248,48 @@ func (c *Client) GetBucket(ctx context.Context, bucket BucketName, reqEditors ..
 	return c.Client.Do(req)
 }
 
+// UpdateBucketWithBody Set how a bucket is replicated
+//
+// What is left out stays as it is. A mode that equals that of all is none of the
+// bucket's own. It is in force on every node when it is
+// answered, for whatever begins then.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+func (c *Client) UpdateBucketWithBody(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateBucketRequestWithBody(c.Server, bucket, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateBucket Set how a bucket is replicated
+//
+// What is left out stays as it is. A mode that equals that of all is none of the
+// bucket's own. It is in force on every node when it is
+// answered, for whatever begins then.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+func (c *Client) UpdateBucket(ctx context.Context, bucket BucketName, body UpdateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateBucketRequest(c.Server, bucket, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PutBucket Make a bucket
 //
 // As with POST, under the name in the path.
@@ -2017,6 +2382,197 @@ func (c *Client) PutObjectWithBody(ctx context.Context, bucket BucketName, key s
 	return c.Client.Do(req)
 }
 
+// PresignObjectWithBody A link to an object, for someone without a login
+//
+// Whoever has the link may do with it, on the S3 port, the one thing that it is
+// for. It ends by itself, and before that with whatever ends the tokens of the
+// caller: a new password, or being made inactive. His limits hold when it is used,
+// those on addresses too.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+func (c *Client) PresignObjectWithBody(ctx context.Context, bucket BucketName, params *PresignObjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPresignObjectRequestWithBody(c.Server, bucket, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PresignObject A link to an object, for someone without a login
+//
+// Whoever has the link may do with it, on the S3 port, the one thing that it is
+// for. It ends by itself, and before that with whatever ends the tokens of the
+// caller: a new password, or being made inactive. His limits hold when it is used,
+// those on addresses too.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+func (c *Client) PresignObject(ctx context.Context, bucket BucketName, params *PresignObjectParams, body PresignObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPresignObjectRequest(c.Server, bucket, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUploads Uploads in parts that are under way, by key
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/uploads (the `ListUploads` operationId).
+func (c *Client) ListUploads(ctx context.Context, bucket BucketName, params *ListUploadsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUploadsRequest(c.Server, bucket, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUploadWithBody Begin to write an object in parts
+//
+// The parts then come in any order, several at once, and each again if it has to;
+// the object is there when the upload is completed. Every part but the last has
+// 5 MiB or more, and there are 10,000 at most.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+func (c *Client) CreateUploadWithBody(ctx context.Context, bucket BucketName, params *CreateUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUploadRequestWithBody(c.Server, bucket, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUpload Begin to write an object in parts
+//
+// The parts then come in any order, several at once, and each again if it has to;
+// the object is there when the upload is completed. Every part but the last has
+// 5 MiB or more, and there are 10,000 at most.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+func (c *Client) CreateUpload(ctx context.Context, bucket BucketName, params *CreateUploadParams, body CreateUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUploadRequest(c.Server, bucket, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AbortUpload Give an upload up, with its parts
+//
+// Corresponds with DELETE /api/v1/buckets/{bucket}/uploads/{upload} (the `AbortUpload` operationId).
+func (c *Client) AbortUpload(ctx context.Context, bucket BucketName, upload UploadID, params *AbortUploadParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAbortUploadRequest(c.Server, bucket, upload, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListParts The parts of an upload that are there, by number
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/uploads/{upload} (the `ListParts` operationId).
+func (c *Client) ListParts(ctx context.Context, bucket BucketName, upload UploadID, params *ListPartsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPartsRequest(c.Server, bucket, upload, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteUploadWithBody Make the object of its parts
+//
+// May take minutes for a large one, and goes on when the caller goes away: then it
+// may be asked for again. `If-None-Match: *` works as with PUT.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+func (c *Client) CompleteUploadWithBody(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteUploadRequestWithBody(c.Server, bucket, upload, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteUpload Make the object of its parts
+//
+// May take minutes for a large one, and goes on when the caller goes away: then it
+// may be asked for again. `If-None-Match: *` works as with PUT.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+func (c *Client) CompleteUpload(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, body CompleteUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteUploadRequest(c.Server, bucket, upload, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutPartWithBody Write a part
+//
+// The body is the content, whatever its `Content-Type`; `Content-Length` is needed. A
+// part that is there already is replaced.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part} (the `PutPart` operationId).
+func (c *Client) PutPartWithBody(ctx context.Context, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutPartRequestWithBody(c.Server, bucket, upload, part, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DemoOff Make an endpoint of the demo unreachable
 //
 // Corresponds with POST /api/v1/demo/backends/{name}/off (the `DemoOff` operationId).
@@ -2054,7 +2610,9 @@ func (c *Client) DemoOn(ctx context.Context, name BackendName, reqEditors ...Req
 // the audit of this node, as the history has it; `lost` with `{"events": n}` when
 // the reader was too slow for that many; `end` with a problem document when the
 // caller may not listen any more. A comment comes every 15 seconds when nothing
-// else does. Whoever connects anew begins with `status`.
+// else does. Whoever connects anew begins with `status`. A page reads it with
+// fetch, whose answer is a stream: an EventSource can send no access token, and
+// none belongs in an address.
 //
 // Corresponds with GET /api/v1/events (the `Events` operationId).
 func (c *Client) Events(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3295,6 +3853,53 @@ func NewGetBucketRequest(server string, bucket BucketName) (*http.Request, error
 	return req, nil
 }
 
+// NewUpdateBucketRequest calls the generic UpdateBucket builder with application/json body
+func NewUpdateBucketRequest(server string, bucket BucketName, body UpdateBucketJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateBucketRequestWithBody(server, bucket, "application/json", bodyReader)
+}
+
+// NewUpdateBucketRequestWithBody constructs an http.Request for the UpdateBucket method, with any body, and a specified content type
+func NewUpdateBucketRequestWithBody(server string, bucket BucketName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPutBucketRequest constructs an http.Request for the PutBucket method
 func NewPutBucketRequest(server string, bucket BucketName) (*http.Request, error) {
 	var err error
@@ -3566,6 +4171,533 @@ func NewPutObjectRequestWithBody(server string, bucket BucketName, key string, c
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPresignObjectRequest calls the generic PresignObject builder with application/json body
+func NewPresignObjectRequest(server string, bucket BucketName, params *PresignObjectParams, body PresignObjectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPresignObjectRequestWithBody(server, bucket, params, "application/json", bodyReader)
+}
+
+// NewPresignObjectRequestWithBody constructs an http.Request for the PresignObject method, with any body, and a specified content type
+func NewPresignObjectRequestWithBody(server string, bucket BucketName, params *PresignObjectParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/presign", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListUploadsRequest constructs an http.Request for the ListUploads method
+func NewListUploadsRequest(server string, bucket BucketName, params *ListUploadsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/uploads", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateUploadRequest calls the generic CreateUpload builder with application/json body
+func NewCreateUploadRequest(server string, bucket BucketName, params *CreateUploadParams, body CreateUploadJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateUploadRequestWithBody(server, bucket, params, "application/json", bodyReader)
+}
+
+// NewCreateUploadRequestWithBody constructs an http.Request for the CreateUpload method, with any body, and a specified content type
+func NewCreateUploadRequestWithBody(server string, bucket BucketName, params *CreateUploadParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/uploads", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAbortUploadRequest constructs an http.Request for the AbortUpload method
+func NewAbortUploadRequest(server string, bucket BucketName, upload UploadID, params *AbortUploadParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "upload", upload, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/uploads/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPartsRequest constructs an http.Request for the ListParts method
+func NewListPartsRequest(server string, bucket BucketName, upload UploadID, params *ListPartsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "upload", upload, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/uploads/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCompleteUploadRequest calls the generic CompleteUpload builder with application/json body
+func NewCompleteUploadRequest(server string, bucket BucketName, upload UploadID, params *CompleteUploadParams, body CompleteUploadJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCompleteUploadRequestWithBody(server, bucket, upload, params, "application/json", bodyReader)
+}
+
+// NewCompleteUploadRequestWithBody constructs an http.Request for the CompleteUpload method, with any body, and a specified content type
+func NewCompleteUploadRequestWithBody(server string, bucket BucketName, upload UploadID, params *CompleteUploadParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "upload", upload, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/uploads/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPutPartRequestWithBody constructs an http.Request for the PutPart method, with any body, and a specified content type
+func NewPutPartRequestWithBody(server string, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bucket", bucket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "upload", upload, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "part", part, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/buckets/%s/uploads/%s/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
@@ -4913,6 +6045,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/buckets/{bucket} (the `GetBucket` operationId).
 	GetBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*GetBucketAnswer, error)
 
+	// UpdateBucketWithBodyWithResponse Set how a bucket is replicated
+	//
+	// What is left out stays as it is. A mode that equals that of all is none of the
+	// bucket's own. It is in force on every node when it is
+	// answered, for whatever begins then.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+	UpdateBucketWithBodyWithResponse(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateBucketAnswer, error)
+
+	// UpdateBucketWithResponse Set how a bucket is replicated
+	//
+	// What is left out stays as it is. A mode that equals that of all is none of the
+	// bucket's own. It is in force on every node when it is
+	// answered, for whatever begins then.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+	UpdateBucketWithResponse(ctx context.Context, bucket BucketName, body UpdateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateBucketAnswer, error)
+
 	// PutBucketWithResponse Make a bucket
 	//
 	// As with POST, under the name in the path.
@@ -4963,6 +6117,103 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v1/buckets/{bucket}/objects/{key} (the `PutObject` operationId).
 	PutObjectWithBodyWithResponse(ctx context.Context, bucket BucketName, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutObjectAnswer, error)
 
+	// PresignObjectWithBodyWithResponse A link to an object, for someone without a login
+	//
+	// Whoever has the link may do with it, on the S3 port, the one thing that it is
+	// for. It ends by itself, and before that with whatever ends the tokens of the
+	// caller: a new password, or being made inactive. His limits hold when it is used,
+	// those on addresses too.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+	PresignObjectWithBodyWithResponse(ctx context.Context, bucket BucketName, params *PresignObjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PresignObjectAnswer, error)
+
+	// PresignObjectWithResponse A link to an object, for someone without a login
+	//
+	// Whoever has the link may do with it, on the S3 port, the one thing that it is
+	// for. It ends by itself, and before that with whatever ends the tokens of the
+	// caller: a new password, or being made inactive. His limits hold when it is used,
+	// those on addresses too.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+	PresignObjectWithResponse(ctx context.Context, bucket BucketName, params *PresignObjectParams, body PresignObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*PresignObjectAnswer, error)
+
+	// ListUploadsWithResponse Uploads in parts that are under way, by key
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/uploads (the `ListUploads` operationId).
+	ListUploadsWithResponse(ctx context.Context, bucket BucketName, params *ListUploadsParams, reqEditors ...RequestEditorFn) (*ListUploadsAnswer, error)
+
+	// CreateUploadWithBodyWithResponse Begin to write an object in parts
+	//
+	// The parts then come in any order, several at once, and each again if it has to;
+	// the object is there when the upload is completed. Every part but the last has
+	// 5 MiB or more, and there are 10,000 at most.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+	CreateUploadWithBodyWithResponse(ctx context.Context, bucket BucketName, params *CreateUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUploadAnswer, error)
+
+	// CreateUploadWithResponse Begin to write an object in parts
+	//
+	// The parts then come in any order, several at once, and each again if it has to;
+	// the object is there when the upload is completed. Every part but the last has
+	// 5 MiB or more, and there are 10,000 at most.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+	CreateUploadWithResponse(ctx context.Context, bucket BucketName, params *CreateUploadParams, body CreateUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUploadAnswer, error)
+
+	// AbortUploadWithResponse Give an upload up, with its parts
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/buckets/{bucket}/uploads/{upload} (the `AbortUpload` operationId).
+	AbortUploadWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *AbortUploadParams, reqEditors ...RequestEditorFn) (*AbortUploadAnswer, error)
+
+	// ListPartsWithResponse The parts of an upload that are there, by number
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/buckets/{bucket}/uploads/{upload} (the `ListParts` operationId).
+	ListPartsWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *ListPartsParams, reqEditors ...RequestEditorFn) (*ListPartsAnswer, error)
+
+	// CompleteUploadWithBodyWithResponse Make the object of its parts
+	//
+	// May take minutes for a large one, and goes on when the caller goes away: then it
+	// may be asked for again. `If-None-Match: *` works as with PUT.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+	CompleteUploadWithBodyWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteUploadAnswer, error)
+
+	// CompleteUploadWithResponse Make the object of its parts
+	//
+	// May take minutes for a large one, and goes on when the caller goes away: then it
+	// may be asked for again. `If-None-Match: *` works as with PUT.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+	CompleteUploadWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, body CompleteUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteUploadAnswer, error)
+
+	// PutPartWithBodyWithResponse Write a part
+	//
+	// The body is the content, whatever its `Content-Type`; `Content-Length` is needed. A
+	// part that is there already is replaced.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part} (the `PutPart` operationId).
+	PutPartWithBodyWithResponse(ctx context.Context, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutPartAnswer, error)
+
 	// DemoOffWithResponse Make an endpoint of the demo unreachable
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4984,7 +6235,9 @@ type ClientWithResponsesInterface interface {
 	// the audit of this node, as the history has it; `lost` with `{"events": n}` when
 	// the reader was too slow for that many; `end` with a problem document when the
 	// caller may not listen any more. A comment comes every 15 seconds when nothing
-	// else does. Whoever connects anew begins with `status`.
+	// else does. Whoever connects anew begins with `status`. A page reads it with
+	// fetch, whose answer is a stream: an EventSource can send no access token, and
+	// none belongs in an address.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6110,6 +7363,54 @@ func (r GetBucketAnswer) ContentType() string {
 	return ""
 }
 
+type UpdateBucketAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Bucket
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateBucketAnswer) GetJSON200() *Bucket {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateBucketAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateBucketAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateBucketAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateBucketAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateBucketAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PutBucketAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6337,6 +7638,335 @@ func (r PutObjectAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PutObjectAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PresignObjectAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Link
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PresignObjectAnswer) GetJSON201() *Link {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PresignObjectAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PresignObjectAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PresignObjectAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PresignObjectAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PresignObjectAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListUploadsAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UploadPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUploadsAnswer) GetJSON200() *UploadPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListUploadsAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUploadsAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUploadsAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUploadsAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUploadsAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateUploadAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Upload
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateUploadAnswer) GetJSON201() *Upload {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateUploadAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateUploadAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateUploadAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateUploadAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateUploadAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AbortUploadAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AbortUploadAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AbortUploadAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AbortUploadAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AbortUploadAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AbortUploadAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPartsAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PartPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPartsAnswer) GetJSON200() *PartPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPartsAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPartsAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPartsAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPartsAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPartsAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CompleteUploadAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WrittenObject
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CompleteUploadAnswer) GetJSON200() *WrittenObject {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CompleteUploadAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CompleteUploadAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompleteUploadAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompleteUploadAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompleteUploadAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutPartAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WrittenPart
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutPartAnswer) GetJSON200() *WrittenPart {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutPartAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutPartAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutPartAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutPartAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutPartAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7903,6 +9533,40 @@ func (c *ClientWithResponses) GetBucketWithResponse(ctx context.Context, bucket 
 	return ParseGetBucketAnswer(rsp)
 }
 
+// UpdateBucketWithBodyWithResponse Set how a bucket is replicated
+//
+// What is left out stays as it is. A mode that equals that of all is none of the
+// bucket's own. It is in force on every node when it is
+// answered, for whatever begins then.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+func (c *ClientWithResponses) UpdateBucketWithBodyWithResponse(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateBucketAnswer, error) {
+	rsp, err := c.UpdateBucketWithBody(ctx, bucket, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateBucketAnswer(rsp)
+}
+
+// UpdateBucketWithResponse Set how a bucket is replicated
+//
+// What is left out stays as it is. A mode that equals that of all is none of the
+// bucket's own. It is in force on every node when it is
+// answered, for whatever begins then.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
+func (c *ClientWithResponses) UpdateBucketWithResponse(ctx context.Context, bucket BucketName, body UpdateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateBucketAnswer, error) {
+	rsp, err := c.UpdateBucket(ctx, bucket, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateBucketAnswer(rsp)
+}
+
 // PutBucketWithResponse Make a bucket
 //
 // As with POST, under the name in the path.
@@ -7983,6 +9647,163 @@ func (c *ClientWithResponses) PutObjectWithBodyWithResponse(ctx context.Context,
 	return ParsePutObjectAnswer(rsp)
 }
 
+// PresignObjectWithBodyWithResponse A link to an object, for someone without a login
+//
+// Whoever has the link may do with it, on the S3 port, the one thing that it is
+// for. It ends by itself, and before that with whatever ends the tokens of the
+// caller: a new password, or being made inactive. His limits hold when it is used,
+// those on addresses too.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+func (c *ClientWithResponses) PresignObjectWithBodyWithResponse(ctx context.Context, bucket BucketName, params *PresignObjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PresignObjectAnswer, error) {
+	rsp, err := c.PresignObjectWithBody(ctx, bucket, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePresignObjectAnswer(rsp)
+}
+
+// PresignObjectWithResponse A link to an object, for someone without a login
+//
+// Whoever has the link may do with it, on the S3 port, the one thing that it is
+// for. It ends by itself, and before that with whatever ends the tokens of the
+// caller: a new password, or being made inactive. His limits hold when it is used,
+// those on addresses too.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/presign (the `PresignObject` operationId).
+func (c *ClientWithResponses) PresignObjectWithResponse(ctx context.Context, bucket BucketName, params *PresignObjectParams, body PresignObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*PresignObjectAnswer, error) {
+	rsp, err := c.PresignObject(ctx, bucket, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePresignObjectAnswer(rsp)
+}
+
+// ListUploadsWithResponse Uploads in parts that are under way, by key
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/uploads (the `ListUploads` operationId).
+func (c *ClientWithResponses) ListUploadsWithResponse(ctx context.Context, bucket BucketName, params *ListUploadsParams, reqEditors ...RequestEditorFn) (*ListUploadsAnswer, error) {
+	rsp, err := c.ListUploads(ctx, bucket, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUploadsAnswer(rsp)
+}
+
+// CreateUploadWithBodyWithResponse Begin to write an object in parts
+//
+// The parts then come in any order, several at once, and each again if it has to;
+// the object is there when the upload is completed. Every part but the last has
+// 5 MiB or more, and there are 10,000 at most.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+func (c *ClientWithResponses) CreateUploadWithBodyWithResponse(ctx context.Context, bucket BucketName, params *CreateUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUploadAnswer, error) {
+	rsp, err := c.CreateUploadWithBody(ctx, bucket, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUploadAnswer(rsp)
+}
+
+// CreateUploadWithResponse Begin to write an object in parts
+//
+// The parts then come in any order, several at once, and each again if it has to;
+// the object is there when the upload is completed. Every part but the last has
+// 5 MiB or more, and there are 10,000 at most.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads (the `CreateUpload` operationId).
+func (c *ClientWithResponses) CreateUploadWithResponse(ctx context.Context, bucket BucketName, params *CreateUploadParams, body CreateUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUploadAnswer, error) {
+	rsp, err := c.CreateUpload(ctx, bucket, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUploadAnswer(rsp)
+}
+
+// AbortUploadWithResponse Give an upload up, with its parts
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/buckets/{bucket}/uploads/{upload} (the `AbortUpload` operationId).
+func (c *ClientWithResponses) AbortUploadWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *AbortUploadParams, reqEditors ...RequestEditorFn) (*AbortUploadAnswer, error) {
+	rsp, err := c.AbortUpload(ctx, bucket, upload, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAbortUploadAnswer(rsp)
+}
+
+// ListPartsWithResponse The parts of an upload that are there, by number
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/buckets/{bucket}/uploads/{upload} (the `ListParts` operationId).
+func (c *ClientWithResponses) ListPartsWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *ListPartsParams, reqEditors ...RequestEditorFn) (*ListPartsAnswer, error) {
+	rsp, err := c.ListParts(ctx, bucket, upload, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPartsAnswer(rsp)
+}
+
+// CompleteUploadWithBodyWithResponse Make the object of its parts
+//
+// May take minutes for a large one, and goes on when the caller goes away: then it
+// may be asked for again. `If-None-Match: *` works as with PUT.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+func (c *ClientWithResponses) CompleteUploadWithBodyWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteUploadAnswer, error) {
+	rsp, err := c.CompleteUploadWithBody(ctx, bucket, upload, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteUploadAnswer(rsp)
+}
+
+// CompleteUploadWithResponse Make the object of its parts
+//
+// May take minutes for a large one, and goes on when the caller goes away: then it
+// may be asked for again. `If-None-Match: *` works as with PUT.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/buckets/{bucket}/uploads/{upload} (the `CompleteUpload` operationId).
+func (c *ClientWithResponses) CompleteUploadWithResponse(ctx context.Context, bucket BucketName, upload UploadID, params *CompleteUploadParams, body CompleteUploadJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteUploadAnswer, error) {
+	rsp, err := c.CompleteUpload(ctx, bucket, upload, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteUploadAnswer(rsp)
+}
+
+// PutPartWithBodyWithResponse Write a part
+//
+// The body is the content, whatever its `Content-Type`; `Content-Length` is needed. A
+// part that is there already is replaced.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part} (the `PutPart` operationId).
+func (c *ClientWithResponses) PutPartWithBodyWithResponse(ctx context.Context, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutPartAnswer, error) {
+	rsp, err := c.PutPartWithBody(ctx, bucket, upload, part, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutPartAnswer(rsp)
+}
+
 // DemoOffWithResponse Make an endpoint of the demo unreachable
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8016,7 +9837,9 @@ func (c *ClientWithResponses) DemoOnWithResponse(ctx context.Context, name Backe
 // the audit of this node, as the history has it; `lost` with `{"events": n}` when
 // the reader was too slow for that many; `end` with a problem document when the
 // caller may not listen any more. A comment comes every 15 seconds when nothing
-// else does. Whoever connects anew begins with `status`.
+// else does. Whoever connects anew begins with `status`. A page reads it with
+// fetch, whose answer is a stream: an EventSource can send no access token, and
+// none belongs in an address.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9081,6 +10904,39 @@ func ParseGetBucketAnswer(rsp *http.Response) (*GetBucketAnswer, error) {
 	return response, nil
 }
 
+// ParseUpdateBucketAnswer parses an HTTP response from a UpdateBucketWithResponse call
+func ParseUpdateBucketAnswer(rsp *http.Response) (*UpdateBucketAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateBucketAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Bucket
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParsePutBucketAnswer parses an HTTP response from a PutBucketWithResponse call
 func ParsePutBucketAnswer(rsp *http.Response) (*PutBucketAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9228,6 +11084,233 @@ func ParsePutObjectAnswer(rsp *http.Response) (*PutObjectAnswer, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest WrittenObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePresignObjectAnswer parses an HTTP response from a PresignObjectWithResponse call
+func ParsePresignObjectAnswer(rsp *http.Response) (*PresignObjectAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PresignObjectAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Link
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListUploadsAnswer parses an HTTP response from a ListUploadsWithResponse call
+func ParseListUploadsAnswer(rsp *http.Response) (*ListUploadsAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUploadsAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UploadPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateUploadAnswer parses an HTTP response from a CreateUploadWithResponse call
+func ParseCreateUploadAnswer(rsp *http.Response) (*CreateUploadAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateUploadAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Upload
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAbortUploadAnswer parses an HTTP response from a AbortUploadWithResponse call
+func ParseAbortUploadAnswer(rsp *http.Response) (*AbortUploadAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AbortUploadAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPartsAnswer parses an HTTP response from a ListPartsWithResponse call
+func ParseListPartsAnswer(rsp *http.Response) (*ListPartsAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPartsAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PartPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCompleteUploadAnswer parses an HTTP response from a CompleteUploadWithResponse call
+func ParseCompleteUploadAnswer(rsp *http.Response) (*CompleteUploadAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompleteUploadAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WrittenObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutPartAnswer parses an HTTP response from a PutPartWithResponse call
+func ParsePutPartAnswer(rsp *http.Response) (*PutPartAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutPartAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WrittenPart
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10109,6 +12192,9 @@ type ServerInterface interface {
 	// GetBucket One bucket, and how it stands on each backend
 	// (GET /api/v1/buckets/{bucket})
 	GetBucket(w http.ResponseWriter, r *http.Request, bucket BucketName)
+	// UpdateBucket Set how a bucket is replicated
+	// (PATCH /api/v1/buckets/{bucket})
+	UpdateBucket(w http.ResponseWriter, r *http.Request, bucket BucketName)
 	// PutBucket Make a bucket
 	// (PUT /api/v1/buckets/{bucket})
 	PutBucket(w http.ResponseWriter, r *http.Request, bucket BucketName)
@@ -10124,6 +12210,27 @@ type ServerInterface interface {
 	// PutObject Write an object
 	// (PUT /api/v1/buckets/{bucket}/objects/{key})
 	PutObject(w http.ResponseWriter, r *http.Request, bucket BucketName, key string)
+	// PresignObject A link to an object, for someone without a login
+	// (POST /api/v1/buckets/{bucket}/presign)
+	PresignObject(w http.ResponseWriter, r *http.Request, bucket BucketName, params PresignObjectParams)
+	// ListUploads Uploads in parts that are under way, by key
+	// (GET /api/v1/buckets/{bucket}/uploads)
+	ListUploads(w http.ResponseWriter, r *http.Request, bucket BucketName, params ListUploadsParams)
+	// CreateUpload Begin to write an object in parts
+	// (POST /api/v1/buckets/{bucket}/uploads)
+	CreateUpload(w http.ResponseWriter, r *http.Request, bucket BucketName, params CreateUploadParams)
+	// AbortUpload Give an upload up, with its parts
+	// (DELETE /api/v1/buckets/{bucket}/uploads/{upload})
+	AbortUpload(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, params AbortUploadParams)
+	// ListParts The parts of an upload that are there, by number
+	// (GET /api/v1/buckets/{bucket}/uploads/{upload})
+	ListParts(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, params ListPartsParams)
+	// CompleteUpload Make the object of its parts
+	// (POST /api/v1/buckets/{bucket}/uploads/{upload})
+	CompleteUpload(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, params CompleteUploadParams)
+	// PutPart Write a part
+	// (PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part})
+	PutPart(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, part int, params PutPartParams)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(w http.ResponseWriter, r *http.Request, name BackendName)
@@ -10692,6 +12799,32 @@ func (siw *ServerInterfaceWrapper) GetBucket(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// UpdateBucket operation middleware
+func (siw *ServerInterfaceWrapper) UpdateBucket(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateBucket(w, r, bucket)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // PutBucket operation middleware
 func (siw *ServerInterfaceWrapper) PutBucket(w http.ResponseWriter, r *http.Request) {
 
@@ -10911,6 +13044,397 @@ func (siw *ServerInterfaceWrapper) PutObject(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.PutObject(w, r, bucket, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PresignObject operation middleware
+func (siw *ServerInterfaceWrapper) PresignObject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PresignObjectParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PresignObject(w, r, bucket, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUploads operation middleware
+func (siw *ServerInterfaceWrapper) ListUploads(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUploadsParams
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", r.URL.Query(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "prefix"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "prefix", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUploads(w, r, bucket, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUpload operation middleware
+func (siw *ServerInterfaceWrapper) CreateUpload(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateUploadParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUpload(w, r, bucket, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AbortUpload operation middleware
+func (siw *ServerInterfaceWrapper) AbortUpload(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "upload" -------------
+	var upload UploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload", r.PathValue("upload"), &upload, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "upload", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AbortUploadParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AbortUpload(w, r, bucket, upload, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListParts operation middleware
+func (siw *ServerInterfaceWrapper) ListParts(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "upload" -------------
+	var upload UploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload", r.PathValue("upload"), &upload, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "upload", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPartsParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListParts(w, r, bucket, upload, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompleteUpload operation middleware
+func (siw *ServerInterfaceWrapper) CompleteUpload(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "upload" -------------
+	var upload UploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload", r.PathValue("upload"), &upload, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "upload", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteUploadParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteUpload(w, r, bucket, upload, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutPart operation middleware
+func (siw *ServerInterfaceWrapper) PutPart(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bucket" -------------
+	var bucket BucketName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bucket", r.PathValue("bucket"), &bucket, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bucket", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "upload" -------------
+	var upload UploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "upload", r.PathValue("upload"), &upload, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "upload", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "part" -------------
+	var part int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "part", r.PathValue("part"), &part, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "part", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutPartParams
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutPart(w, r, bucket, upload, part, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -11759,11 +14283,19 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/buckets", wrapper.CreateBucket)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.DeleteBucket)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.GetBucket)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.UpdateBucket)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/buckets/{bucket}", wrapper.PutBucket)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects", wrapper.ListObjects)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects/{key}", wrapper.DeleteObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects/{key}", wrapper.GetObject)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/buckets/{bucket}/objects/{key}", wrapper.PutObject)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/buckets/{bucket}/presign", wrapper.PresignObject)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads", wrapper.ListUploads)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads", wrapper.CreateUpload)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}", wrapper.AbortUpload)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}", wrapper.ListParts)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}", wrapper.CompleteUpload)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}/{part}", wrapper.PutPart)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.Jwks)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/refresh", wrapper.Refresh)
@@ -12515,6 +15047,46 @@ func (response GetBucketdefaultApplicationProblemPlusJSONResponse) VisitGetBucke
 	return err
 }
 
+type UpdateBucketRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Body   *UpdateBucketJSONRequestBody
+}
+
+type UpdateBucketResponseObject interface {
+	VisitUpdateBucketResponse(w http.ResponseWriter) error
+}
+
+type UpdateBucket200JSONResponse struct{ BucketJSONResponse }
+
+func (response UpdateBucket200JSONResponse) VisitUpdateBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateBucketdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateBucketdefaultApplicationProblemPlusJSONResponse) VisitUpdateBucketResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PutBucketRequestObject struct {
 	Bucket BucketName `json:"bucket"`
 }
@@ -12719,6 +15291,289 @@ type PutObjectdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PutObjectdefaultApplicationProblemPlusJSONResponse) VisitPutObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PresignObjectRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Params PresignObjectParams
+	Body   *PresignObjectJSONRequestBody
+}
+
+type PresignObjectResponseObject interface {
+	VisitPresignObjectResponse(w http.ResponseWriter) error
+}
+
+type PresignObject201JSONResponse Link
+
+func (response PresignObject201JSONResponse) VisitPresignObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PresignObjectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PresignObjectdefaultApplicationProblemPlusJSONResponse) VisitPresignObjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUploadsRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Params ListUploadsParams
+}
+
+type ListUploadsResponseObject interface {
+	VisitListUploadsResponse(w http.ResponseWriter) error
+}
+
+type ListUploads200JSONResponse UploadPage
+
+func (response ListUploads200JSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUploadsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUploadsdefaultApplicationProblemPlusJSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUploadRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Params CreateUploadParams
+	Body   *CreateUploadJSONRequestBody
+}
+
+type CreateUploadResponseObject interface {
+	VisitCreateUploadResponse(w http.ResponseWriter) error
+}
+
+type CreateUpload201JSONResponse Upload
+
+func (response CreateUpload201JSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateUploaddefaultApplicationProblemPlusJSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbortUploadRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Upload UploadID   `json:"upload"`
+	Params AbortUploadParams
+}
+
+type AbortUploadResponseObject interface {
+	VisitAbortUploadResponse(w http.ResponseWriter) error
+}
+
+type AbortUpload204Response struct {
+}
+
+func (response AbortUpload204Response) VisitAbortUploadResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type AbortUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AbortUploaddefaultApplicationProblemPlusJSONResponse) VisitAbortUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPartsRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Upload UploadID   `json:"upload"`
+	Params ListPartsParams
+}
+
+type ListPartsResponseObject interface {
+	VisitListPartsResponse(w http.ResponseWriter) error
+}
+
+type ListParts200JSONResponse PartPage
+
+func (response ListParts200JSONResponse) VisitListPartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPartsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPartsdefaultApplicationProblemPlusJSONResponse) VisitListPartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteUploadRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Upload UploadID   `json:"upload"`
+	Params CompleteUploadParams
+	Body   *CompleteUploadJSONRequestBody
+}
+
+type CompleteUploadResponseObject interface {
+	VisitCompleteUploadResponse(w http.ResponseWriter) error
+}
+
+type CompleteUpload200JSONResponse WrittenObject
+
+func (response CompleteUpload200JSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CompleteUploaddefaultApplicationProblemPlusJSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutPartRequestObject struct {
+	Bucket BucketName `json:"bucket"`
+	Upload UploadID   `json:"upload"`
+	Part   int        `json:"part"`
+	Params PutPartParams
+	Body   io.Reader
+}
+
+type PutPartResponseObject interface {
+	VisitPutPartResponse(w http.ResponseWriter) error
+}
+
+type PutPart200JSONResponse WrittenPart
+
+func (response PutPart200JSONResponse) VisitPutPartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutPartdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutPartdefaultApplicationProblemPlusJSONResponse) VisitPutPartResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13767,6 +16622,9 @@ type StrictServerInterface interface {
 	// GetBucket One bucket, and how it stands on each backend
 	// (GET /api/v1/buckets/{bucket})
 	GetBucket(ctx context.Context, request GetBucketRequestObject) (GetBucketResponseObject, error)
+	// UpdateBucket Set how a bucket is replicated
+	// (PATCH /api/v1/buckets/{bucket})
+	UpdateBucket(ctx context.Context, request UpdateBucketRequestObject) (UpdateBucketResponseObject, error)
 	// PutBucket Make a bucket
 	// (PUT /api/v1/buckets/{bucket})
 	PutBucket(ctx context.Context, request PutBucketRequestObject) (PutBucketResponseObject, error)
@@ -13782,6 +16640,27 @@ type StrictServerInterface interface {
 	// PutObject Write an object
 	// (PUT /api/v1/buckets/{bucket}/objects/{key})
 	PutObject(ctx context.Context, request PutObjectRequestObject) (PutObjectResponseObject, error)
+	// PresignObject A link to an object, for someone without a login
+	// (POST /api/v1/buckets/{bucket}/presign)
+	PresignObject(ctx context.Context, request PresignObjectRequestObject) (PresignObjectResponseObject, error)
+	// ListUploads Uploads in parts that are under way, by key
+	// (GET /api/v1/buckets/{bucket}/uploads)
+	ListUploads(ctx context.Context, request ListUploadsRequestObject) (ListUploadsResponseObject, error)
+	// CreateUpload Begin to write an object in parts
+	// (POST /api/v1/buckets/{bucket}/uploads)
+	CreateUpload(ctx context.Context, request CreateUploadRequestObject) (CreateUploadResponseObject, error)
+	// AbortUpload Give an upload up, with its parts
+	// (DELETE /api/v1/buckets/{bucket}/uploads/{upload})
+	AbortUpload(ctx context.Context, request AbortUploadRequestObject) (AbortUploadResponseObject, error)
+	// ListParts The parts of an upload that are there, by number
+	// (GET /api/v1/buckets/{bucket}/uploads/{upload})
+	ListParts(ctx context.Context, request ListPartsRequestObject) (ListPartsResponseObject, error)
+	// CompleteUpload Make the object of its parts
+	// (POST /api/v1/buckets/{bucket}/uploads/{upload})
+	CompleteUpload(ctx context.Context, request CompleteUploadRequestObject) (CompleteUploadResponseObject, error)
+	// PutPart Write a part
+	// (PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part})
+	PutPart(ctx context.Context, request PutPartRequestObject) (PutPartResponseObject, error)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(ctx context.Context, request DemoOffRequestObject) (DemoOffResponseObject, error)
@@ -14401,6 +17280,39 @@ func (sh *strictHandler) GetBucket(w http.ResponseWriter, r *http.Request, bucke
 	}
 }
 
+// UpdateBucket operation middleware
+func (sh *strictHandler) UpdateBucket(w http.ResponseWriter, r *http.Request, bucket BucketName) {
+	var request UpdateBucketRequestObject
+
+	request.Bucket = bucket
+
+	var body UpdateBucketJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateBucket(ctx, request.(UpdateBucketRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateBucket")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateBucketResponseObject); ok {
+		if err := validResponse.VisitUpdateBucketResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // PutBucket operation middleware
 func (sh *strictHandler) PutBucket(w http.ResponseWriter, r *http.Request, bucket BucketName) {
 	var request PutBucketRequestObject
@@ -14531,6 +17443,226 @@ func (sh *strictHandler) PutObject(w http.ResponseWriter, r *http.Request, bucke
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(PutObjectResponseObject); ok {
 		if err := validResponse.VisitPutObjectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PresignObject operation middleware
+func (sh *strictHandler) PresignObject(w http.ResponseWriter, r *http.Request, bucket BucketName, params PresignObjectParams) {
+	var request PresignObjectRequestObject
+
+	request.Bucket = bucket
+	request.Params = params
+
+	var body PresignObjectJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PresignObject(ctx, request.(PresignObjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PresignObject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PresignObjectResponseObject); ok {
+		if err := validResponse.VisitPresignObjectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUploads operation middleware
+func (sh *strictHandler) ListUploads(w http.ResponseWriter, r *http.Request, bucket BucketName, params ListUploadsParams) {
+	var request ListUploadsRequestObject
+
+	request.Bucket = bucket
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUploads(ctx, request.(ListUploadsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUploads")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUploadsResponseObject); ok {
+		if err := validResponse.VisitListUploadsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUpload operation middleware
+func (sh *strictHandler) CreateUpload(w http.ResponseWriter, r *http.Request, bucket BucketName, params CreateUploadParams) {
+	var request CreateUploadRequestObject
+
+	request.Bucket = bucket
+	request.Params = params
+
+	var body CreateUploadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUpload(ctx, request.(CreateUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateUploadResponseObject); ok {
+		if err := validResponse.VisitCreateUploadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AbortUpload operation middleware
+func (sh *strictHandler) AbortUpload(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, params AbortUploadParams) {
+	var request AbortUploadRequestObject
+
+	request.Bucket = bucket
+	request.Upload = upload
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AbortUpload(ctx, request.(AbortUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AbortUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AbortUploadResponseObject); ok {
+		if err := validResponse.VisitAbortUploadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListParts operation middleware
+func (sh *strictHandler) ListParts(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, params ListPartsParams) {
+	var request ListPartsRequestObject
+
+	request.Bucket = bucket
+	request.Upload = upload
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListParts(ctx, request.(ListPartsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListParts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPartsResponseObject); ok {
+		if err := validResponse.VisitListPartsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteUpload operation middleware
+func (sh *strictHandler) CompleteUpload(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, params CompleteUploadParams) {
+	var request CompleteUploadRequestObject
+
+	request.Bucket = bucket
+	request.Upload = upload
+	request.Params = params
+
+	var body CompleteUploadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteUpload(ctx, request.(CompleteUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteUploadResponseObject); ok {
+		if err := validResponse.VisitCompleteUploadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutPart operation middleware
+func (sh *strictHandler) PutPart(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, part int, params PutPartParams) {
+	var request PutPartRequestObject
+
+	request.Bucket = bucket
+	request.Upload = upload
+	request.Part = part
+	request.Params = params
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutPart(ctx, request.(PutPartRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutPart")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutPartResponseObject); ok {
+		if err := validResponse.VisitPutPartResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
