@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -28,7 +30,7 @@ type backends struct {
 
 // openBackends builds the stack of every endpoint. It opens no connection: that
 // a backend is away is no reason not to start.
-func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics, log *slog.Logger) (*backends, error) {
+func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics, tracer trace.Tracer, log *slog.Logger) (*backends, error) {
 	b := &backends{places: map[string]string{}, options: map[string]backend.Options{}}
 	for _, c := range cfg.Backends {
 		o, err := remoteOptions(c, stamps)
@@ -45,7 +47,7 @@ func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics,
 		b.stacks = append(b.stacks, backend.Wrap(remote, backend.WrapOptions{
 			Breaker: backend.BreakerOptions{Probe: reach, Log: log},
 			Limits:  backend.NewLimits(int64(cfg.Heal.BytesPerSecond), float64(cfg.Heal.RequestsPerSecond)),
-			Metrics: metrics,
+			Metrics: metrics, Tracer: tracer,
 		}))
 	}
 	return b, nil

@@ -34,6 +34,8 @@ type Config struct {
 	Uploads UploadsConfig `yaml:"uploads"`
 	// The pace of the healer.
 	Heal HealConfig `yaml:"heal"`
+	// Where OpenTelemetry traces are sent. Off unless an endpoint is named.
+	Traces TracesConfig `yaml:"traces"`
 	// How long /readyz says no at the end before the listeners close: longer than a load
 	// balancer needs to notice. Requests are served meanwhile. SIGTERM a second time ends
 	// the wait, and the process.
@@ -230,6 +232,18 @@ type HealConfig struct {
 	Interval Duration `yaml:"interval"`
 }
 
+// TracesConfig sends a span of each S3 request, of each phase of a write and of each
+// request to a backend.
+type TracesConfig struct {
+	// The collector that takes OTLP over HTTP, as in `http://127.0.0.1:4318`; `/v1/traces`
+	// is added where it names no path. Empty: no traces, and no cost. The environment's
+	// `OTEL_EXPORTER_OTLP_HEADERS` may hold its credentials.
+	Endpoint string `yaml:"endpoint"`
+	// The share of requests whose traces are kept, 0 to 1. A request with a `traceparent` is
+	// kept as that says, whoever sent it.
+	Sample float64 `yaml:"sample"`
+}
+
 // The engines of the log.
 const (
 	enginePebble    = "pebble"
@@ -271,7 +285,8 @@ func defaultConfig() Config {
 			Complete: Duration(replica.DefaultWork),
 			Stray:    Duration(replica.DefaultStray),
 		},
-		Heal: HealConfig{Interval: Duration(5 * time.Second)},
+		Heal:   HealConfig{Interval: Duration(5 * time.Second)},
+		Traces: TracesConfig{Sample: 1},
 	}
 }
 

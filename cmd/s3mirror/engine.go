@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
@@ -33,6 +34,7 @@ type parts struct {
 	secrets  *secrets
 	backends *backends
 	metrics  *prometheus.Registry
+	tracer   trace.Tracer
 	logger   *slog.Logger
 }
 
@@ -81,7 +83,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	face := gateway.New(gateway.Options{
 		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Tokens: s3.NewTokenKey(p.secrets.key),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
-		Log: p.logger, Metrics: p.metrics,
+		Tracer: p.tracer, Log: p.logger, Metrics: p.metrics,
 	})
 	return &engine{
 		server: gateway.NewServer(face),

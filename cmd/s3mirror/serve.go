@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
@@ -102,7 +103,7 @@ func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
 	n := &node{serveOptions: o, cfg: cfg, metrics: newRegistry()}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, open := range []func(context.Context) error{
-		n.openLog, n.openSecrets, n.openUsers, n.openBackends, n.openEngine, n.openListeners,
+		n.openLog, n.openTraces, n.openSecrets, n.openUsers, n.openBackends, n.openEngine, n.openListeners,
 	} {
 		if err := open(ctx); err != nil {
 			return err
@@ -122,6 +123,8 @@ type node struct {
 	release   func(context.Context)             // gives this node's lease up; nil: it has none
 	loops     []func(ctx context.Context) error // of the log
 	name      string
+	tracer    trace.Tracer // nil: nothing is traced
+	endTraces func()
 	secrets   *secrets
 	passwords *auth.Passwords
 	directory *auth.Directory
@@ -144,6 +147,12 @@ func newRegistry() *prometheus.Registry {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return reg
+}
+
+// openTraces prepares what sends traces, if anything does.
+func (n *node) openTraces(ctx context.Context) (err error) {
+	n.tracer, n.endTraces, err = openTraces(ctx, n.cfg.Traces, n.name, n.metrics, n.logger)
+	return err
 }
 
 // openSecrets loads what makes the deployment itself (3).
@@ -173,7 +182,7 @@ func (n *node) openUsers(ctx context.Context) (err error) {
 // openBackends builds the endpoints and asks each whether it is there (4).
 func (n *node) openBackends(ctx context.Context) (err error) {
 	stamps := object.NewStampKey(n.secrets.key)
-	if n.backends, err = openBackends(n.cfg, stamps, backend.NewMetrics(n.metrics), n.logger); err != nil {
+	if n.backends, err = openBackends(n.cfg, stamps, backend.NewMetrics(n.metrics), n.tracer, n.logger); err != nil {
 		return err
 	}
 	n.backends.greet(ctx, n.logger)
@@ -188,7 +197,7 @@ func (n *node) openEngine(ctx context.Context) (err error) {
 	}
 	n.engine, err = n.build(ctx, parts{
 		cfg: n.cfg, node: n.name, log: n.log, verifier: verifier, logins: n.logins, audit: n.audit, secrets: n.secrets, backends: n.backends,
-		metrics: n.metrics, logger: n.logger,
+		metrics: n.metrics, tracer: n.tracer, logger: n.logger,
 	})
 	return err
 }
@@ -366,6 +375,9 @@ func (n *node) close() error {
 				errs = append(errs, err)
 			}
 		}
+	}
+	if n.endTraces != nil {
+		n.endTraces()
 	}
 	if n.release != nil {
 		n.release(context.Background())

@@ -45,6 +45,7 @@ func validate(c *Config, bad report) {
 	if c.Heal.RequestsPerSecond < 0 {
 		bad("heal.requests_per_second", "must be 0 (no limit) or more")
 	}
+	validateTraces(c.Traces, bad)
 	if c.ShutdownDelay < 0 {
 		bad("shutdown_delay", "must be 0 or more")
 	}
@@ -79,6 +80,15 @@ func validateListeners(c *Config, bad report) {
 	}
 	if c.S3.Memory < max(minMemory, c.S3.PerUpload) {
 		bad("s3.memory", "must be %s or more: one upload takes s3.per_upload of it", max(minMemory, c.S3.PerUpload))
+	}
+}
+
+func validateTraces(c TracesConfig, bad report) {
+	if u, err := url.Parse(c.Endpoint); c.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil) {
+		bad("traces.endpoint", "%q is no URL of a collector, as in http://127.0.0.1:4318", c.Endpoint)
+	}
+	if !(c.Sample >= 0 && c.Sample <= 1) {
+		bad("traces.sample", "must be between 0 and 1")
 	}
 }
 

@@ -1,5 +1,7 @@
 package backend
 
+import "go.opentelemetry.io/otel/trace"
+
 // Stack is an endpoint with everything around it that the program wants.
 type Stack struct {
 	// Endpoint is for the requests of clients.
@@ -15,8 +17,9 @@ type Stack struct {
 // WrapOptions tune a Stack.
 type WrapOptions struct {
 	Breaker BreakerOptions
-	Limits  *Limits  // nil: none until they are set
-	Metrics *Metrics // nil: none
+	Limits  *Limits      // nil: none until they are set
+	Metrics *Metrics     // nil: none
+	Tracer  trace.Tracer // nil: none
 }
 
 // Wrap builds the stack, in this order and for these reasons:
@@ -26,8 +29,12 @@ type WrapOptions struct {
 //	retry    each attempt asks the breaker again, so retries end when it opens
 //	breaker  an attempt that it refuses is no attempt, and has no latency
 //	meter    each attempt on the wire, probes too
+//	trace    the same, of requests that are traced
 //	endpoint
 func Wrap(e Endpoint, o WrapOptions) *Stack {
+	if o.Tracer != nil {
+		e = Trace(e, o.Tracer)
+	}
 	if o.Metrics != nil {
 		e = Meter(e, o.Metrics)
 	}

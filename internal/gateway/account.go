@@ -34,6 +34,7 @@ const (
 	attrCode      = "code"
 	attrError     = "error"
 	attrStack     = "stack"
+	attrTrace     = "trace_id"
 )
 
 // account counts the request and writes its line. It is the one place that
@@ -61,6 +62,9 @@ func (h *Handler) account(ctx context.Context, a *answer, r *request, err error)
 		slog.Int(attrStatus, a.status),
 		slog.Int64(attrReceived, r.upload.bytes), slog.Int64(attrSent, a.bytes),
 		slog.Duration(attrDuration, took), slog.String(attrAgent, short(r.UserAgent())))
+	if r.span != nil && r.span.IsRecording() {
+		attrs = append(attrs, slog.String(attrTrace, r.span.SpanContext().TraceID().String()))
+	}
 	attrs = append(attrs, outcome(a, err)...)
 	h.Log.LogAttrs(ctx, level, "s3 request", attrs...)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -95,6 +96,10 @@ type Options struct {
 	// before it is given up. Default 30 s.
 	Stall time.Duration
 
+	// Tracer keeps a span of each request, as part of the trace that its traceparent
+	// names; nil: there are none.
+	Tracer trace.Tracer
+
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -129,6 +134,7 @@ type request struct {
 	replica string         // which one served a read
 	lookout lookout        // for the sender
 	told    bool           // an error stands in a body that was begun
+	span    trace.Span     // nil: it is not traced
 }
 
 // act does one operation. What it returns is answered by Handler.refuse.
@@ -207,7 +213,7 @@ var acts = map[s3.OperationName]act{
 //  7. refuse what we do not do: operations, headers, bodies; never ignore it
 //  8. act: one function per operation
 func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	a, r := h.begin(w, hr)
+	a, r := h.begin(w, hr) //nolint:contextcheck // the request carries it
 	defer h.metrics.inFlight.Dec()
 	err := recovered(func() error { return h.serve(a, r) }) //nolint:contextcheck // the request carries it
 	if err != nil && !a.wrote {
@@ -216,6 +222,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		a.cut = !r.told
 	}
 	h.account(hr.Context(), a, r, err)
+	r.endSpan(a, err)
 	if a.cut {
 		panic(http.ErrAbortHandler) // net/http's way to cut a connection
 	}
@@ -232,6 +239,7 @@ func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *requ
 	r.Body = r.upload
 	a.Header().Set("Server", "s3mirror")
 	s3.SetRequestID(a.Header(), r.id)
+	h.follow(r)
 	return a, r
 }
 

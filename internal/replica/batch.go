@@ -27,6 +27,7 @@ type batch struct {
 	*process
 	writes []*write
 	room   chan struct{} // of the writes' calls of the log
+	spans  spans
 }
 
 func (s *Set) newBatch(b *bucket, n int) *batch {
@@ -132,7 +133,7 @@ func (p *convoy) used() {
 
 // send carries the group out. It ends in a post to each write, whatever becomes of it.
 func (d *batch) send(g *group) {
-	ctx, cancel := context.WithTimeoutCause(d.set.base, d.set.o.Times.Keep, fmt.Errorf("%w: no answer in time", backend.ErrStalled))
+	ctx, cancel := context.WithTimeoutCause(d.spans.within(d.set.base), d.set.o.Times.Keep, fmt.Errorf("%w: no answer in time", backend.ErrStalled))
 	defer cancel()
 	results, err := d.deleteAll(ctx, g)
 	for i, m := range g.members {

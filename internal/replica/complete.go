@@ -79,6 +79,7 @@ func (s *Set) completion(ctx context.Context, b *bucket, r CompleteRequest) (*wr
 	told := commit.Op{ID: op.ID, Type: oplog.OpComplete, Upload: id, Info: chosen.Info, Slow: op.Slow}
 	sum := checksumOfText(rec.Sum)
 	w := s.newMutation(b, r.Key, told, m, s.carryComplete(chosen, parts, sum), origin{r.Actor, r.Request})
+	w.spans.follow(ctx)
 	w.judge, w.upload, w.idOf = uploadAnswer, id, m.UploadID
 	return w, cond, nil
 }

@@ -75,6 +75,7 @@ func (s *Set) Copy(ctx context.Context, r CopyRequest) (object.Info, error) {
 		op.Slow = slowCopy(c.size)
 	}
 	w := s.newWrite(b, r.Key, op, origin{r.Actor, r.Request})
+	w.spans.follow(ctx)
 	w.copying, w.plan = c, c.plan
 	w.stamp = object.Stamp{ID: op.ID, Flag: object.FlagSmall}
 	held := c.size

@@ -32,6 +32,7 @@ func (s *Set) Delete(ctx context.Context, r DeleteRequest) error {
 	cond := condition{c: r.If}
 	op := commit.Op{ID: object.NewID(), Type: oplog.OpDelete, If: cond.verdict()}
 	w := s.newWrite(b, r.Key, op, origin{r.Actor, r.Request})
+	w.spans.follow(ctx)
 	w.start(s.up(b), over)
 	res, err := w.remove(ctx)
 	if err != nil {

@@ -85,6 +85,7 @@ func (s *Set) deleteRound(ctx context.Context, r DeleteManyRequest, round []int,
 		return err
 	}
 	d := s.newBatch(b, len(round))
+	d.spans.follow(ctx) // not each of a thousand keys
 	conds := make([]condition, len(round))
 	var left atomic.Int64
 	left.Store(int64(len(round)))

@@ -55,6 +55,7 @@ func (s *Set) PutPart(ctx context.Context, r PartRequest) (object.Info, error) {
 	part := oplog.Part{Upload: id, Number: r.Number, Attempt: object.NewID(), Size: size}
 	m := commit.NewPart(b.config(), part, nil)
 	w := s.newMutation(b, r.Key, commit.Op{ID: part.Attempt, Stream: true}, m, carryPart(r.Number), origin{})
+	w.spans.follow(ctx)
 	w.name, w.judge, w.upload, w.idOf = opPart, uploadAnswer, id, m.UploadID
 	w.plan = s.planForPart(r.Body, checksumOfText(rec.Sum), size <= s.o.Held)
 	w.body = newFanout(s.memory, size, min(size, s.o.Held), slabs)

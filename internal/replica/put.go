@@ -75,6 +75,7 @@ func (s *Set) Put(ctx context.Context, r PutRequest) (object.Info, error) {
 	op := commit.Op{ID: object.NewID(), Type: oplog.OpPut, Stream: size > s.o.Held, If: cond.verdict()}
 	op.Info = object.Info{Kind: object.Present, Size: size}
 	w := s.newWrite(b, r.Key, op, origin{r.Actor, r.Request})
+	w.spans.follow(ctx)
 	w.plan = s.planFor(r.Body, r.Headers, b.config().Replicas, !op.Stream)
 	w.stamp = object.Stamp{ID: op.ID, Flag: object.FlagSmall}
 	held := size // a small body is held whole

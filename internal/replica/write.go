@@ -36,6 +36,7 @@ type write struct {
 	plan   plan      // how the body travels
 	stamp  object.Stamp
 	origin origin
+	spans  spans
 
 	copying *copying // of a copy: what it is made of; nil otherwise
 
@@ -202,7 +203,7 @@ func (w *write) release(e commit.Release) {
 // join makes a request part of the convoy, which sends it.
 func (w *write) join(replica string) {
 	q := &request{replica: replica, released: true}
-	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
+	q.ctx, q.cancel = context.WithCancelCause(w.spans.within(w.set.base))
 	w.requests[replica] = q
 	w.sending.Add(1)
 	w.convoy.add(w, q)
@@ -214,7 +215,7 @@ func (w *write) send(replica string, released bool) *request {
 	if released {
 		close(q.let)
 	}
-	q.ctx, q.cancel = context.WithCancelCause(w.set.base)
+	q.ctx, q.cancel = context.WithCancelCause(w.spans.within(w.set.base))
 	if w.idOf != nil {
 		q.uploadID = w.idOf(replica)
 	}
@@ -385,6 +386,7 @@ func (w *write) record(res commit.Result) {
 		result = "healed"
 	}
 	w.set.metrics.write(w.name, result, time.Since(w.begun))
+	w.spans.phases(result, w.begun, w.whole, w.freed, time.Now())
 	if w.op.Type == 0 {
 		return // a part: nobody sees it yet
 	}
