@@ -385,6 +385,7 @@ func (c *Config) times() commit.Times {
 		HelpWait:  50 * time.Millisecond,
 		UploadAge: time.Duration(c.Uploads.Age),
 		Remember:  24 * time.Hour,
+		Refused:   time.Hour,
 	}
 }
 

@@ -39,7 +39,7 @@ func TestEngineTakesWhatTheConfigurationSays(t *testing.T) {
 	}
 	want := commit.Times{
 		Lease: 8 * time.Second, Margin: 3200 * time.Millisecond, Settle: 20 * time.Minute, Gap: 6 * time.Second, Retention: 2 * time.Hour,
-		Keep: time.Minute, LockWait: 10 * time.Second, Grace: 2 * time.Second, HelpWait: 50 * time.Millisecond, UploadAge: 7 * 24 * time.Hour, Remember: 24 * time.Hour,
+		Keep: time.Minute, LockWait: 10 * time.Second, Grace: 2 * time.Second, HelpWait: 50 * time.Millisecond, UploadAge: 7 * 24 * time.Hour, Remember: 24 * time.Hour, Refused: time.Hour,
 	}
 	if o.Times != want {
 		t.Errorf("times %+v, want %+v", o.Times, want)

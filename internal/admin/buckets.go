@@ -12,6 +12,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/replica"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
@@ -37,6 +38,7 @@ type Replicas interface {
 	States(ctx context.Context, bucket string, keys []string) ([]map[string]replica.KeyState, error)
 	ListUploads(ctx context.Context, r replica.ListUploadsRequest) (replica.UploadsPage, error)
 	ListUploadParts(ctx context.Context, key object.Key, uploadID string, after, limit int) (replica.PartsPage, error)
+	Refusals(ctx context.Context, key object.Key) ([]oplog.Refusal, error)
 }
 
 // caller is who sent the request, for S3.

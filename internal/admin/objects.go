@@ -122,6 +122,16 @@ func (h face) GetObject(ctx context.Context, r api.GetObjectRequestObject) (api.
 		Bucket: r.Bucket, Key: r.Key, Size: v.Size, Etag: v.ETag, LastModified: v.ModTime.UTC(),
 		Headers: map[string]string{}, Metadata: map[string]string{}, Replicas: statesDocument(states[0]),
 	}
+	refusals, err := h.Replicas.Refusals(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("state of an object: %w", err)
+	}
+	for _, f := range refusals {
+		if out.Refusals == nil {
+			out.Refusals = map[string]api.Refusal{}
+		}
+		out.Refusals[f.Replica] = api.Refusal{Code: f.Code, Message: f.Words}
+	}
 	for name, text := range v.Headers {
 		if meta, ok := strings.CutPrefix(name, "x-amz-meta-"); ok {
 			out.Metadata[meta] = text

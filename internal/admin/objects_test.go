@@ -18,6 +18,8 @@ import (
 	"github.com/s3mirror/s3mirror/internal/admin"
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/auth"
+	"github.com/s3mirror/s3mirror/internal/memory"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // put writes an object as root.
@@ -202,6 +204,27 @@ func TestListOfObjects(t *testing.T) {
 	}
 	if resp, body := f.do(t, "GET", "/api/v1/buckets/nowhere/objects", "root"); resp.StatusCode != 404 || problemOf(t, body).Type != "urn:s3mirror:problem:no-such-bucket" {
 		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
+// TestRefusalsOfAnObject are told in the backend's words.
+func TestRefusalsOfAnObject(t *testing.T) {
+	f, e := newEngineFixture(t)
+	server, ok := e.servers["eu-2"].Config.Handler.(*memory.Server)
+	if !ok {
+		t.Fatal("another server")
+	}
+	server.SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: s3.KeyTooLong, Ops: []s3.OperationName{s3.PutObject}})
+	f.put(t, photos+"/long", "x")
+	var o api.Object
+	for o.Refusals == nil { // the write may be answered before the last backend has refused it
+		resp, body := f.do(t, "GET", photos+"/long", "root")
+		if resp.StatusCode != 200 || json.Unmarshal([]byte(body), &o) != nil {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+	}
+	if got := o.Refusals["eu-2"]; len(o.Refusals) != 1 || got.Code != string(s3.KeyTooLong) || got.Message != s3.KeyTooLong.Text() {
+		t.Errorf("%+v", o.Refusals)
 	}
 }
 

@@ -54,6 +54,7 @@ type Times struct {
 	HelpWait  time.Duration // how long a reader lets the writer win before it helps
 	UploadAge time.Duration // an upload that is older is aborted; 0: none is
 	Remember  time.Duration // how long the result of a completed upload is kept
+	Refused   time.Duration // longest pause before a replica is offered a key again that it refused; 0: there is none
 }
 
 // Event is something that happened; see the types below.

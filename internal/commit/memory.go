@@ -14,6 +14,14 @@ type Memory struct {
 	Since  time.Duration              // Boot when that nonce was first seen
 	Series map[string]Series          // by replica: the watch of R19
 	Seen   map[EntryKey]time.Duration // Boot when an unsettled entry was first seen
+
+	Refused map[string]Refused // by replica that refuses the key
+}
+
+// Refused is how often and when a replica was last offered a key that it refuses.
+type Refused struct {
+	Tries int
+	At    time.Duration // Boot; a refusal that this node only read of counts from then
 }
 
 // Series is an unbroken run of answered HEADs.
@@ -57,6 +65,38 @@ func (m *Memory) note(row *oplog.Row, now time.Duration) {
 	} else if m.Nonce != row.Intent.Nonce {
 		m.Nonce, m.Since = row.Intent.Nonce, now
 	}
+}
+
+// refusals remembers who refuses the key and forgets who does no more.
+func (m *Memory) refusals(row *oplog.Row, now time.Duration) {
+	var refused map[string]Refused
+	for _, f := range row.Refused {
+		was, ok := m.Refused[f.Replica]
+		if !ok {
+			was = Refused{Tries: 1, At: now}
+		}
+		refused = with(refused, f.Replica, was)
+	}
+	m.Refused = refused
+}
+
+// offered notes that a replica did not take the key once more.
+func (m *Memory) offered(r string, now time.Duration) {
+	if was, ok := m.Refused[r]; ok {
+		m.Refused = with(m.Refused, r, Refused{Tries: was.Tries + 1, At: now})
+	}
+}
+
+// offerIn is how long a replica that refuses the key is left alone yet: the pause doubles
+// with each refusal, from a gap to the longest. It is a matter of pace alone: such a
+// replica lags like any other.
+func (m *Memory) offerIn(r string, now time.Duration, t Times) time.Duration {
+	was, ok := m.Refused[r]
+	if !ok {
+		return 0
+	}
+	const doublings = 20 // beyond every longest pause
+	return max(min(t.Gap<<min(was.Tries-1, doublings), t.Refused)-(now-was.At), 0)
 }
 
 // watched tells whether an entry may be settled by time (R19): this node saw

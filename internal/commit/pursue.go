@@ -146,12 +146,23 @@ func (w *Write) form() (object.Info, map[string]string) {
 	return info, own
 }
 
+// passing are the codes of refusals that say nothing of the key: the same request may
+// fare better at another moment. Whoever gave one lags, and does not refuse the key.
+var passing = []string{
+	"RequestTimeout", "OperationAborted", "ConditionalRequestConflict", "PreconditionFailed",
+	"IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "QuotaExceeded", codeNoSuchUpload, "NoSuchKey",
+}
+
 func (w *Write) refusedReps() []oplog.Refusal {
 	var out []oplog.Refusal
 	all := w.refusals()
 	for _, r := range w.cfg.Replicas {
-		if code, ok := all[r]; ok && !w.tally.yes.Has(r) {
-			out = append(out, oplog.Refusal{Replica: r, Code: code})
+		if code, ok := all[r]; ok && !w.tally.yes.Has(r) && !slices.Contains(passing, code) {
+			words := w.gone.words[r]
+			if _, ok := w.tally.refused[r]; ok {
+				words = w.tally.words[r]
+			}
+			out = append(out, oplog.Refusal{Replica: r, Code: code, Words: words})
 		}
 	}
 	return out

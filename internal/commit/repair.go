@@ -123,6 +123,9 @@ func (p *Repair) Step(now Now, ev Event) []Effect {
 		return p.swapped(now, ev)
 	case Copied:
 		if p.state == pCopy {
+			if !ev.OK {
+				p.mem.offered(ev.Target, now.Boot)
+			}
 			return p.look()
 		}
 	case Fenced:
@@ -157,6 +160,7 @@ func (p *Repair) rowRead(now Now, ev RowRead) []Effect {
 		return p.end(Report{})
 	}
 	p.mem.note(p.row, now.Boot)
+	p.mem.refusals(p.row, now.Boot)
 	if p.idle(now) {
 		return p.end(Report{Row: p.row, Next: p.cfg.Times.Retention})
 	}
@@ -228,7 +232,7 @@ func (p *Repair) conclude(now Now) []Effect {
 		p.told, p.state = true, pRemember
 		return []Effect{Remember{p.row.Done}}
 	}
-	if r, ok := p.lagging(); ok {
+	if r, ok := p.lagging(now); ok {
 		p.copied, p.state = p.copied.With(r), pCopy
 		return []Effect{Copy{Target: r, Info: p.row.Cur, Sources: p.sources()}}
 	}
@@ -236,7 +240,21 @@ func (p *Repair) conclude(now Now) []Effect {
 		p.drops = true
 		return p.swap(nil)
 	}
-	return p.end(Report{Row: p.row, Next: p.pause()})
+	return p.end(Report{Row: p.row, Next: max(p.pause(), p.offers(now))})
+}
+
+// offers is when the first replica is offered the key again that refuses it, if nothing
+// else is left to do.
+func (p *Repair) offers(now Now) time.Duration {
+	missing := p.cfg.heals().Minus(p.row.Good)
+	if len(missing) == 0 || len(p.row.Unsettled) > 0 {
+		return 0
+	}
+	next := p.cfg.Times.Refused
+	for _, r := range missing {
+		next = min(next, p.mem.offerIn(r, now.Boot, p.cfg.Times))
+	}
+	return next
 }
 
 // dead tells whether the intent's owner has lost its lease.
@@ -289,13 +307,17 @@ func (p *Repair) allAnswered(reps object.Replicas) bool {
 func (p *Repair) sources() object.Replicas { return p.showing().And(p.row.Good) }
 
 // lagging returns a replica that can be healed now: not good, clean, answering,
-// not tried on this visit, and healed at all in this mode.
-func (p *Repair) lagging() (string, bool) {
+// not tried on this visit, healed at all in this mode, and not to be left alone
+// because it refuses the key.
+func (p *Repair) lagging(now Now) (string, bool) {
 	if len(p.sources()) == 0 && p.row.Cur.Kind == object.Present {
 		return "", false
 	}
 	for _, r := range p.cfg.heals().Minus(p.row.Good) {
 		_, answered := p.shown[r]
+		if p.mem.offerIn(r, now.Boot, p.cfg.Times) > 0 {
+			continue
+		}
 		if answered && (clean(p.row, r) || !holds(R27Clean)) && !p.copied.Has(r) {
 			return r, true
 		}

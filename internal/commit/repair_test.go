@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -260,4 +261,55 @@ func TestResolveOfAHealNamesItsRequest(t *testing.T) {
 	if next.Intent != nil || len(next.Unsettled) != 1 || next.Unsettled[0].Op != id(9) {
 		t.Fatalf("got %+v", next)
 	}
+}
+
+// TestAReplicaThatRefusesIsOfferedTheKeyRarely: the pause doubles from a gap to the
+// longest, and is each replica's own: one that only lags is healed meanwhile.
+func TestAReplicaThatRefusesIsOfferedTheKeyRarely(t *testing.T) {
+	cfg, mem := config("A", "B", "C"), &Memory{}
+	cfg.Times.Refused = 10 * time.Second
+	r := row(version(2), object.NewReplicas("A"))
+	r.Refused = []oplog.Refusal{{Replica: "B", Code: "KeyTooLongError"}}
+	shown := map[string]object.Seen{"A": seen(version(2)), "B": seen(version(1)), "C": seen(version(1))}
+	p, eff := visit(t, cfg, mem, at(0), r, shown)
+	if c := only[Copy](t, eff); c.Target != "C" {
+		t.Fatalf("got %+v", c)
+	}
+	only[ReadRow](t, p.Step(at(0), Copied{Target: "C", OK: true}))
+	r.Good = object.NewReplicas("A", "C")
+	shown["C"] = seen(version(2))
+	var offered []time.Duration
+	for d := time.Duration(0); d <= 40*time.Second; {
+		p, eff := visit(t, cfg, mem, at(d), r, shown)
+		next := time.Duration(0)
+		for _, e := range eff {
+			switch e := e.(type) {
+			case Copy:
+				offered = append(offered, d)
+				p.Step(at(d), Copied{Target: e.Target}) // refused again
+			case Examined:
+				next = e.Report.Next
+			default:
+				t.Fatalf("got %+v", e)
+			}
+		}
+		d += next
+	}
+	want := []time.Duration{2 * time.Second, 6 * time.Second, 14 * time.Second, 24 * time.Second, 34 * time.Second}
+	if !slices.Equal(offered, want) {
+		t.Errorf("offered at %v, want %v", offered, want)
+	}
+	r.Refused = nil // another version came, and B was away
+	if _, eff := visit(t, cfg, mem, at(41*time.Second), r, shown); only[Copy](t, eff).Target != "B" {
+		t.Errorf("got %+v", eff)
+	}
+}
+
+// TestARefusalWithoutAPauseIsTriedOnEachVisit: no longest pause, no pause.
+func TestARefusalWithoutAPauseIsTriedOnEachVisit(t *testing.T) {
+	cfg, mem := config("A", "B"), &Memory{}
+	r := row(version(2), object.NewReplicas("A"))
+	r.Refused = []oplog.Refusal{{Replica: "B", Code: "KeyTooLongError"}}
+	_, eff := visit(t, cfg, mem, at(0), r, map[string]object.Seen{"A": seen(version(2)), "B": seen(version(1))})
+	only[Copy](t, eff)
 }

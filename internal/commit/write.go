@@ -43,6 +43,7 @@ type Answer struct {
 	Class AnswerClass
 	ETag  string // of a PUT that was answered 2xx
 	Code  string // the server's error code, of a refusal
+	Words string // and what it said, for people
 }
 
 // AnswerClass is a closed set: only a refusal proves that a request was not
@@ -219,7 +220,8 @@ type Write struct {
 type tally struct {
 	yes, no, maybe object.Replicas
 	etags          map[string]string
-	refused        map[string]string
+	refused        map[string]string // codes
+	words          map[string]string // of those that refused
 }
 
 func (t *tally) add(r string, a Answer) {
@@ -232,6 +234,9 @@ func (t *tally) add(r string, a Answer) {
 		t.no = t.no.With(r)
 		if a.Code != "" {
 			t.refused = with(t.refused, r, a.Code)
+			if a.Words != "" {
+				t.words = with(t.words, r, a.Words)
+			}
 		}
 	default:
 		t.maybe = t.maybe.With(r)

@@ -483,6 +483,24 @@ func TestARefusalIsNamed(t *testing.T) {
 	}
 }
 
+// TestARefusalThatPassesIsNone: who could not take it just now lags like any other.
+func TestARefusalThatPassesIsNone(t *testing.T) {
+	for _, c := range []struct {
+		answer Answer
+		want   int
+	}{
+		{Answer{Class: No, Code: "OperationAborted", Words: "Try again."}, 0},
+		{Answer{Class: No}, 0},
+		{Answer{Class: No, Code: "KeyTooLongError", Words: "Too long for me."}, 1},
+	} {
+		d := decidedEarly(t, config("A", "B"))
+		next := only[Swap](t, d.w.Step(at(time.Second), Answered{Replica: "B", Answer: c.answer})).Row
+		if len(next.Refused) != c.want || c.want > 0 && next.Refused[0].Words != c.answer.Words || len(next.Unsettled) != 0 {
+			t.Errorf("%+v: got %+v", c.answer, next)
+		}
+	}
+}
+
 func TestASlowReplicaLeavesOnlyIfTheWriteCanDoWithoutIt(t *testing.T) { // H14
 	cfg := config("A", "B")
 	d, _ := begin(t, cfg, put(5, true), at(0), row(version(1), cfg.Replicas))

@@ -230,10 +230,11 @@ func TestTheFormSeesEveryField(t *testing.T) {
 			"might":   {changes, func(w *world) { w.reg.might[0] = 1 }},
 		},
 		reflect.TypeFor[commit.Memory](): {
-			"Nonce":  {changes, ofRepair(func(p *proc) { p.memory.Nonce = id })},
-			"Since":  {changes, ofRepair(func(p *proc) { p.memory.Nonce, p.memory.Since = object.ID{7}, bootBase+time.Second })},
-			"Series": {changes, ofRepair(func(p *proc) { p.memory.Series = nil })},
-			"Seen":   {changes, ofRepair(func(p *proc) { p.memory.Seen = nil })},
+			"Nonce":   {changes, ofRepair(func(p *proc) { p.memory.Nonce = id })},
+			"Since":   {changes, ofRepair(func(p *proc) { p.memory.Nonce, p.memory.Since = object.ID{7}, bootBase+time.Second })},
+			"Series":  {changes, ofRepair(func(p *proc) { p.memory.Series = nil })},
+			"Seen":    {changes, ofRepair(func(p *proc) { p.memory.Seen = nil })},
+			"Refused": {unseen, ofRepair(func(p *proc) { p.memory.Refused = map[string]commit.Refused{"A": {Tries: 1}} })}, // no scenario has Times.Refused
 		},
 		reflect.TypeFor[commit.Series](): {
 			"Begun": {changes, ofRepair(func(p *proc) {

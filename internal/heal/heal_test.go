@@ -294,7 +294,7 @@ func TestARefusedKeyIsTriedRarelyAndNeverGivenUp(t *testing.T) {
 	refused := func(object.Key, int) (replica.Report, error) {
 		row := lagging()
 		row.Refused = []oplog.Refusal{{Replica: "b", Code: "InvalidArgument"}}
-		return replica.Report{Row: row}, nil
+		return replica.Report{Row: row, Next: 5 * time.Minute}, nil
 	}
 	run(t, refused, func(t *testing.T, f *fakeSet, h *heal.Healer, _ oplog.Log) {
 		f.kick(key(1))

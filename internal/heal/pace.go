@@ -15,9 +15,8 @@ import (
 var errNotFinished = errors.New("the log did not answer, or the row moved too often")
 
 const (
-	firstPause   = 250 * time.Millisecond // before a key is tried again that could not be healed
-	refusedPause = 5 * time.Minute        // longest one of a key that its backend refuses
-	unparkEvery  = 500 * time.Millisecond // between two looks at the backends that are waited for
+	firstPause  = 250 * time.Millisecond // before a key is tried again that could not be healed
+	unparkEvery = 500 * time.Millisecond // between two looks at the backends that are waited for
 )
 
 // task is one key that needs work.
@@ -126,7 +125,7 @@ func (h *Healer) next(now time.Time) (*task, time.Duration) {
 // replan decides when a key that still needs work is visited again; called with
 // mu held. Requests that are not settled, and intents, want visits without long
 // pauses, as commit says; a replica that only lags is tried more and more rarely,
-// and not at all while its backend is away or its bucket's replication disabled.
+// one that refuses the key when commit says so, and none at all while its backend is away or its bucket's replication disabled.
 func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Time) {
 	if p := progressOf(row); t.done != p {
 		t.tries, t.done = 0, p
@@ -148,11 +147,11 @@ func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Ti
 		h.push(t, now.Add(next))
 		return
 	}
-	longest := h.o.Interval
 	if refusedAll(row, met) {
-		longest = max(longest, refusedPause)
+		h.push(t, now.Add(max(next, h.backoff(t.tries, h.o.Interval)))) // commit says when it is worth a try
+		return
 	}
-	h.push(t, now.Add(h.backoff(t.tries, longest)))
+	h.push(t, now.Add(h.backoff(t.tries, h.o.Interval)))
 }
 
 // refusedAll tells whether each of the replicas has refused the key.

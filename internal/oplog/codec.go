@@ -39,6 +39,7 @@ const (
 	rowETag
 	rowChanged
 	rowDone
+	rowRefusedWords
 )
 
 const (
@@ -103,6 +104,9 @@ func AppendRow(dst []byte, r *Row) []byte {
 		encodeDone(&e, &r.Done[i])
 		e.end(at)
 	}
+	for _, f := range r.Refused {
+		e.item(rowRefusedWords, f.Words) // in the order of the refusals
+	}
 	return e.buf
 }
 
@@ -115,6 +119,7 @@ func DecodeRow(data []byte) (Row, error) {
 	}
 	r := Row{Epoch: epoch}
 	d := decoder{rest: string(data[envelope:])}
+	words := 0 // how many refusals have theirs
 	for d.next() {
 		switch d.field {
 		case rowCfg:
@@ -132,6 +137,11 @@ func DecodeRow(data []byte) (Row, error) {
 		case rowRefused:
 			replica, code := d.pair()
 			r.Refused = append(r.Refused, Refusal{Replica: replica, Code: code})
+		case rowRefusedWords:
+			if text := d.str(); words < len(r.Refused) {
+				r.Refused[words].Words = text
+				words++
+			}
 		case rowETag:
 			r.ETags = decodeEntryOf(&d, r.ETags)
 		case rowChanged:

@@ -104,6 +104,7 @@ type Entry struct {
 type Refusal struct {
 	Replica string
 	Code    string // the server's error code
+	Words   string // what it said, for people; may be empty
 }
 
 // IsMap tells whether the row must stay for ever because replicas legitimately

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/replica"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
@@ -198,8 +200,12 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("head of a key that a backend refuses: %+v, %v", v, err)
 		}
 		st, err := r.set.Status(r.ctx)
-		if err != nil || st.Refused != 1 || st.Lagging.Keys != 0 {
+		if err != nil || st.Refused != 1 || st.Lagging.Keys != 0 || !st.Converged {
 			t.Errorf("status: %+v, %v", st, err)
+		}
+		refusals, err := r.set.Refusals(r.ctx, key("k"))
+		if want := (oplog.Refusal{Replica: "b", Code: string(s3.KeyTooLong), Words: s3.KeyTooLong.Text()}); err != nil || !slices.Equal(refusals, []oplog.Refusal{want}) {
+			t.Errorf("refusals: %+v, %v", refusals, err)
 		}
 		all(memory.Faults{})
 		r.converge()

@@ -58,6 +58,22 @@ func (s *Set) States(ctx context.Context, bucket string, names []string) ([]map[
 	return states, group.Wait()
 }
 
+// Refusals tells which replicas refuse a key, and in which words. NoSuchBucket, SlowDown.
+func (s *Set) Refusals(ctx context.Context, key object.Key) ([]oplog.Refusal, error) {
+	if _, err := s.buckets.readable(ctx, key.Bucket); err != nil {
+		return nil, err
+	}
+	row, err := s.o.Log.Row(ctx, key)
+	switch {
+	case errors.Is(err, oplog.ErrNoRow):
+		return nil, nil
+	case err != nil:
+		s.logFailed("read", err)
+		return nil, unavailable(err)
+	}
+	return slices.DeleteFunc(row.Refused, func(f oplog.Refusal) bool { return row.Good.Has(f.Replica) }), nil
+}
+
 // statesOf reads the states off a row; nil is a quiet key.
 func statesOf(row *oplog.Row, rec record) map[string]KeyState {
 	states := make(map[string]KeyState, len(rec.Replicas))

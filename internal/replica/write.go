@@ -47,6 +47,7 @@ type write struct {
 	sending  sync.WaitGroup      // requests to replicas
 	requests map[string]*request // by replica; owned by the driver
 	said     map[string]string   // by replica, for the history; owned by the driver
+	why      map[string]string   // the words of those that refused it, likewise; nil: none did
 
 	batch  *batch  // nil: it is none of many
 	number int     // in the batch
@@ -271,6 +272,12 @@ func (w *write) ended(q *request, res backend.PutResult, err error) {
 		a.Class = commit.Ambiguous // it stored something else than what was sent (H12)
 	}
 	w.said[q.replica] = said(a)
+	if a.Words != "" {
+		if w.why == nil {
+			w.why = map[string]string{}
+		}
+		w.why[q.replica] = a.Words
+	}
 	if err != nil {
 		w.set.o.Logger.DebugContext(w.ctx, "request to a replica failed", "key", w.key, "backend", q.replica, "released", q.released, "error", err)
 	}
@@ -300,21 +307,29 @@ func answerOf(err error) commit.Answer {
 	case backend.OK, backend.Absent:
 		return commit.Answer{Class: commit.Yes}
 	case backend.Refused:
-		return commit.Answer{Class: commit.No, Code: refusalCode(err)}
+		code, words := refusalOf(err)
+		return commit.Answer{Class: commit.No, Code: code, Words: words}
 	case backend.NotSent, backend.Throttled:
 		return commit.Answer{Class: commit.No}
 	}
 	return commit.Answer{Class: commit.Ambiguous}
 }
 
-// refusalCode is the endpoint's own code, if it is about the request: what lies
-// between us and the endpoint is no verdict on the key.
-func refusalCode(err error) string {
+// maxWords bounds what is kept of a server's words, bytes.
+const maxWords = 200
+
+// refusalOf is the endpoint's own code and what it said, if it is about the request: what
+// lies between us and the endpoint is no verdict on the key.
+func refusalOf(err error) (code, words string) {
 	var e *s3.Error
 	if backend.IsMisconfigured(err) || !errors.As(err, &e) || e.Status/100 != 4 {
-		return ""
+		return "", ""
 	}
-	return string(e.Code)
+	words = strings.ToValidUTF8(e.Message, "\uFFFD")
+	if len(words) > maxWords {
+		words = strings.ToValidUTF8(words[:maxWords], "") + "…"
+	}
+	return string(e.Code), words
 }
 
 // said is an answer in the words of the history.
@@ -413,8 +428,17 @@ func (w *write) record(res commit.Result) {
 	w.set.history.add(oplog.Event{
 		Time: w.set.o.Wall(), Bucket: w.key.Bucket, Key: w.key.Name, Op: w.name,
 		ID: w.op.ID, Ver: info.Ver, Size: info.Size, Actor: w.origin.actor, Request: w.origin.request,
-		Result: result, Backends: backends,
+		Result: result, Backends: backends, Detail: w.reasons(),
 	})
+}
+
+// reasons are the words of the replicas that refused the request.
+func (w *write) reasons() string {
+	var out []string
+	for _, r := range slices.Sorted(maps.Keys(w.why)) {
+		out = append(out, r+": "+w.why[r])
+	}
+	return strings.Join(out, "; ")
 }
 
 // permit lets the write go with a convoy, which hears of it when it has, or never will.

@@ -271,6 +271,9 @@ func rowText(r *oplog.Row) string {
 	for _, e := range r.Unsettled {
 		s += fmt.Sprintf(" unsettled{%s %s v%d %s}", e.Type, short(e.Op), e.Ver, e.Replica)
 	}
+	for _, f := range r.Refused {
+		s += fmt.Sprintf(" refused{%s %s by %s}", f.Code, f.Words, f.Replica)
+	}
 	for _, d := range r.Done {
 		s += fmt.Sprintf(" done{%s v%d}", short(d.ID), d.Ver)
 	}

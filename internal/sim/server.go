@@ -52,6 +52,8 @@ type server struct {
 	backlog     []func()              // what waits for the hang to end
 	outstanding []*request            // released, not applied, not dead
 
+	refusing map[object.Key]time.Duration // keys that it holds nothing under, until then
+
 	uploads map[string]*upload       // multipart uploads, by this server's own ids
 	leaked  map[string]time.Duration // parts that landed after their upload was aborted, and when; another abort frees them
 	fencing bool                     // a Complete that arrived applies only while its upload is there
@@ -322,6 +324,10 @@ func (s *server) store(r *request, put object.Seen) commit.Answer {
 	w := s.w
 	old := s.objs[r.key]
 	etag := put.ETag
+	if put.Kind == object.Present && s.refuses(r.key) {
+		w.count("key refused")
+		return commit.Answer{Class: commit.No, Code: refusalCode, Words: "not this key"}
+	}
 	if s.personality == StartOrdered && r.started < old.started {
 		w.count("lost race, 200 all the same")
 		w.logf("%s keeps the newer start under %v", s.name, r.key)

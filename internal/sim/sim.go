@@ -38,6 +38,10 @@ type Options struct {
 	// Without it the schedule of a seed is what it was before there were any.
 	Uploads bool
 
+	// Refusals has servers refuse some keys, for a while or for ever. Without it the schedule of a
+	// seed is what it was before there were any.
+	Refusals bool
+
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
 
@@ -107,6 +111,9 @@ func newWorld(o Options) *world {
 		if w.rng.IntN(2) == 0 {
 			w.bases[key] = w.foreign(key)
 		}
+	}
+	if o.Refusals {
+		w.drawRefusals()
 	}
 	return w
 }
@@ -390,6 +397,9 @@ func (w *world) quiesce(o Options) {
 	w.calm = true
 	if o.Modes {
 		w.settleMode()
+	}
+	if o.Refusals {
+		w.settleRefusals()
 	}
 	limit := w.now + calmFor
 	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0 && w.leftovers() == "") {

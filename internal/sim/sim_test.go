@@ -16,6 +16,7 @@ var (
 	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
 	oneSeed   = flag.Uint64("sim.seed", 0, "play only this seed, and print every event")
 	oneModes  = flag.Bool("sim.modes", false, "with -sim.seed: the mode is switched under load")
+	refusals  = flag.Bool("sim.refusals", false, "with the seed: servers refuse keys")
 	uploads   = flag.Bool("sim.uploads", false, "with the seed: the schedule with uploads")
 )
 
@@ -47,7 +48,7 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -60,6 +61,15 @@ func TestSchedules(t *testing.T) { play(t, Options{}, mustStrike) }
 // and batches of deletes too.
 func TestSchedulesWithUploads(t *testing.T) {
 	play(t, Options{Uploads: true}, slices.Concat(mustStrike, mustStrikeUploads))
+}
+
+// TestSchedulesWithRefusals plays as many in which servers hold nothing under some keys,
+// for a while or for ever: what others took stands, such a server is named by the row and
+// never good, everything else converges, and a delete or its change of mind settles it.
+func TestSchedulesWithRefusals(t *testing.T) {
+	play(t, Options{Refusals: true}, slices.Concat(mustStrike, []string{
+		"key refused", "rests with a refusal", "refused key deleted", "server takes the key at last",
+	}))
 }
 
 func play(t *testing.T, o Options, must []string) {

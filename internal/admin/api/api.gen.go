@@ -609,6 +609,9 @@ type Object struct {
 	// Metadata The x-amz-meta-* headers, without that
 	Metadata map[string]string `json:"metadata"`
 
+	// Refusals What the endpoints said that will not hold this key, by backend
+	Refusals Refusals `json:"refusals,omitempty"`
+
 	// Replicas How each replica stands to the key, by backend
 	Replicas ReplicaStates `json:"replicas"`
 	Size     int64         `json:"size"`
@@ -715,6 +718,18 @@ type PublicKey struct {
 type RefreshToken struct {
 	RefreshToken string `json:"refresh_token"`
 }
+
+// Refusal defines model for Refusal.
+type Refusal struct {
+	// Code The error code of the endpoint
+	Code string `json:"code"`
+
+	// Message Its words; may be empty
+	Message string `json:"message"`
+}
+
+// Refusals What the endpoints said that will not hold this key, by backend
+type Refusals map[string]Refusal
 
 // ReplicaState defines model for ReplicaState.
 type ReplicaState string

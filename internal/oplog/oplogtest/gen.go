@@ -129,6 +129,7 @@ func refusals() *rapid.Generator[oplog.Refusal] {
 		return oplog.Refusal{
 			Replica: rawText().Draw(t, "replica"),
 			Code:    rapid.SampledFrom([]string{"EntityTooLarge", "InvalidArgument"}).Draw(t, "code"),
+			Words:   rawText().Draw(t, "words"),
 		}
 	})
 }
