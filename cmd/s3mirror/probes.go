@@ -75,7 +75,7 @@ func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Qual
 	mode, err := p.judge(name, rep)
 	p.logger.InfoContext(ctx, "backend was probed", "backend", name, "level", rep.Level, "payload_mode", mode,
 		"taken", rep.Taken, "duration", time.Since(began).Round(time.Millisecond), "odd", odd(rep), "error", err)
-	return replica.Quality{Payload: payloads[mode], Copies: rep.Result(probe.CopyMatch) == probe.Yes}, err
+	return replica.Quality{Payload: payloads[mode], Copies: rep.Result(probe.CopyMatch) == probe.Yes, Sums: rep.Sums()}, err
 }
 
 // judge is the payload mode to use: the configuration's, else the report's.

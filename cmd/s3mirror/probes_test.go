@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,8 @@ func TestProberJudges(t *testing.T) {
 	unsure := probe.Report{Level: probe.LevelRefused, Probes: []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Unknown}}}
 	copier := good()
 	copier.Probes = append(copier.Probes, probe.Probe{Name: probe.CopyMatch, Result: probe.Yes})
+	modern := good()
+	modern.Probes = append(modern.Probes, probe.Probe{Name: probe.SumProbe + "xxhash3", Result: probe.Yes}, probe.Probe{Name: probe.SumProbe + "sha512", Result: probe.No})
 	stale := good()
 	stale.Probes = append(stale.Probes, probe.Probe{Name: probe.ReadYourWrite, Result: probe.Unsafe})
 	for name, c := range map[string]struct {
@@ -54,6 +57,7 @@ func TestProberJudges(t *testing.T) {
 		"the configuration's mode":     {payloadTrailer, good(), replica.Quality{Payload: replica.PayloadTrailer}, false, false},
 		"a mode that it does not know": {payloadSigned, good(), replica.Quality{}, true, true},
 		"a server that copies":         {payloadAuto, copier, replica.Quality{Payload: replica.PayloadTrailer, Copies: true}, false, false},
+		"a server of new checksums":    {payloadAuto, modern, replica.Quality{Payload: replica.PayloadTrailer, Sums: []string{"xxhash3"}}, false, false},
 		"refused":                      {payloadAuto, refused, replica.Quality{}, true, true},
 		"refused for its reads":        {payloadTrailer, stale, replica.Quality{}, true, true},
 		"not answered":                 {payloadAuto, unsure, replica.Quality{}, false, true},
@@ -62,7 +66,7 @@ func TestProberJudges(t *testing.T) {
 			var none error
 			got, err := newTestProber(c.mode, &c.rep, &none).qualify(t.Context(), "eu-1", "photos")
 			var unfit *replica.Unfit
-			if got != c.want || errors.As(err, &unfit) != c.unfit || (err != nil) != c.fails {
+			if !reflect.DeepEqual(got, c.want) || errors.As(err, &unfit) != c.unfit || (err != nil) != c.fails {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})

@@ -1,13 +1,12 @@
 package auth
 
 import (
-	"crypto/md5"
 	"hash"
 
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// algorithmMD5 is Content-MD5's; as x-amz-checksum-* it does not occur.
+// algorithmMD5 is Content-MD5's, and the ETag's.
 const algorithmMD5 = "md5"
 
 // sum is one hash over the whole body.
@@ -25,11 +24,7 @@ func (s *sums) add(algorithm string) {
 	if s.find(algorithm) != nil {
 		return
 	}
-	h := s3.NewChecksum(algorithm)
-	if algorithm == algorithmMD5 {
-		h = md5.New()
-	}
-	*s = append(*s, &sum{algorithm: algorithm, hash: h})
+	*s = append(*s, &sum{algorithm: algorithm, hash: s3.NewChecksum(algorithm)})
 }
 
 func (s sums) find(algorithm string) *sum {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
@@ -69,7 +70,7 @@ type Framing struct {
 	// an empty body.
 	SHA256 [sha256.Size]byte
 
-	// Algorithm of the trailer: "crc32", "crc32c", "crc64nvme", "sha1", "sha256".
+	// Algorithm of the trailer, as of NewChecksum.
 	Algorithm string
 
 	// ChunkSize in bytes, at least 8192. 0 means the default of the mode.
@@ -83,9 +84,6 @@ const (
 	defaultSignedChunk = 1 << 20
 	minChunk           = 8 << 10 // S3 refuses shorter ones, but for the last
 )
-
-// trailerLengths are the lengths in bytes of the base64 checksums.
-var trailerLengths = map[string]int{"crc32": 8, "crc32c": 8, "crc64nvme": 12, "sha1": 28, "sha256": 44}
 
 // chunk returns the chunk size in force.
 func (f Framing) chunk() int {
@@ -126,7 +124,7 @@ func hexSum(b []byte) string {
 
 // wireLength is the length of the framed body in bytes.
 func (f Framing) wireLength(size int64) int64 {
-	return sigv4.EncodedLength(f.Mode, size, f.chunk(), f.trailer(), trailerLengths[f.Algorithm])
+	return sigv4.EncodedLength(f.Mode, size, f.chunk(), f.trailer(), s3.ChecksumLength(f.Algorithm))
 }
 
 // check refuses what must never be sent.
@@ -138,7 +136,7 @@ func (f Framing) check(size int64) error {
 		}
 		return nil
 	case Trailer, SignedTrailer:
-		if trailerLengths[f.Algorithm] == 0 {
+		if s3.ChecksumLength(f.Algorithm) == 0 {
 			return fmt.Errorf("trailer algorithm %q is not known", f.Algorithm)
 		}
 	case SignedChunks:

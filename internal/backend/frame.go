@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/s3mirror/s3mirror/internal/s3"
 	"github.com/s3mirror/s3mirror/internal/sigv4"
 )
 
@@ -152,7 +153,7 @@ func (u *upload) end(pieces net.Buffers) (net.Buffers, error) {
 		if value, err = u.body.Trailer(); err != nil {
 			return pieces, u.blame(err)
 		}
-		if len(value) != trailerLengths[u.framing.Algorithm] {
+		if len(value) != s3.ChecksumLength(u.framing.Algorithm) {
 			return pieces, fmt.Errorf("%w: trailer %q is no %s", ErrBody, value, u.framing.Algorithm)
 		}
 	}

@@ -21,6 +21,7 @@ func (h *Handler) putObject(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	s3.WrittenHeaders(w.Header(), object.Info{ETag: info.ETag, Headers: sum})
+	w.Header().Set("X-Amz-Object-Size", strconv.FormatInt(info.Size, 10))
 	return empty(w, http.StatusOK)
 }
 
@@ -51,17 +52,20 @@ func (h *Handler) put(r *request, req *http.Request) (info object.Info, sum obje
 	if err != nil {
 		return info, nil, err
 	}
-	return info, promised(body), nil
+	return info, told(body.Promised(), info.Headers), nil
 }
 
-// promised is the checksum that the client gave, in a header or a trailer: it
-// is told back to it, and only that.
-func promised(body replica.Body) object.Headers {
-	sum := body.Promised()
-	if sum.Algorithm == "" {
-		return nil
+// told is the checksum that a client is told of what it wrote: its own, from a header or
+// a trailer, or else the one that S3 computes by itself, where the replicas keep it.
+func told(sum s3.Checksum, written object.Headers) object.Headers {
+	if sum.Algorithm != "" {
+		return object.Headers{sum.Header(): base64.StdEncoding.EncodeToString(sum.Value)}
 	}
-	return object.Headers{sum.Header(): base64.StdEncoding.EncodeToString(sum.Value)}
+	sum.Algorithm = s3.DefaultChecksum
+	if value := written[sum.Header()]; value != "" {
+		return object.Headers{sum.Header(): value}
+	}
+	return nil
 }
 
 // empty answers with headers alone.

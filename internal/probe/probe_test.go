@@ -62,6 +62,9 @@ func run(t *testing.T, o backend.Options) Report {
 func TestStrictServer(t *testing.T) {
 	_, o := strict(t)
 	rep := run(t, o)
+	if got := rep.Sums(); !slices.Equal(got, recentSums) {
+		t.Errorf("checksums kept: %q", got)
+	}
 	if rep.PayloadMode != ModeAuto || !rep.Whole() || rep.Level == LevelRefused {
 		t.Errorf("mode %q, level %s, whole %v, reasons %q", rep.PayloadMode, rep.Level, rep.Whole(), rep.Reasons)
 	}
@@ -244,6 +247,7 @@ func TestSloppyServer(t *testing.T) {
 	want := map[string]Result{
 		BodyLiteral: Unsafe, BodyTrailer: Unsafe, BodySigned: Unsafe, ETagMD5: No, ChecksumEcho: No, HeadersKept: No,
 		CreateOnce: No, IfMatch: No, CreateRace: No, HeldCondition: No, Completion: Yes,
+		SumProbe + "crc64nvme": No, SumProbe + "xxhash3": No,
 		KeyProbe + "empty-segment": Unsafe, KeyProbe + "case": Unsafe,
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {

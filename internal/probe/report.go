@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 2
+const Edition = 3
 
 // Result is what a probe found, in one word.
 type Result string
@@ -35,7 +35,8 @@ const (
 	HeldCondition = "if-match-while-held"
 	Completion    = "order-is-completion"
 	CopyMatch     = "copy-if-source-matches"
-	KeyProbe      = "key-" // followed by the rule
+	SumProbe      = "checksum-" // followed by an algorithm
+	KeyProbe      = "key-"      // followed by the rule
 )
 
 // Probe is one finding.
@@ -92,6 +93,18 @@ func (r *Report) detail(name string) string {
 // Whole tells whether every probe got an answer.
 func (r *Report) Whole() bool {
 	return len(r.Probes) > 0 && !slices.ContainsFunc(r.Probes, func(p Probe) bool { return p.Result == Unknown })
+}
+
+// Sums are the algorithms that the endpoint keeps checksums of, among those that were
+// asked about: see s3.Recent.
+func (r *Report) Sums() []string {
+	var kept []string
+	for _, algorithm := range recentSums {
+		if r.Result(SumProbe+algorithm) == Yes {
+			kept = append(kept, algorithm)
+		}
+	}
+	return kept
 }
 
 // judge draws the conclusions.

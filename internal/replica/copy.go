@@ -169,15 +169,15 @@ func (s *Set) planCopy(ctx context.Context, r CopyRequest, from, to *bucket, up 
 // told.
 func (s *Set) newCopying(r CopyRequest, from, to *bucket, source object.Info, row *oplog.Row) *copying {
 	c := &copying{set: s, from: from, source: r.Source, size: source.Size, etag: commit.CopyETag(source), sums: wholeSums(source.Headers)}
-	c.plan = plan{headers: r.Headers(source.Headers), payload: s.qualities.payloads(), algorithm: r.Algorithm}
+	c.plan = s.newPlan(r.Headers(source.Headers), r.Algorithm)
 	if c.plan.algorithm == "" {
-		c.plan.algorithm = s.copyAlgorithm(source.Headers, to.config().Replicas, c.plan.payload)
+		c.plan.algorithm = c.plan.copyAlgorithm(source.Headers, to.config().Replicas)
 	}
 	c.sum = c.sums[c.plan.algorithm]
 	if c.size > s.o.Held && c.sum != "" {
 		c.direct = commit.CopyPlan(from.config(), row, source)
 		for replica := range c.direct {
-			if !to.config().Replicas.Has(replica) || s.buckets.trusted(from, replica) != nil {
+			if !to.config().Replicas.Has(replica) || s.buckets.trusted(from, replica) != nil || !c.plan.kept(replica, c.plan.algorithm) {
 				delete(c.direct, replica)
 			}
 		}
@@ -202,17 +202,17 @@ func wholeSums(h object.Headers) map[string]string {
 }
 
 // copyAlgorithm is the source's, or the one that a PUT would get.
-func (s *Set) copyAlgorithm(source object.Headers, replicas object.Replicas, payload map[string]Payload) string {
+func (p *plan) copyAlgorithm(source object.Headers, replicas object.Replicas) string {
 	for _, name := range slices.Sorted(maps.Keys(source)) {
 		algorithm, ok := strings.CutPrefix(name, object.ChecksumPrefix)
 		if _, err := backend.NewChecksum(algorithm); ok && err == nil {
 			return algorithm
 		}
 	}
-	if len(replicas.Filter(func(r string) bool { return payload[r] != PayloadSigned })) == 0 {
+	if len(replicas.Filter(func(r string) bool { return p.payload[r] != PayloadSigned })) == 0 {
 		return ""
 	}
-	return defaultChecksum
+	return p.plainChecksum(replicas)
 }
 
 // open opens the source; errMoved when it is not the version any more.

@@ -91,7 +91,7 @@ func carryPart(number int) carrier {
 // begun with one: S3 refuses what was not announced. A part without travels as signed
 // chunks, which every endpoint verifies.
 func (s *Set) planForPart(b Body, sum s3.UploadChecksum, small bool) plan {
-	p := plan{payload: s.qualities.payloads(), algorithm: sum.Algorithm}
+	p := s.newPlan(nil, sum.Algorithm)
 	p.sha256, p.literal = b.SHA256()
 	p.literal = p.literal && p.sha256 != [32]byte{}
 	promised := b.Promised()

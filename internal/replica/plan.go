@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"encoding/hex"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
@@ -8,25 +9,48 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// defaultChecksum is computed when the client gave nothing that a backend could
-// verify: it is the cheapest by far, for us and for them.
-const defaultChecksum = "crc32c"
+// everyChecksum is what a body travels with when the client gave nothing that a backend
+// could verify, and one of them lacks s3.DefaultChecksum.
+const everyChecksum = "crc32c"
 
 // plan is how one body travels to the replicas: with which framing, and with
 // which headers. The framing of one write is the same everywhere, but for
-// endpoints that know no trailers, so that the replicas store the same checksum.
+// endpoints that know no trailers, or not the algorithm, so that the replicas store the
+// same checksum.
 type plan struct {
 	headers   object.Headers // known before the body
 	literal   bool
 	sha256    [32]byte
 	algorithm string // of the trailer; empty: none
+	told      string // what is computed for the answer alone, where the backends compute it too; empty: nothing
 	payload   map[string]Payload
+	keeps     func(replica, algorithm string) bool // nil: all do
+}
+
+// newPlan is a plan with what is known of the backends.
+func (s *Set) newPlan(headers object.Headers, algorithm string) plan {
+	return plan{headers: headers, payload: s.qualities.payloads(), keeps: s.qualities.keeps(), algorithm: algorithm}
+}
+
+// plainChecksum is the algorithm for a body without a promise: S3's own, where all of the
+// replicas keep it that keep any.
+func (p *plan) plainChecksum(replicas object.Replicas) string {
+	for _, r := range replicas {
+		if p.payload[r] != PayloadSigned && !p.kept(r, s3.DefaultChecksum) {
+			return everyChecksum
+		}
+	}
+	return s3.DefaultChecksum
+}
+
+func (p *plan) kept(replica, algorithm string) bool {
+	return p.keeps == nil || p.keeps(replica, algorithm)
 }
 
 // planFor asks the body for the hashes that the write needs. It must be called
 // before the first Read.
 func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, small bool) plan {
-	p := plan{headers: headers, payload: s.qualities.payloads(), algorithm: b.Promised().Algorithm}
+	p := s.newPlan(headers, b.Promised().Algorithm)
 	p.sha256, p.literal = b.SHA256()
 	p.literal = p.literal && p.sha256 != [32]byte{} // which no body has: it fails whatever the framing, and the framing must not be to blame
 	signed := 0
@@ -38,9 +62,16 @@ func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, 
 			signed++
 		}
 	}
-	if !p.literal && p.algorithm == "" && signed < len(replicas) {
-		p.algorithm = defaultChecksum
-		b.ComputeChecksum(defaultChecksum)
+	if p.algorithm == "" && signed < len(replicas) {
+		plain := p.plainChecksum(replicas)
+		switch {
+		case !p.literal:
+			p.algorithm = plain
+			b.ComputeChecksum(plain)
+		case plain == s3.DefaultChecksum:
+			p.told = plain
+			b.ComputeChecksum(plain)
+		}
 	}
 	if small || b.ContentMD5() != nil {
 		b.ComputeMD5() // of small bodies the stamp tells it, and every answer can be compared
@@ -50,15 +81,20 @@ func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, 
 
 // of is the framing and the headers of the upload to one replica.
 func (p plan) of(replica string, f *fanout) (backend.Framing, object.Headers) {
+	headers, kept := p.headers, p.kept(replica, p.algorithm)
+	if name := object.ChecksumPrefix + p.algorithm; !kept && headers[name] != "" {
+		headers = headers.Clone()
+		delete(headers, name)
+	}
 	switch {
 	case p.payload[replica] == PayloadSigned:
-		return backend.Framing{Mode: backend.SignedChunks, ChunkSize: f.chunk}, p.headers
+		return backend.Framing{Mode: backend.SignedChunks, ChunkSize: f.chunk}, headers
 	case p.literal:
-		return backend.Framing{Mode: backend.Literal, SHA256: p.sha256}, p.headers
-	case p.algorithm == "":
-		return backend.Framing{Mode: backend.SignedChunks, ChunkSize: f.chunk}, p.headers
+		return backend.Framing{Mode: backend.Literal, SHA256: p.sha256}, headers
+	case p.algorithm == "", !kept:
+		return backend.Framing{Mode: backend.SignedChunks, ChunkSize: f.chunk}, headers
 	}
-	return backend.Framing{Mode: backend.Trailer, Algorithm: p.algorithm}, p.headers
+	return backend.Framing{Mode: backend.Trailer, Algorithm: p.algorithm}, headers
 }
 
 // verified is what the version will be, after the body's end.
@@ -67,8 +103,8 @@ func (p *plan) verified(b Body) object.Info {
 	if info.Headers == nil {
 		info.Headers = object.Headers{}
 	}
-	if p.algorithm != "" {
-		info.Headers[object.ChecksumPrefix+p.algorithm] = b.Sum(p.algorithm)
+	if algorithm := cmp.Or(p.algorithm, p.told); algorithm != "" {
+		info.Headers[object.ChecksumPrefix+algorithm] = b.Sum(algorithm)
 	}
 	if info.Headers["content-type"] == "" {
 		info.Headers["content-type"] = s3.DefaultContentType

@@ -4,16 +4,22 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // Quality is what was found out of a backend.
 type Quality struct {
 	Payload Payload // how bodies must travel, so that it verifies them itself (RELIABILITY A2)
 	Copies  bool    // its copies keep to x-amz-copy-source-if-match, so it may copy by itself
+
+	// Sums are the algorithms of checksums that it keeps, among those that are
+	// s3.Recent; the others every backend is taken to know that knows trailers.
+	Sums []string
 }
 
 // Qualifier finds out the quality of a backend. bucket stands on the backend, under
@@ -36,7 +42,8 @@ type qualities struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	payload map[string]Payload
-	copies  object.Replicas // never changes: it is replaced
+	copies  object.Replicas     // never changes: it is replaced
+	sums    map[string][]string // of a backend its Quality.Sums; never changes, likewise
 	known   map[string]bool
 	asking  map[string]chan struct{} // has room for who asks; never changes
 }
@@ -46,6 +53,7 @@ func (q *qualities) open(o *Options) {
 	if q.payload == nil {
 		q.payload = map[string]Payload{}
 	}
+	q.sums = map[string][]string{}
 	q.known, q.asking = map[string]bool{}, map[string]chan struct{}{}
 	for _, s := range o.Stacks {
 		q.asking[s.Name()] = make(chan struct{}, 1)
@@ -57,6 +65,16 @@ func (q *qualities) payloads() map[string]Payload {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.payload
+}
+
+// keeps tells which replicas keep checksums of an algorithm.
+func (q *qualities) keeps() func(replica, algorithm string) bool {
+	q.mu.Lock()
+	sums := q.sums
+	q.mu.Unlock()
+	return func(replica, algorithm string) bool {
+		return !s3.Recent(algorithm) || slices.Contains(sums[replica], algorithm)
+	}
 }
 
 // copiers are the backends that may copy by themselves.
@@ -78,6 +96,9 @@ func (q *qualities) learn(replica string, found Quality) {
 	next := maps.Clone(q.payload) // writes under way keep theirs
 	next[replica] = found.Payload
 	q.payload, q.known[replica] = next, true
+	sums := maps.Clone(q.sums)
+	sums[replica] = found.Sums
+	q.sums = sums
 	q.copies = q.copies.Without(replica)
 	if found.Copies {
 		q.copies = q.copies.With(replica)

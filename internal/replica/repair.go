@@ -289,7 +289,7 @@ func (s *Set) source(ctx context.Context, b *bucket, key object.Key, e commit.Co
 			cause = fmt.Errorf("backend %s does not hold the version any more", replica)
 			continue
 		}
-		return newSource(obj, s.qualities.payloads(), e.Info), nil
+		return newSource(obj, s.newPlan(obj.Headers, ""), e.Info), nil
 	}
 	return nil, cause
 }
@@ -304,13 +304,13 @@ func sourceShows(cur object.Info, seen object.Seen) bool {
 	return seen.Shows(cur)
 }
 
-func newSource(obj *backend.Object, payload map[string]Payload, cur object.Info) *source {
+func newSource(obj *backend.Object, p plan, cur object.Info) *source {
 	src := &source{Object: obj, r: obj.Body}
 	src.stamp = object.Stamp{ID: obj.ID, Flag: obj.Flag, Uploaded: obj.Uploaded, Ver: obj.Ver}
 	if obj.Flag == object.FlagSmall {
 		src.stamp.ETag = cur.ETag
 	}
-	src.plan = plan{headers: obj.Headers, payload: payload}
+	src.plan = p
 	for name, value := range obj.Headers {
 		algorithm, ok := strings.CutPrefix(name, object.ChecksumPrefix)
 		if !ok || strings.Contains(value, "-") { // a checksum of parts

@@ -95,9 +95,9 @@ func (p *process) initiate(replica string, headers object.Headers, sum s3.Upload
 }
 
 // announced is what of an upload's checksums a replica is asked to keep: nothing where
-// bodies travel without checksums.
+// bodies travel without checksums, or without those of the algorithm.
 func (s *Set) announced(replica string, sum s3.UploadChecksum) s3.UploadChecksum {
-	if s.qualities.payloads()[replica] == PayloadSigned {
+	if s.qualities.payloads()[replica] == PayloadSigned || !s.qualities.keeps()(replica, sum.Algorithm) {
 		return s3.UploadChecksum{}
 	}
 	return sum

@@ -11,7 +11,7 @@ const checksumTypeHeader = checksumPrefix + "type"
 // Checksum is what a client promises about the body, beside Content-MD5 and
 // the payload hash of the signature.
 type Checksum struct {
-	Algorithm string // crc32, crc32c, crc64nvme, sha1 or sha256; empty: no promise
+	Algorithm string // in lower case, as of NewChecksum; empty: no promise
 	Value     []byte // the digest; nil when it comes in the trailer
 }
 
@@ -40,22 +40,27 @@ func ParseChecksum(h http.Header) (Checksum, error) {
 
 func headerChecksum(h http.Header) (Checksum, error) {
 	var sum Checksum
+	text := ""
 	for field, values := range h {
-		algorithm, ok := strings.CutPrefix(strings.ToLower(field), checksumPrefix)
-		if !ok || algorithm == "mode" || algorithm == "algorithm" || algorithm == "type" {
+		name := strings.ToLower(field)
+		if !sumHeader(name) {
 			continue
 		}
+		algorithm := strings.TrimPrefix(name, checksumPrefix)
 		if _, ok := algorithms[algorithm]; !ok {
 			return Checksum{}, Errorf(InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		if sum.Algorithm != "" || len(values) != 1 {
 			return Checksum{}, errManyChecksums()
 		}
-		value, ok := decodeChecksum(algorithm, values[0])
-		if !ok {
-			return Checksum{}, errChecksumHeader(checksumPrefix + algorithm)
-		}
-		sum = Checksum{Algorithm: algorithm, Value: value}
+		sum.Algorithm, text = algorithm, values[0]
+	}
+	if sum.Algorithm == "" {
+		return sum, nil
+	}
+	var ok bool
+	if sum.Value, ok = decodeChecksum(sum.Algorithm, text); !ok {
+		return Checksum{}, errChecksumHeader(sum.Header())
 	}
 	return sum, nil
 }

@@ -71,10 +71,11 @@ func ParseComplete(h http.Header, body io.Reader) (*Complete, error) {
 
 func (c *Complete) parseHeaders(h http.Header) error {
 	for field, values := range h {
-		algorithm, ok := strings.CutPrefix(strings.ToLower(field), checksumPrefix)
-		if !ok || algorithm == "type" || algorithm == "algorithm" || algorithm == "mode" {
+		name := strings.ToLower(field)
+		if !sumHeader(name) {
 			continue
 		}
+		algorithm := strings.TrimPrefix(name, checksumPrefix)
 		if c.Algorithm != "" || len(values) != 1 {
 			return errManyChecksums()
 		}

@@ -55,7 +55,7 @@ func TestParseComplete(t *testing.T) {
 		"two ETags":        {completeBody(part("1", "e", "<ETag>f</ETag>")), nil, "", MalformedXML},
 		"unknown":          {completeBody(part("1", "e", "<Size>1</Size>")), nil, "", MalformedXML},
 		"unknown at root":  {completeBody(part("1", "e", ""), "<X/>"), nil, "", MalformedXML},
-		"unknown checksum": {completeBody(part("1", "e", "<ChecksumMD5>x</ChecksumMD5>")), nil, "", MalformedXML},
+		"unknown checksum": {completeBody(part("1", "e", "<ChecksumMD4>x</ChecksumMD4>")), nil, "", MalformedXML},
 		"no integer":       {completeBody(part("1.5", "e", "")), nil, "", MalformedXML},
 		"trailing":         {one + "<x/>", nil, "", MalformedXML},
 		"bomb":             {"<!DOCTYPE x [<!ENTITY a \"aa\">]>" + one, nil, "", MalformedXML},

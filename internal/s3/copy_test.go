@@ -158,7 +158,7 @@ func TestParseCopy(t *testing.T) {
 		"replace tags":      {[]string{"x-amz-tagging-directive", "REPLACE", "x-amz-tagging", "new=1"}, object.Headers{"content-type": "text/plain", "x-amz-meta-a": "1"}, object.Tags{"new": "1"}, "", ""},
 		"no tags":           {[]string{"x-amz-tagging-directive", "REPLACE"}, object.Headers{"content-type": "text/plain", "x-amz-meta-a": "1"}, nil, "", ""},
 		"checksum":          {[]string{"x-amz-checksum-algorithm", "SHA256"}, object.Headers{"content-type": "text/plain", "x-amz-meta-a": "1"}, tags, "sha256", ""},
-		"unknown checksum":  {[]string{"x-amz-checksum-algorithm", "MD5"}, nil, nil, "", InvalidRequest},
+		"unknown checksum":  {[]string{"x-amz-checksum-algorithm", "MD4"}, nil, nil, "", InvalidRequest},
 		"unknown directive": {[]string{"x-amz-metadata-directive", "MERGE"}, nil, nil, "", InvalidArgument},
 		"small letters":     {[]string{"x-amz-metadata-directive", "replace"}, nil, nil, "", InvalidArgument},
 		"unknown tag one":   {[]string{"x-amz-tagging-directive", "MERGE"}, nil, nil, "", InvalidArgument},

@@ -62,7 +62,7 @@ func TestHeaderPolicy(t *testing.T) {
 		{"x-amz-meta-a", "b", []string{putK}},
 		{"x-amz-sdk-checksum-algorithm", "CRC32", []string{putK}},
 		{"x-amz-checksum-crc32", "AAAAAA==", []string{putK}},
-		{"x-amz-checksum-md5", "AAAAAA==", nil},
+		{"x-amz-checksum-none", "AAAAAA==", []string{putK}}, // ParseChecksum refuses it
 		{"x-amz-checksum-type", "COMPOSITE", nil},
 		{"x-amz-checksum-mode", "ENABLED", []string{getK, headK}},
 		{"x-amz-checksum-mode", "other", nil},

@@ -31,7 +31,7 @@ type UploadChecksum struct {
 // ParseUploadChecksum reads x-amz-checksum-algorithm and x-amz-checksum-type
 // of a CreateMultipartUpload. Without a type it is COMPOSITE, of CRC64NVME
 // FULL_OBJECT. InvalidRequest for an unknown algorithm or type, a type alone, a
-// hash over the full object (SHA-1 and SHA-256 cannot be joined from parts) and
+// hash over the full object (nothing but CRCs can be joined from parts) and
 // a composite CRC64NVME, which S3 does not have.
 func ParseUploadChecksum(h http.Header) (UploadChecksum, error) {
 	c := UploadChecksum{
@@ -85,7 +85,7 @@ func (c UploadChecksum) CheckPart(algorithm string) error {
 
 func (c UploadChecksum) mismatch(algorithm string) error {
 	return Errorf(InvalidRequest, "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
-		cmp.Or(c.Algorithm, "null"), cmp.Or(algorithm, "null"))
+		cmp.Or(strings.ToUpper(c.Algorithm), "null"), cmp.Or(strings.ToUpper(algorithm), "null"))
 }
 
 // PartSum is the checksum of one part: base64, and the part's size in bytes.

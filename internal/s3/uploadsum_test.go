@@ -32,7 +32,7 @@ func TestNewChecksum(t *testing.T) {
 			t.Errorf("%s: %d bytes, the table has %d", algorithm, size, algorithms[algorithm].size)
 		}
 	}
-	for _, name := range []string{"", "md5", "CRC32", "xxhash64"} {
+	for _, name := range []string{"", "md4", "CRC32", "xxhash32"} {
 		if NewChecksum(name) != nil {
 			t.Errorf("%q is an algorithm", name)
 		}
@@ -57,7 +57,9 @@ func TestParseUploadChecksum(t *testing.T) {
 		{"SHA1", "FULL_OBJECT", UploadChecksum{}, InvalidRequest},
 		{"SHA256", "FULL_OBJECT", UploadChecksum{}, InvalidRequest},
 		{"", "COMPOSITE", UploadChecksum{}, InvalidRequest},
-		{"MD5", "", UploadChecksum{}, InvalidRequest},
+		{"MD4", "", UploadChecksum{}, InvalidRequest},
+		{"MD5", "", UploadChecksum{"md5", Composite}, ""},
+		{"XXHASH3", "FULL_OBJECT", UploadChecksum{}, InvalidRequest},
 		{"CRC32", "PARTIAL", UploadChecksum{}, InvalidRequest},
 		{"", "PARTIAL", UploadChecksum{}, InvalidRequest},
 	} {
@@ -92,9 +94,9 @@ func TestCheckPart(t *testing.T) {
 		{UploadChecksum{}, "", ""},
 		{UploadChecksum{}, "crc32", ""},
 		{UploadChecksum{"sha1", Composite}, "sha1", ""},
-		{UploadChecksum{"sha1", Composite}, "", "expected checksum Type: sha1, actual checksum Type: null"},
+		{UploadChecksum{"sha1", Composite}, "", "expected checksum Type: SHA1, actual checksum Type: null"},
 		{UploadChecksum{"crc32", FullObject}, "", ""},
-		{UploadChecksum{"crc32", FullObject}, "crc32c", "expected checksum Type: crc32, actual checksum Type: crc32c"},
+		{UploadChecksum{"crc32", FullObject}, "crc32c", "expected checksum Type: CRC32, actual checksum Type: CRC32C"},
 	} {
 		err := c.upload.CheckPart(c.part)
 		if (err == nil) != (c.text == "") || err != nil && (codeOf(err) != InvalidRequest || !strings.Contains(err.Error(), c.text)) {
