@@ -63,3 +63,19 @@ func OpensIntent(from, to *Row) bool {
 	return to != nil && to.Intent != nil &&
 		(from == nil || from.Intent == nil || from.Intent.Op != to.Intent.Op)
 }
+
+// CheckRow tells what a row can never be: what a damaged or a foreign record shows.
+func CheckRow(r *Row) error {
+	switch {
+	case r.Epoch.IsZero():
+		return errors.New("a row without epoch")
+	case r.Intent != nil && (r.Intent.Op.IsZero() || len(r.Intent.Reps) == 0):
+		return errors.New("an intent without operation or replicas")
+	}
+	for _, e := range r.Unsettled {
+		if e.Op.IsZero() || e.Replica == "" {
+			return errors.New("an unsettled entry without operation or replica")
+		}
+	}
+	return nil
+}

@@ -123,7 +123,16 @@ const (
 	// a name never comes back: what an implementation keeps of a name that was
 	// dropped it may forget.
 	DocUpload DocKind = "upload"
+	// DocMove: what a move of the log to another place leaves in it, so that nobody
+	// serves on half of one, or on two.
+	DocMove DocKind = "move"
 )
+
+// DocKinds are all kinds: a log that is moved is moved with all of them.
+var DocKinds = []DocKind{
+	DocBucket, DocGeneration, DocNode, DocUser, DocAccessKey, DocSession, DocSigners,
+	DocBackend, DocReplication, DocUpload, DocMove,
+}
 
 // Documents are records by kind and name, changed by compare-and-set like rows.
 type Documents interface {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -61,6 +60,9 @@ type Options struct {
 	OnFatal func(error)
 	// FS is the file system. Default: the operating system's.
 	FS vfs.FS
+	// ReadOnly opens a log that is there and changes nothing of it: every mutation
+	// is oplog.ErrNotApplied.
+	ReadOnly bool
 
 	retryPause time.Duration // before a failed flush is tried again; for tests
 }
@@ -74,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Reserve == 0 {
 		o.Reserve = 64 << 20
+	}
+	if o.ReadOnly {
+		o.Reserve = -1 // no ballast
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -92,6 +97,10 @@ func (o Options) withDefaults() Options {
 
 // Log is the embedded operation log.
 type Log struct {
+	dir      string
+	options  Options // with defaults
+	snapping sync.Mutex
+
 	db       *pebble.DB
 	lock     io.Closer
 	space    *space
@@ -120,14 +129,11 @@ var _ oplog.Log = (*Log)(nil)
 // caller closes the log. ErrLocked, ErrFormat.
 func Open(dir string, options Options) (*Log, error) {
 	o := options.withDefaults()
-	if o.FS == vfs.Default {
-		abs, err := filepath.Abs(dir)
-		if err != nil {
-			return nil, fmt.Errorf("open log: %w", err)
-		}
-		dir = abs
+	dir, err := absolute(o.FS, dir)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{inflight: newInflight(), logger: o.Logger, onFatal: o.OnFatal, dead: make(chan struct{})}
+	l := &Log{dir: dir, options: o, inflight: newInflight(), logger: o.Logger, onFatal: o.OnFatal, dead: make(chan struct{})}
 	over := make(chan struct{})
 	l.crew, l.dismiss = crew.New(over), sync.OnceFunc(func() { close(over) })
 	l.seq.Store(uint64(time.Now().UnixNano())) // later than before the restart
@@ -146,14 +152,22 @@ func Open(dir string, options Options) (*Log, error) {
 // a log that is in its place was made to the end.
 func (l *Log) open(dir string, o Options) error {
 	place, draft := o.FS.PathJoin(dir, "db"), o.FS.PathJoin(dir, "db.new")
-	if err := makeDir(o.FS, dir); err != nil {
+	_, err := o.FS.Stat(place)
+	switch {
+	case !o.ReadOnly:
+		err = makeDir(o.FS, dir)
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%w: there is no log in the folder", ErrFormat)
+	}
+	if err != nil {
 		return err
 	}
 	if err := l.own(dir, o.FS); err != nil {
 		return err
 	}
 	l.space = newSpace(o.FS, dir, o.Reserve, o.Logger)
-	_, err := o.FS.Stat(place)
+	l.space.readOnly = o.ReadOnly
+	_, err = o.FS.Stat(place)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = l.make(place, draft, o)
 	}
@@ -232,6 +246,7 @@ func (l *Log) engineOptions(o Options, version pebble.FormatMajorVersion) *pebbl
 			pause: o.retryPause,
 		},
 		FormatMajorVersion: version,
+		ReadOnly:           o.ReadOnly,
 		// Pebble takes its memtables, the current and the spare one, out of the
 		// cache's size: 8 MiB alone would leave no cache at all.
 		CacheSize:                   o.CacheBytes + 2*o.MemTableBytes,

@@ -36,7 +36,12 @@ type counters struct {
 // for ever and Open not return: it ends the process.
 func (l *Log) listener() *pebble.EventListener {
 	c := &l.counters
+	var corruption func(pebble.DataCorruptionInfo) // nil: it is fatal
+	if l.options.ReadOnly {
+		corruption = func(pebble.DataCorruptionInfo) {} // whoever reads it is told
+	}
 	return &pebble.EventListener{
+		DataCorruption: corruption,
 		BackgroundError: func(err error) {
 			c.background.Add(1)
 			if !l.armed.Load() {

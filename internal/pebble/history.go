@@ -43,6 +43,10 @@ func (l *Log) Expire(ctx context.Context, before time.Time) error {
 	if err := l.begin(ctx); err != nil {
 		return notApplied(err)
 	}
+	if l.space.readOnly {
+		l.end()
+		return oplog.NotApplied(errReadOnly)
+	}
 	edge := hourOf(before.Unix())
 	if old, err := l.hasEventBefore(edge); err != nil || !old {
 		l.end()

@@ -34,12 +34,16 @@ const (
 	ballastName = "ballast"
 )
 
+var errReadOnly = errors.New("log was opened to be read only")
+
 // space watches the free bytes of the file system that the log lies on.
 type space struct {
 	fs     vfs.FS // the innermost one
 	dir    string
 	logger *slog.Logger
 	now    func() time.Time
+
+	readOnly bool // everything is refused
 
 	asked   uint64        // the configured reserve
 	reserve atomic.Uint64 // what it comes to on this file system
@@ -61,6 +65,9 @@ func newSpace(fs vfs.FS, dir string, reserve int64, logger *slog.Logger) *space 
 
 // admit refuses a change for which too little space is left. ErrNoSpace.
 func (s *space) admit(n need) error {
+	if s.readOnly {
+		return oplog.NotApplied(errReadOnly)
+	}
 	s.refresh()
 	free, reserve := s.free.Load(), s.reserve.Load()
 	if free >= reserve || n == needNow && free >= reserve/lastPart {
