@@ -44,8 +44,13 @@ type clientFlags struct {
 }
 
 func (f *clientFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.addr, "addr", "", "URL of the admin API (env S3MIRROR_ADDR, default "+defaultAddr+")")
+	registerAddr(cmd, &f.addr)
 	registerOutput(cmd, &f.output)
+}
+
+// registerAddr adds --addr.
+func registerAddr(cmd *cobra.Command, addr *string) {
+	cmd.Flags().StringVar(addr, "addr", "", "URL of the admin API (env S3MIRROR_ADDR, default "+defaultAddr+")")
 }
 
 // registerOutput adds --output.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/s3mirror/s3mirror/internal/archive"
 	"github.com/s3mirror/s3mirror/internal/cassandra"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -31,7 +32,22 @@ func (n *node) openLog(ctx context.Context) error {
 	}
 	n.log = log
 	n.metrics.MustRegister(log.Collector())
+	if err := n.atHome(ctx); err != nil {
+		return err
+	}
 	n.name, err = nodeName(ctx, log)
+	return err
+}
+
+// atHome refuses a log that is half of another one, or that lives elsewhere now.
+func (n *node) atHome(ctx context.Context) error {
+	err := archive.CheckHome(ctx, n.log)
+	switch {
+	case errors.Is(err, archive.ErrHalf):
+		return fmt.Errorf("%w: empty it and import again, see `s3mirror log import --help`", err)
+	case errors.Is(err, archive.ErrMoved):
+		return fmt.Errorf("%w: serve there; if nobody does, `s3mirror log export --undo` takes the mark back", err)
+	}
 	return err
 }
 
@@ -63,7 +79,7 @@ func (n *node) openCassandra(ctx context.Context) (err error) {
 		return fmt.Errorf("log.cassandra: %w", err)
 	}
 	n.loops = append(n.loops, log.Run, lease.run)
-	return nil
+	return n.atHome(ctx) // after others can see us: see export
 }
 
 // cassandraOptions says in the log's words what the configuration says.

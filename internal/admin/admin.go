@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -24,8 +25,8 @@ import (
 	"github.com/s3mirror/s3mirror/internal/object"
 )
 
-// Options are the parts that a Handler stands on. Feed, Audit, Demo and Client may
-// be left out.
+// Options are the parts that a Handler stands on. Feed, Audit, Demo, Backup and
+// Client may be left out.
 type Options struct {
 	Source   Source
 	Replicas Replicas // what is under management
@@ -43,6 +44,9 @@ type Options struct {
 	// S3URL is where clients reach S3, for links; without a host name they reach it by
 	// the name by which they reach this API.
 	S3URL url.URL
+
+	// Backup writes a copy of the log as it stands; nil: ErrNoBackup. ErrBackupBusy.
+	Backup func(ctx context.Context, w io.Writer) error
 
 	// Client tells where a request comes from, as far as proxies can be trusted;
 	// nil: from whoever connected.

@@ -101,6 +101,10 @@ func problemOf(err error) *Problem {
 		return problem(http.StatusNotFound, "unknown-backend", "There is no such backend", "")
 	case errors.Is(err, errManyListeners):
 		return problem(http.StatusServiceUnavailable, "busy", "Too many listen to events already", "")
+	case errors.Is(err, ErrNoBackup):
+		return problem(http.StatusNotImplemented, "no-backup", "The log's engine keeps copies by itself", "with Cassandra: nodetool snapshot")
+	case errors.Is(err, ErrBackupBusy):
+		return problem(http.StatusConflict, "backup-busy", "A backup is being made already", "")
 	case errors.Is(err, ErrNoBucket):
 		return problem(http.StatusConflict, "no-bucket", "There is no bucket on that backend to probe in", "make a bucket first")
 	case errors.Is(err, ErrBackendAway):

@@ -37,6 +37,7 @@ var table = map[string][]string{
 	"pebble":    {"crew", "object", "oplog", "auth"},
 	"cassandra": {"object", "oplog", "auth"},
 	"document":  {"oplog", "auth"},
+	"archive":   {"object", "oplog"}, // a log as a file
 	"memory":    {"object", "s3", "sigv4", "oplog", "auth", "backend"},
 	// engine
 	"commit":  {"object", "oplog"},

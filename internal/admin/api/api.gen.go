@@ -1610,6 +1610,15 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/history (the `History` operationId).
 	History(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// BackupLog A copy of the operation log, as it stands now
+	//
+	// A file in the form of `s3mirror log export`, which `s3mirror log check FILE`
+	// reads. One at a time (409). 501 with engine cassandra, which keeps copies by
+	// itself. It holds secrets, encrypted by the deployment's key, which is not in it.
+	//
+	// Corresponds with GET /api/v1/log/backup (the `BackupLog` operationId).
+	BackupLog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Replication Modes, pauses, paces and the healer in one document
 	//
 	// Corresponds with GET /api/v1/replication (the `Replication` operationId).
@@ -2650,6 +2659,25 @@ func (c *Client) Events(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // Corresponds with GET /api/v1/history (the `History` operationId).
 func (c *Client) History(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewHistoryRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BackupLog A copy of the operation log, as it stands now
+//
+// A file in the form of `s3mirror log export`, which `s3mirror log check FILE`
+// reads. One at a time (409). 501 with engine cassandra, which keeps copies by
+// itself. It holds secrets, encrypted by the deployment's key, which is not in it.
+//
+// Corresponds with GET /api/v1/log/backup (the `BackupLog` operationId).
+func (c *Client) BackupLog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackupLogRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4970,6 +4998,33 @@ func NewHistoryRequest(server string, params *HistoryParams) (*http.Request, err
 	return req, nil
 }
 
+// NewBackupLogRequest constructs an http.Request for the BackupLog method
+func NewBackupLogRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/log/backup")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReplicationRequest constructs an http.Request for the Replication method
 func NewReplicationRequest(server string) (*http.Request, error) {
 	var err error
@@ -6268,6 +6323,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/history (the `History` operationId).
 	HistoryWithResponse(ctx context.Context, params *HistoryParams, reqEditors ...RequestEditorFn) (*HistoryAnswer, error)
+
+	// BackupLogWithResponse A copy of the operation log, as it stands now
+	//
+	// A file in the form of `s3mirror log export`, which `s3mirror log check FILE`
+	// reads. One at a time (409). 501 with engine cassandra, which keeps copies by
+	// itself. It holds secrets, encrypted by the deployment's key, which is not in it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/log/backup (the `BackupLog` operationId).
+	BackupLogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackupLogAnswer, error)
 
 	// ReplicationWithResponse Modes, pauses, paces and the healer in one document
 	//
@@ -8173,6 +8239,47 @@ func (r HistoryAnswer) ContentType() string {
 	return ""
 }
 
+type BackupLogAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r BackupLogAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r BackupLogAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BackupLogAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BackupLogAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BackupLogAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReplicationAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9883,6 +9990,23 @@ func (c *ClientWithResponses) HistoryWithResponse(ctx context.Context, params *H
 	return ParseHistoryAnswer(rsp)
 }
 
+// BackupLogWithResponse A copy of the operation log, as it stands now
+//
+// A file in the form of `s3mirror log export`, which `s3mirror log check FILE`
+// reads. One at a time (409). 501 with engine cassandra, which keeps copies by
+// itself. It holds secrets, encrypted by the deployment's key, which is not in it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/log/backup (the `BackupLog` operationId).
+func (c *ClientWithResponses) BackupLogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackupLogAnswer, error) {
+	rsp, err := c.BackupLog(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBackupLogAnswer(rsp)
+}
+
 // ReplicationWithResponse Modes, pauses, paces and the healer in one document
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11468,6 +11592,32 @@ func ParseHistoryAnswer(rsp *http.Response) (*HistoryAnswer, error) {
 	return response, nil
 }
 
+// ParseBackupLogAnswer parses an HTTP response from a BackupLogWithResponse call
+func ParseBackupLogAnswer(rsp *http.Response) (*BackupLogAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BackupLogAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReplicationAnswer parses an HTTP response from a ReplicationWithResponse call
 func ParseReplicationAnswer(rsp *http.Response) (*ReplicationAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12258,6 +12408,9 @@ type ServerInterface interface {
 	// History What was done, newest first
 	// (GET /api/v1/history)
 	History(w http.ResponseWriter, r *http.Request, params HistoryParams)
+	// BackupLog A copy of the operation log, as it stands now
+	// (GET /api/v1/log/backup)
+	BackupLog(w http.ResponseWriter, r *http.Request)
 	// Replication Modes, pauses, paces and the healer in one document
 	// (GET /api/v1/replication)
 	Replication(w http.ResponseWriter, r *http.Request)
@@ -13662,6 +13815,20 @@ func (siw *ServerInterfaceWrapper) History(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// BackupLog operation middleware
+func (siw *ServerInterfaceWrapper) BackupLog(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BackupLog(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Replication operation middleware
 func (siw *ServerInterfaceWrapper) Replication(w http.ResponseWriter, r *http.Request) {
 
@@ -14286,6 +14453,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/pause", wrapper.PauseBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/resume", wrapper.ResumeBackend)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/events", wrapper.Events)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/log/backup", wrapper.BackupLog)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication", wrapper.Replication)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/mode", wrapper.GetMode)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/replication/mode", wrapper.SetMode)
@@ -15784,6 +15952,50 @@ func (response HistorydefaultApplicationProblemPlusJSONResponse) VisitHistoryRes
 	return err
 }
 
+type BackupLogRequestObject struct {
+}
+
+type BackupLogResponseObject interface {
+	VisitBackupLogResponse(w http.ResponseWriter) error
+}
+
+type BackupLog200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response BackupLog200ApplicationOctetStreamResponse) VisitBackupLogResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type BackupLogdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response BackupLogdefaultApplicationProblemPlusJSONResponse) VisitBackupLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplicationRequestObject struct {
 }
 
@@ -16688,6 +16900,9 @@ type StrictServerInterface interface {
 	// History What was done, newest first
 	// (GET /api/v1/history)
 	History(ctx context.Context, request HistoryRequestObject) (HistoryResponseObject, error)
+	// BackupLog A copy of the operation log, as it stands now
+	// (GET /api/v1/log/backup)
+	BackupLog(ctx context.Context, request BackupLogRequestObject) (BackupLogResponseObject, error)
 	// Replication Modes, pauses, paces and the healer in one document
 	// (GET /api/v1/replication)
 	Replication(ctx context.Context, request ReplicationRequestObject) (ReplicationResponseObject, error)
@@ -17780,6 +17995,30 @@ func (sh *strictHandler) History(w http.ResponseWriter, r *http.Request, params 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(HistoryResponseObject); ok {
 		if err := validResponse.VisitHistoryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BackupLog operation middleware
+func (sh *strictHandler) BackupLog(w http.ResponseWriter, r *http.Request) {
+	var request BackupLogRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BackupLog(ctx, request.(BackupLogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BackupLog")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BackupLogResponseObject); ok {
+		if err := validResponse.VisitBackupLogResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
