@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -45,11 +46,21 @@ func (h *Handler) exists(r *request) error {
 	return err
 }
 
+// bucketFirst is what is wrong with a request to a bucket: that it is not there comes
+// before what S3 judges only afterwards.
+func (h *Handler) bucketFirst(r *request, err error) error {
+	if gone := h.Replicas.HeadBucket(r.Context(), r.op.Bucket); errors.Is(gone, s3.NoSuchBucket) {
+		return gone
+	}
+	return err
+}
+
 // expectOwner refuses a request whose sender takes the bucket, or that of a
-// copy's source, for somebody else's.
+// copy's source, for somebody else's. Servers without accounts name owners by the key
+// that a client signs with, so that is taken for one's own as well.
 func (r *request) expectOwner() error {
 	for _, name := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
-		if expected := r.Header.Get(name); expected != "" && expected != owner.ID && expected != owner.DisplayName {
+		if expected := r.Header.Get(name); expected != "" && expected != owner.ID && expected != owner.DisplayName && expected != r.sender.AccessKeyID {
 			return s3.Err(s3.AccessDenied)
 		}
 	}

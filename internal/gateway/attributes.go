@@ -12,7 +12,7 @@ import (
 func (h *Handler) getAttributes(w http.ResponseWriter, r *request) error {
 	ask, err := s3.ParseAttributes(r.Header)
 	if err != nil {
-		return err
+		return h.bucketFirst(r, err)
 	}
 	v, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
 	if err != nil {

@@ -28,6 +28,21 @@ func (r *request) access() auth.Access {
 // names its keys in the body this is the first half: permit is asked for each.
 func (r *request) authorize() error { return refusal(auth.Authorize(r.sender.User, r.access())) }
 
+// namesOnly are the operations that S3 refuses to nobody in words of its own: they are
+// never made public.
+var namesOnly = map[s3.OperationName]bool{
+	s3.CreateBucket: true, s3.PutBucketAcl: true, s3.CreateMultipartUpload: true,
+	s3.GetBucketOwnershipControls: true, s3.DeleteBucketOwnershipControls: true,
+}
+
+// anonymous puts the refusal of a request without credentials into the words of S3.
+func anonymous(r *request, err error) error {
+	if r.op == nil || !namesOnly[r.op.Name] || !errors.Is(err, s3.AccessDenied) || auth.Claims(r.Request) {
+		return err
+	}
+	return s3.Errorf(s3.AccessDenied, "Anonymous users cannot invoke this API. Please authenticate.").Because(err)
+}
+
 // permit tells whether the sender may do the operation to a key that its body
 // names.
 func (r *request) permit(key string) error {

@@ -250,6 +250,9 @@ func (h *Handler) serve(a *answer, r *request) error {
 	}
 	op, malformed := s3.Parse(r.Request, h.Domains)
 	r.op = op
+	if err := s3.CheckHeaderSection(r.Header); err != nil {
+		return err
+	}
 	if op != nil && op.Name == s3.Preflight {
 		if malformed != nil {
 			return malformed
@@ -265,7 +268,7 @@ func (h *Handler) serve(a *answer, r *request) error {
 		if malformed != nil && !auth.Claims(r.Request) {
 			return malformed // which the request itself tells, and nothing that we know
 		}
-		return err
+		return anonymous(r, err)
 	}
 	if malformed != nil {
 		return malformed
@@ -281,6 +284,9 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 		return err
 	}
 	op := r.op
+	if r.sender.Mode.Chunked() && !takesChunks[op.Name] {
+		return s3.Errorf(s3.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
+	}
 	act, ok := acts[op.Name]
 	if !ok || !op.Implemented() {
 		return op.NotImplemented()
@@ -299,6 +305,9 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 	}
 	return act(h, w, r)
 }
+
+// takesChunks are the operations whose body may come as aws-chunked.
+var takesChunks = map[s3.OperationName]bool{s3.PutObject: true, s3.UploadPart: true}
 
 // takesBody are the operations that read their body by themselves.
 var takesBody = map[s3.OperationName]bool{

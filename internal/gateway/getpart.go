@@ -19,7 +19,10 @@ const partTries = 3
 // getPart serves the part that partNumber names, of the version whose parts were asked
 // for, and of no other.
 func (h *Handler) getPart(w http.ResponseWriter, r *request, read *read) error {
-	var err error
+	err := r.checkPartNumber()
+	if err != nil {
+		return err
+	}
 	for range partTries {
 		if err = h.tryPart(w, r, read); !errors.Is(err, errOther) {
 			return err
@@ -61,6 +64,15 @@ func (h *Handler) tryPart(w http.ResponseWriter, r *request, read *read) error {
 		s3.SetPartsCount(w.Header(), v.Info, number)
 		w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range))
 	})
+}
+
+// checkPartNumber refuses a number that no part has, whatever the object.
+func (r *request) checkPartNumber() error {
+	if !r.op.Query.Has("partNumber") {
+		return nil
+	}
+	_, err := r.op.PartNumber()
+	return err
 }
 
 // oneRange are the headers without a Range that is several, which counts as none.

@@ -8,6 +8,9 @@ import (
 
 // headObject is getObject without a body: the same verdicts, the same headers.
 func (h *Handler) headObject(w http.ResponseWriter, r *request) error {
+	if err := r.checkPartNumber(); err != nil {
+		return err
+	}
 	v, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
 	if err != nil {
 		return err

@@ -174,7 +174,7 @@ func (h *Handler) copyPart(w http.ResponseWriter, r *request) error {
 	}
 	source, err := r.op.CopySource(r.Header)
 	if err != nil {
-		return err
+		return h.bucketFirst(r, err)
 	}
 	span, err := s3.ParseCopyRange(r.Header)
 	if err != nil {

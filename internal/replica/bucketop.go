@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -118,6 +120,9 @@ func (bs *buckets) recorded(ctx context.Context, name string) (*bucket, error) {
 // DeleteBucket removes an empty bucket everywhere. NoSuchBucket, BucketNotEmpty;
 // SlowDown when a backend is away or keys of it still need work: then it stands
 // as before, or the deletion has begun and asking again goes on with it.
+//
+// Keys whose last write was answered a moment ago may have some work left, which a client
+// that empties a bucket and removes it does not know of: it is waited for.
 func (s *Set) DeleteBucket(ctx context.Context, name, actor, request string) (err error) {
 	leave, err := s.enter()
 	if err != nil {
@@ -125,6 +130,30 @@ func (s *Set) DeleteBucket(ctx context.Context, name, actor, request string) (er
 	}
 	defer leave()
 	defer func() { s.recordBucket("bucket-delete", name, actor, request, err) }()
+	for pause := deletePause; ; pause *= 2 {
+		err = s.tryDeleteBucket(ctx, name)
+		if !errors.Is(err, errKeysWork) || pause > deletePatience {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// deletePause is the first of the pauses between two tries to delete a bucket, each twice
+// as long as the one before; deletePatience is what the longest may last.
+const (
+	deletePause    = 50 * time.Millisecond
+	deletePatience = 2 * time.Second
+)
+
+// errKeysWork: rows of the bucket are not quiet, and every backend was there to be asked.
+var errKeysWork = errors.New("keys of the bucket still need work")
+
+func (s *Set) tryDeleteBucket(ctx context.Context, name string) error {
 	if _, err := s.buckets.readable(ctx, name); err != nil { // a bucket that was never met may stand
 		return err
 	}
@@ -159,7 +188,7 @@ func (bs *buckets) remove(ctx context.Context, b *bucket) error {
 	case commit.DeleteGo:
 		return bs.destroy(ctx, b)
 	}
-	return bs.revive(ctx, b, unavailable(errors.New("a backend is away, or keys of the bucket still need work")))
+	return bs.revive(ctx, b, unavailable(errors.New("a backend is away")))
 }
 
 // revive takes a deletion back, and returns why.
@@ -187,7 +216,11 @@ func (bs *buckets) judge(ctx context.Context, b *bucket) (commit.DeleteVerdict, 
 			return commit.DeleteDefer, err
 		}
 		rec := b.record()
-		verdict := commit.JudgeDelete(rec.BucketRecord, live, open, bs.shown(ctx, b, gone), bs.set.now(), t, bs.set.o.Exclusive)
+		shown := bs.shown(ctx, b, gone)
+		verdict := commit.JudgeDelete(rec.BucketRecord, live, open, shown, bs.set.now(), t, bs.set.o.Exclusive)
+		if verdict == commit.DeleteDefer && !slices.Contains(slices.Collect(maps.Values(shown)), commit.Unreachable) {
+			return verdict, errKeysWork
+		}
 		if verdict != commit.DeleteWait {
 			return verdict, nil
 		}

@@ -54,12 +54,8 @@ func ParseAttributes(h http.Header) (*AttributesRequest, error) {
 	if a.MaxParts, err = parseLimit(paging, "x-amz-max-parts"); err != nil {
 		return nil, err
 	}
-	if v := h.Get("x-amz-part-number-marker"); v != "" {
-		n, ok := decimal(v)
-		if !ok || n > maxInt32 {
-			return nil, invalidArgument("x-amz-part-number-marker", v, "Argument part-number-marker must be an integer between 0 and %d", maxInt32)
-		}
-		a.After = int(n)
+	if a.After, err = parseMarker("x-amz-part-number-marker", h.Get("x-amz-part-number-marker")); err != nil {
+		return nil, err
 	}
 	return a, nil
 }

@@ -3,6 +3,7 @@ package s3
 import (
 	"io"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -38,13 +39,20 @@ func (op *Operation) CopySource(h http.Header) (object.Key, error) {
 	switch {
 	case CheckBucketName(bucket) != nil:
 		return bad("Invalid copy source bucket name")
-	case key == "":
+	case key == "" || climbs(key):
 		return bad("Invalid copy source object key")
 	}
 	if err := checkKey(key); err != nil {
 		return object.Key{}, err
 	}
 	return object.Key{Bucket: bucket, Name: key}, op.permit(key)
+}
+
+// climbs tells whether the segments of a key lead to its bucket or out of it, were they
+// those of a path: no server has such an object to copy.
+func climbs(key string) bool {
+	clean := path.Clean(key)
+	return clean == "." || clean == ".." || strings.HasPrefix(clean, "../")
 }
 
 // FormatCopySource is the value of x-amz-copy-source for an object.

@@ -152,6 +152,28 @@ func checkStored(h object.Headers) error {
 	return nil
 }
 
+// maxHeaderSection bounds the headers of a request, in bytes, as S3 does. Credentials do
+// not count: tokens that a provider issued are as long as it likes.
+const maxHeaderSection = 8 << 10
+
+// CheckHeaderSection refuses a request whose headers are longer than S3 takes:
+// RequestHeaderSectionTooLarge.
+func CheckHeaderSection(h http.Header) error {
+	all := 0
+	for name, values := range h {
+		if name == "Authorization" || name == "X-Amz-Security-Token" || name == "Cookie" {
+			continue
+		}
+		for _, v := range values {
+			all += len(name) + len(v)
+		}
+	}
+	if all > maxHeaderSection {
+		return Err(RequestHeaderSectionTooLarge).With("MaxSizeAllowed", strconv.Itoa(maxHeaderSection))
+	}
+	return nil
+}
+
 func redirectTarget(s string) bool {
 	return strings.HasPrefix(s, "/") || strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
 }

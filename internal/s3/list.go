@@ -87,7 +87,7 @@ func parseMaxKeys(s string) (int, error) {
 	case err != nil || n > maxInt32:
 		return 0, invalidArgument("max-keys", s, "Provided max-keys not an integer or within integer range")
 	case n < 0:
-		return 0, invalidArgument("maxKeys", s, "Argument maxKeys must be an integer between 0 and %d", maxInt32)
+		return 0, errNegative("maxKeys", s)
 	}
 	return int(min(n, MaxKeys)), nil
 }

@@ -211,6 +211,8 @@ func (op *Operation) route(r *http.Request) error {
 	kind := op.kind()
 	name := routes[kind][sub].of(r.Method)
 	switch {
+	case name == "" && sub == "" && kind == kindObject && r.Method == http.MethodPost:
+		return methodNotAllowed(r.Method, kindService) // S3's word for it
 	case name == "" && sub == "", !slices.Contains(methods, r.Method):
 		return methodNotAllowed(r.Method, kind)
 	case name == "":

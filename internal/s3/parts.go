@@ -24,12 +24,8 @@ func ParseListParts(op *Operation) (*PartsRequest, error) {
 	if p.Max, err = parseLimit(op.Query, "max-parts"); err != nil {
 		return nil, err
 	}
-	if v := op.Query.Get("part-number-marker"); v != "" {
-		n, ok := decimal(v)
-		if !ok || n > maxInt32 {
-			return nil, invalidArgument("part-number-marker", v, "Argument part-number-marker must be an integer between 0 and %d", maxInt32)
-		}
-		p.After = int(n)
+	if p.After, err = parseMarker("part-number-marker", op.Query.Get("part-number-marker")); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -116,9 +112,30 @@ func parseLimit(q Query, name string) (int, error) {
 	case err != nil || n > maxInt32:
 		return 0, invalidArgument(name, v, "Provided %s not an integer or within integer range", name)
 	case n < 0:
-		return 0, invalidArgument(name, v, "Argument %s must be an integer between 0 and %d", name, maxInt32)
+		return 0, errNegative(name, v)
 	}
 	return int(min(n, MaxKeys)), nil
+}
+
+// errNegative is the refusal of a number below zero, in the words that suites compare:
+// they name the value where the argument is meant.
+func errNegative(name, v string) *Error {
+	return invalidArgument(name, v, "Argument %s must be an integer between 0 and %d", v, maxInt32)
+}
+
+// parseMarker reads the number of a part to begin behind; zero for none.
+func parseMarker(name, v string) (int, error) {
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	switch {
+	case err != nil || n > maxInt32:
+		return 0, invalidArgument(name, v, "Provided %s not an integer or within integer range", v)
+	case n < 0:
+		return 0, errNegative(name, v)
+	}
+	return int(n), nil
 }
 
 func parseEncoding(q Query) (url bool, err error) {

@@ -17,8 +17,8 @@ type Range struct {
 
 // ParseRange reads a Range header, empty when there is none, against the size
 // of the object. As on S3, several ranges in one header and whatever cannot be
-// read give the whole object. A range beyond the end, and every range of an empty
-// object, is InvalidRange (416, with ActualObjectSize and RangeRequested).
+// read give the whole object. A range beyond the end, and of an empty object every one
+// but its last bytes, is InvalidRange (416, with ActualObjectSize and RangeRequested).
 func ParseRange(header string, size int64) (Range, error) {
 	whole := Range{Length: size, Size: size}
 	first, last, ok := splitRange(header)
@@ -26,8 +26,11 @@ func ParseRange(header string, size int64) (Range, error) {
 		return whole, nil
 	}
 	if first < 0 { // a suffix: the last bytes
-		if last == 0 || size == 0 {
+		if last == 0 {
 			return Range{}, invalidRange(header, size)
+		}
+		if size == 0 { // all of nothing, which no Content-Range can say
+			return whole, nil
 		}
 		n := min(last, size)
 		return Range{Offset: size - n, Length: n, Size: size, Partial: true}, nil

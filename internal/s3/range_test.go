@@ -42,7 +42,7 @@ func TestParseRange(t *testing.T) {
 		{"items=0-1", 10, whole},
 		{"bytes=0-0", 0, no},
 		{"bytes=0-", 0, no},
-		{"bytes=-5", 0, no},
+		{"bytes=-5", 0, whole},
 		{"bytes=40-50", 0, no},
 		{"junk", 0, whole},
 	} {

@@ -28,6 +28,9 @@ func rangeOf(header string, size int64) (from, end int64, whole bool) {
 	a, b, n := new(big.Int), new(big.Int), big.NewInt(size)
 	if m[1] == "" { // the last bytes
 		b.SetString(m[2], 10)
+		if size == 0 && b.Sign() > 0 {
+			return 0, 0, true // all of nothing, as S3 has it
+		}
 		if b.Cmp(n) > 0 {
 			b.Set(n)
 		}
