@@ -37,18 +37,19 @@ func TestMain(m *testing.M) {
 // times are those of RELIABILITY 4.1, and of the faults that it allows.
 type times struct {
 	settle, lease, retention time.Duration
+	work, stray              time.Duration // uploads.complete and uploads.stray
 	stall                    time.Duration // longest time for which anything stands still or is held back; half a settle at most
 	late                     bool          // after each fault everything is applied late: the requests of a gateway that stood still
 	wrong                    bool          // they are no times to be safe with
 }
 
 var timesOf = map[string]times{
-	"chaos":   {settle: 20 * time.Second, lease: 8 * time.Second, retention: time.Minute, stall: 10 * time.Second},
-	"default": {settle: 5 * time.Minute, lease: 10 * time.Second, retention: time.Hour, stall: time.Minute},
+	"chaos":   {settle: 20 * time.Second, lease: 8 * time.Second, retention: time.Minute, work: 10 * time.Second, stray: 45 * time.Second, stall: 10 * time.Second},
+	"default": {settle: 5 * time.Minute, lease: 10 * time.Second, retention: time.Hour, work: 10 * time.Minute, stray: 30 * time.Minute, stall: time.Minute},
 	// The same faults without a settle time, and with one: all that differs is the
 	// settle time, and the retention that follows from it.
-	"settle-0": {lease: time.Second, retention: 5 * time.Second, stall: 10 * time.Second, late: true, wrong: true},
-	"late":     {lease: time.Second, retention: 45 * time.Second, stall: 10 * time.Second, late: true, settle: 20 * time.Second},
+	"settle-0": {lease: time.Second, retention: 5 * time.Second, work: time.Second, stray: 45 * time.Second, stall: 10 * time.Second, late: true, wrong: true},
+	"late":     {lease: time.Second, retention: 45 * time.Second, work: 10 * time.Second, stray: 45 * time.Second, stall: 10 * time.Second, late: true, settle: 20 * time.Second},
 }
 
 // world is everything that can be hurt.
@@ -59,7 +60,8 @@ type world struct {
 	proxies  []*proxy
 	gateway  *harness.Gateway
 	clients  *clients
-	found    []string // violations of what is promised
+	found    []string        // violations of what is promised
+	left     map[string]bool // uploads that clients left behind
 }
 
 // logf says something with its time.
@@ -109,7 +111,7 @@ func TestChaos(t *testing.T) {
 
 // begin starts everything.
 func begin(t *testing.T, times times) *world {
-	w := &world{t: t, times: times, backends: harness.StartBackends(t, 3)}
+	w := &world{t: t, times: times, backends: harness.StartBackends(t, 3), left: map[string]bool{}}
 	var behind []*harness.Backend
 	for _, b := range w.backends {
 		p := startProxy(t, b.Addr)
@@ -117,7 +119,10 @@ func begin(t *testing.T, times times) *world {
 		seen.Addr = p.addr
 		w.proxies, behind = append(w.proxies, p), append(behind, &seen)
 	}
-	o := harness.Options{Settle: times.settle, Lease: times.lease, Retention: times.retention}
+	o := harness.Options{
+		Settle: times.settle, Lease: times.lease, Retention: times.retention,
+		Extra: fmt.Sprintf("uploads: {complete: %v, stray: %v}\n", times.work, times.stray),
+	}
 	if times.wrong {
 		o.NoSettle, o.Program = true, failpointsBinary(t)
 	}
@@ -200,8 +205,10 @@ func (w *world) expectNone() {
 			w.postMortem()
 		}
 	}()
+	harness.Eventually(t, "what was left behind is aborted", w.abortAll)
 	w.gateway.Converge(t)
 	rest = true
+	harness.Eventually(t, "no upload is leaked", w.leaked)
 	var held map[string]harness.Object
 	harness.Eventually(t, "the backends are equal", func() (err error) {
 		held, err = w.compare()
@@ -214,6 +221,7 @@ func (w *world) expectNone() {
 	for _, line := range w.found {
 		t.Error(line)
 	}
+	t.Logf("%d uploads were left behind, none is leaked", len(w.left))
 	t.Logf("%d keys, %d objects on each backend", len(c.hist.ops), len(held))
 }
 
@@ -284,10 +292,11 @@ func (w *world) keys() []string { return slices.Sorted(maps.Keys(w.clients.hist.
 func (w *world) count() {
 	h := w.clients.hist
 	acked, refused, reads := h.tallied("write acknowledged"), h.tallied("condition refused"), h.tallied("read answered")
-	doubt, unsent, failed := h.tallied("write in doubt"), h.tallied("not sent"), h.tallied("read failed")
+	doubt, unsent, failed := h.tallied("write in doubt"), h.tallied("not sent"), h.tallied("read failed", "part failed")
 	answered := acked + refused + reads
 	share := 100 * float64(answered) / float64(answered+doubt+unsent+failed)
-	w.t.Logf("%d batches of deletes and %d copies answered", h.tallied("batch deleted"), h.tallied("copied"))
+	w.t.Logf("%d batches of deletes, %d copies and %d uploads answered, %d of them by the second request; %d requests for parts failed",
+		h.tallied("batch deleted"), h.tallied("copied"), h.tallied("completed"), h.tallied("completed by the second request"), h.tallied("part failed"))
 	w.t.Logf("%d writes acknowledged, %d refused by their condition, %d reads answered; %d writes in doubt, %d not sent, %d reads failed; %d hung up: %.1f %% answered",
 		acked, refused, reads, doubt, unsent, failed, h.tallied("hung up"), share)
 	if !w.times.late && (answered < 1000 || share < 80) {

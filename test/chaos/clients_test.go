@@ -165,6 +165,8 @@ func (c *clients) step(client int, rnd *rand.Rand, last map[string]string) bool 
 		c.removeMany(ctx, client, key, c.key(rnd), c.key(rnd))
 	case d < 62:
 		c.copy(ctx, client, rnd, key)
+	case d < 65:
+		c.upload(ctx, client, rnd, key)
 	case d < 80:
 		last[key] = c.get(ctx, client, rnd, key)
 	case d < 90:

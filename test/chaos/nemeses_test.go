@@ -46,6 +46,15 @@ var nemeses = []nemesis{
 		w.backends[i].Resume()
 		return n
 	}},
+	{name: "mode disabled", strike: func(w *world, rnd *rand.Rand) int {
+		primary := w.backends[rnd.IntN(len(w.backends))].Name
+		n := int(w.clients.flight.Load())
+		w.mode("disabled", "--primary", primary)
+		pause(rnd, 4*time.Second)
+		n += int(w.clients.flight.Load())
+		w.mode("active")
+		return n
+	}},
 	{name: "connections cut", wire: true, strike: func(w *world, rnd *rand.Rand) int {
 		i, n := w.busy(rnd)
 		p := w.proxies[i]
@@ -69,6 +78,13 @@ var nemeses = []nemesis{
 		w.late(rnd, w.proxies[i:i+1])
 		return 0
 	}},
+}
+
+// mode switches the mode of all buckets.
+func (w *world) mode(args ...string) {
+	if code, _, stderr := w.gateway.CLI(w.t, append([]string{"mode"}, args...)...); code != 0 {
+		w.violation("mode %v: exit %d: %s", args, code, stderr)
+	}
 }
 
 // late has mutations applied late by some of the backends.
