@@ -53,6 +53,7 @@ const (
 	R24Anchor     Clause = "R24 anchor"      // a resolver needs an anchor
 	R25Roll       Clause = "R25 roll"        // late roll-forward
 	R25Newer      Clause = "R25 newer"       // nothing is rolled forward where a newer request may still land
+	R25Deletes    Clause = "R25 deletes"     // but for older deletes, where a delete is
 	R26Absence    Clause = "R26 absence"     // a 404 settles no DELETE
 	R26Help       Clause = "R26 help"        // deciding a DELETE by its absence settles nobody
 	R27Clean      Clause = "R27 clean"       // only a clean replica is healed
@@ -84,7 +85,7 @@ var Clauses = []Clause{
 	R1Moved, R1NoVerdict, R2Wait, R3Renew, R4Half, R4Reread, R4Base, R5Clean, R6Verdict, R6Second, R7Version, R8Newer, R9Known,
 	R10Stale, R11Lease, R11Copy, R11Match, R12Ambiguous, R13Confirm, R13Spoilt, R14Stragglers, R15Anchor, R15Then, R15Ack, R16AllNo, R17Helped, R17Overlap, R17Moved,
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
-	R22Anchor, R23After, R24Anchor, R25Roll, R25Newer, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
+	R22Anchor, R23After, R24Anchor, R25Roll, R25Newer, R25Deletes, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
 }

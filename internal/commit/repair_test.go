@@ -117,6 +117,33 @@ func TestNothingIsRolledForwardBelowWhatMayStillLand(t *testing.T) {
 	}
 }
 
+func TestOfTwoDeletesThatMayBothHaveLandedTheNewerIsDecided(t *testing.T) {
+	// A missed both deletes, B and C show nothing: absence tells of either, and of neither.
+	cfg, mem := config("A", "B", "C"), &Memory{}
+	r := row(version(2), object.NewReplicas("B"),
+		entry(3, object.Tombstone, "B"), entry(3, object.Tombstone, "C"), entry(4, object.Tombstone, "B"), entry(4, object.Tombstone, "C"))
+	shown := map[string]object.Seen{"A": seen(version(1)), "B": seen(absent(4)), "C": seen(absent(4))}
+	_, eff := visit(t, cfg, mem, at(0), r, shown)
+	next := only[Swap](t, eff).Row
+	if next.Cur.ID != id(4) || next.Cur.Kind != object.Tombstone || !next.Good.Equal(object.NewReplicas("B", "C")) {
+		t.Fatalf("got %+v", next)
+	}
+
+	// The older one stays named until it is settled, and A has a delete to come.
+	for _, replica := range []string{"B", "C"} {
+		if !hasEntry(next.Unsettled, id(3), replica) {
+			t.Errorf("the request to %s is not named any more: %+v", replica, next.Unsettled)
+		}
+	}
+
+	// A newer request that is no delete would leave something else: the deletes wait.
+	r = row(version(2), object.NewReplicas("B"),
+		entry(3, object.Tombstone, "B"), entry(3, object.Tombstone, "C"), entry(4, object.Tombstone, "B"), entry(4, object.Tombstone, "C"),
+		entry(5, object.Present, "B"), entry(5, object.Present, "C"))
+	_, eff = visit(t, cfg, &Memory{}, at(0), r, shown)
+	none[Swap](t, eff)
+}
+
 func TestRepairKeepsAGoodReplicaThatTheVersionStandsOn(t *testing.T) {
 	// B is good and shows a newer, unsettled write; A holds the version, but an
 	// older request may still strike it. Dropping B would leave no anchor, so B

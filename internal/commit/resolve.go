@@ -100,7 +100,7 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 			continue
 		}
 		found := p.holders(e)
-		if safe(p.row, found, e.ID) || !holds(R25Newer) && anchored(p.row, found, e.ID, e.Ver) {
+		if safe(p.row, found, e) || !holds(R25Newer) && anchored(p.row, found, e.ID, e.Ver) {
 			best, holders = &p.row.Unsettled[i], found
 		}
 	}
@@ -112,10 +112,16 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 	return decide(p.row, evidence{info: info, good: holders, typ: best.Type}, p.cfg, now)
 }
 
-// safe tells whether no request of another version may land on some replica in s.
-func safe(row *oplog.Row, s object.Replicas, id object.ID) bool {
+// safe tells whether no request of another version may land on some replica in s and
+// change it. An older delete changes nothing where a newer one is decided. It has to be
+// told from others by that: absence shows both of two deletes, so neither is settled, and
+// if each were to wait for the other the key would be stuck.
+func safe(row *oplog.Row, s object.Replicas, v oplog.Entry) bool {
+	harmless := func(e oplog.Entry) bool {
+		return e.ID == v.ID || e.Kind == object.Tombstone && v.Kind == object.Tombstone && e.Ver < v.Ver && holds(R25Deletes)
+	}
 	other := func(r string) bool {
-		return slices.ContainsFunc(row.Unsettled, func(e oplog.Entry) bool { return e.Replica == r && e.ID != id })
+		return slices.ContainsFunc(row.Unsettled, func(e oplog.Entry) bool { return e.Replica == r && !harmless(e) })
 	}
 	return slices.ContainsFunc(s, func(r string) bool { return !other(r) })
 }
