@@ -160,11 +160,8 @@ check: $(LINT)/linters.stamp web-check
 	$(GO) test -count=1 ./test/layers
 	$(MAKE) race
 
-# Of the runs of internal/replica some fail under the detector and are not yet understood
-# (a fault in its own runtime was one): what failed runs once more, and is printed.
 race:
-	$(GO) test -race -short ./cmd/... ./internal/... || \
-		{ echo "FAILED ONCE, see above; what failed runs once more"; $(GO) test -race -short ./cmd/... ./internal/...; }
+	$(GO) test -race -short ./cmd/... ./internal/...
 
 # Built once, from a module of their own; again when their versions change.
 $(LINT)/linters.stamp: tools/go.mod tools/go.sum
