@@ -27,6 +27,7 @@ import (
 type parts struct {
 	cfg      *Config
 	node     string
+	member   *replica.Member // nil: the log is this node's alone
 	log      oplog.Log
 	verifier *auth.Verifier // who sends
 	logins   *auth.Logins   // what becomes of him, and keys for his tokens
@@ -113,7 +114,7 @@ func replicaOptions(p parts) replica.Options {
 	cfg := p.cfg
 	o := replica.Options{
 		Node: p.node, Exclusive: cfg.Log.Engine == enginePebble, // an embedded log has one process
-		Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
+		Member: p.member, Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
 		Payload:  map[string]replica.Payload{},
 		Mode:     commit.Mode{Primary: cfg.Replication.Primary},
 		Defaults: policy(cfg.bucket("")),

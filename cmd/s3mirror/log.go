@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/pebble"
+	"github.com/s3mirror/s3mirror/internal/replica"
 )
 
 // openLog opens the log of the engine that is configured (1) and learns the
@@ -51,8 +51,8 @@ func (n *node) atHome(ctx context.Context) error {
 	return err
 }
 
-// openCassandra takes the data folder, which holds what is this node's own, joins
-// the cluster, and makes sure that nobody else serves on this log.
+// openCassandra takes the data folder, which holds what is this node's own, and
+// joins the cluster. The engine joins the other nodes (replica.Open).
 func (n *node) openCassandra(ctx context.Context) (err error) {
 	if n.folder, err = ownFolder(n.cfg.DataDir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
@@ -73,13 +73,24 @@ func (n *node) openCassandra(ctx context.Context) (err error) {
 	}
 	n.log = log
 	n.metrics.MustRegister(log.Collector())
-	lease := newLease(log, n.name, time.Duration(n.cfg.Replication.Lease), n.logger)
-	n.release = lease.release
-	if err := lease.take(ctx); err != nil {
-		return fmt.Errorf("log.cassandra: %w", err)
+	if n.member, err = member(n.cfg); err != nil {
+		return err
 	}
-	n.loops = append(n.loops, log.Run, lease.run)
-	return n.atHome(ctx) // after others can see us: see export
+	n.loops = append(n.loops, log.Run)
+	return n.atHome(ctx)
+}
+
+// member says who this node is to the others.
+func member(cfg *Config) (*replica.Member, error) {
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("name of this host: %w", err)
+	}
+	return &replica.Member{Home: host + ":" + dir, Address: cfg.Admin.Listen, Version: version()}, nil
 }
 
 // cassandraOptions says in the log's words what the configuration says.

@@ -362,6 +362,18 @@ func nobodyServes(ctx context.Context, log oplog.Documents) error {
 	return nil
 }
 
+// pause waits; false: ctx was done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 var errNodeLives = errors.New("a node serves on this log: stop it first")
 
 // writeArchive writes a new file, readable by its owner only. What is there

@@ -29,6 +29,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/gateway"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
+	"github.com/s3mirror/s3mirror/internal/replica"
 	"github.com/s3mirror/s3mirror/internal/web"
 )
 
@@ -120,7 +121,7 @@ type node struct {
 
 	folder    io.Closer // lock of the data folder, where the log has none of its own
 	log       oplog.Log
-	release   func(context.Context)             // gives this node's lease up; nil: it has none
+	member    *replica.Member                   // who this node is where others share the log; nil: nobody does
 	loops     []func(ctx context.Context) error // of the log
 	name      string
 	tracer    trace.Tracer // nil: nothing is traced
@@ -196,9 +197,12 @@ func (n *node) openEngine(ctx context.Context) (err error) {
 		verifier = verifier.WithV2(n.cfg.S3.Domains)
 	}
 	n.engine, err = n.build(ctx, parts{
-		cfg: n.cfg, node: n.name, log: n.log, verifier: verifier, logins: n.logins, audit: n.audit, secrets: n.secrets, backends: n.backends,
+		cfg: n.cfg, node: n.name, member: n.member, log: n.log, verifier: verifier, logins: n.logins, audit: n.audit, secrets: n.secrets, backends: n.backends,
 		metrics: n.metrics, tracer: n.tracer, logger: n.logger,
 	})
+	if err == nil && n.member != nil {
+		err = n.atHome(ctx) // again, now that others can see us: see export
+	}
 	return err
 }
 
@@ -376,11 +380,13 @@ func (n *node) close() error {
 			}
 		}
 	}
+	if n.engine != nil && !n.closing.Load() { // it never ran: its lease must not be waited for
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		errs = append(errs, n.engine.drain(ctx))
+		cancel()
+	}
 	if n.endTraces != nil {
 		n.endTraces()
-	}
-	if n.release != nil {
-		n.release(context.Background())
 	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

@@ -11,7 +11,18 @@ import (
 type Now struct {
 	Wall time.Time     // for versions, stamps and retention; within A4 of other nodes
 	Boot time.Duration // monotonic since boot, suspended time included; for leases and series
+
+	// Lease is the Boot until which the node's own lease lasts (Member); zero: the log
+	// is this node's alone, and it needs none.
+	Lease time.Duration
 }
+
+// lapsed tells whether less than the margin is left of the node's lease.
+func (n Now) lapsed(margin time.Duration) bool { return n.Lease != 0 && n.Boot+margin > n.Lease }
+
+// bars tells whether nothing may begin on the node: what begins without a lease keeps
+// settings that may be old, and must not outlive that.
+func (n Now) bars() bool { return n.lapsed(0) && holds(NAdmit) }
 
 // Config is what a machine knows of the bucket and of the deployment. It is
 // constant for the life of a machine.

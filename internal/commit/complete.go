@@ -88,6 +88,9 @@ func (c *Complete) Step(now Now, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Begin:
 		c.up = ev.Up.And(c.op.Chosen.Reps)
+		if now.bars() {
+			return c.refuse(codeSlowDown)
+		}
 		return c.readDoc()
 	case UploadRead:
 		if c.doc != docRead {

@@ -85,6 +85,9 @@ func (p *Part) Step(now Now, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Begin:
 		p.up, p.begun, p.state = ev.Up.And(p.cfg.takes()), now.Boot, ptRead
+		if now.bars() {
+			return p.end(Failed, codeSlowDown)
+		}
 		return []Effect{ReadUpload{}}
 	case UploadRead:
 		return p.uploadRead(now, ev)

@@ -219,7 +219,8 @@ func (w *Write) intentSwapped(now Now, ev Swapped) []Effect {
 // placed is reached when the intent is known to stand in the row. Whatever is
 // not fresh any more is taken back before anything is released.
 func (w *Write) placed(now Now) []Effect {
-	late := holds(R11Lease) && now.Boot-w.casAt > w.cfg.Times.Lease-w.cfg.Times.Margin   // R11
+	late := holds(R11Lease) && now.Boot-w.casAt > w.cfg.Times.Lease-w.cfg.Times.Margin ||
+		holds(NLease) && now.lapsed(w.cfg.Times.Margin) // R11
 	stale := holds(R10Stale) && w.created && now.Boot-w.readAt > w.cfg.Times.Retention/2 // R10
 	w.up = w.up.And(w.intent.Reps)
 	if late || stale || w.denied != "" || !w.need(w.up) || len(w.clean.And(w.up)) == 0 {

@@ -260,6 +260,10 @@ func (w *Write) Step(now Now, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Begin:
 		w.up, w.begun, w.readAt, w.state = ev.Up.And(w.cfg.takes()), now.Boot, now.Boot, wEarly
+		if now.bars() {
+			w.up = nil // nothing is open yet
+			return w.finish(Result{Kind: Failed, Code: codeSlowDown})
+		}
 		return []Effect{ReadRow{}}
 	case RowRead:
 		return w.rowRead(now, ev)

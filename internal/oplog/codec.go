@@ -19,8 +19,14 @@ import (
 // over numbers they do not know. A number is never used again for another
 // meaning. The format byte changes only when an old reader must refuse.
 const (
-	format   = 1
+	format   = NewestFormat
 	envelope = 1 + len(Epoch{})
+)
+
+// The format bytes that this version of the program reads; it writes the newest.
+const (
+	OldestFormat = 1
+	NewestFormat = 1
 )
 
 // ErrBadRecord is returned for bytes that are not a record of this format:

@@ -319,7 +319,7 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 		}
 		return b, bs.reload(ctx, b)
 	}
-	if missing && bs.set.o.Boot()-since < absentFor {
+	if missing && bs.set.o.Boot()-since < absentFor && bs.set.o.Exclusive {
 		return nil, s3.Err(s3.NoSuchBucket)
 	}
 	unlock, err := bs.set.locks.lock(ctx, object.Key{Bucket: name}) // no object has an empty key
@@ -339,6 +339,8 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 	case !errors.Is(err, oplog.ErrNoRow):
 		bs.set.logFailed("read", err)
 		return nil, unavailable(err)
+	case missing && bs.set.o.Boot()-since < absentFor: // another node might have made it
+		return nil, s3.Err(s3.NoSuchBucket)
 	}
 	b, err = bs.meet(ctx, name)
 	if errors.Is(err, s3.NoSuchBucket) {
@@ -354,6 +356,9 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 
 // readable returns a bucket whose objects may be read.
 func (bs *buckets) readable(ctx context.Context, name string) (*bucket, error) {
+	if err := bs.set.nodes.fault(); err != nil {
+		return nil, err
+	}
 	b, err := bs.lookup(ctx, name)
 	if err != nil {
 		return nil, err

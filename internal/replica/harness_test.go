@@ -191,6 +191,16 @@ func (r *rig) makeBucket() {
 // open starts a Set with everything around it.
 func (r *rig) open(edit func(*replica.Options)) {
 	r.t.Helper()
+	run, err := r.tryOpen(edit)
+	if err != nil {
+		r.t.Fatalf("open: %v", err)
+	}
+	run()
+}
+
+// tryOpen opens a Set; run starts it.
+func (r *rig) tryOpen(edit func(*replica.Options)) (run func(), err error) {
+	r.t.Helper()
 	var stacks []*backend.Stack
 	var remotes []*backend.Remote
 	logger := slog.New(slog.DiscardHandler)
@@ -220,8 +230,16 @@ func (r *rig) open(edit func(*replica.Options)) {
 	}
 	set, err := replica.Open(r.ctx, o)
 	if err != nil {
-		r.t.Fatalf("open: %v", err)
+		for _, remote := range remotes {
+			remote.Close()
+		}
+		return nil, err
 	}
+	return func() { r.run(set, stacks, remotes, logger) }, nil
+}
+
+// run starts a Set that was opened.
+func (r *rig) run(set *replica.Set, stacks []*backend.Stack, remotes []*backend.Remote, logger *slog.Logger) {
 	healer := heal.New(heal.Options{Set: set, Log: r.log, Interval: time.Second, Retention: times.Retention, Logger: logger})
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup

@@ -60,6 +60,7 @@ type Options struct {
 	Node      string // name of this node; each Open is another incarnation of it
 	Exclusive bool   // nobody else uses the log while the Set does
 	Log       oplog.Log
+	Member    *Member          // who this node is where several share the log, each with a lease; nil: no other node does
 	Stacks    []*backend.Stack // in the order of the configuration
 	Times     commit.Times
 	Payload   map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
@@ -154,6 +155,7 @@ type Set struct {
 	qualities qualities
 	singles   sync.Map // names of backends that were found to know no batches of deletes
 	settings  settings
+	nodes     nodes
 
 	hedges  hedges
 	history history
@@ -176,7 +178,9 @@ type Set struct {
 // Open prepares a Set: it gives the deployment its identity at the first start
 // and asks every backend that is up whether its buckets are the ones of this
 // deployment. A backend that is away or wrong is reported, not an error; a log
-// that does not answer is. Nothing runs in the background until Run does.
+// that does not answer is. Where several nodes share the log it returns once this one
+// has a lease among them (ErrClocks, ErrTaken, ErrCodecs), which Run then keeps.
+// Nothing runs in the background until Run does.
 func Open(ctx context.Context, o Options) (*Set, error) {
 	o.defaults()
 	if err := o.check(); err != nil {
@@ -198,7 +202,11 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s.metrics = newMetrics(o.Registerer, s)
 	s.history.open(s)
 	s.qualities.open(&s.o)
+	s.nodes.open(s)
 	if err := s.settings.open(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := s.nodes.join(ctx); err != nil {
 		return nil, err
 	}
 	s.uploads.set = s
@@ -209,16 +217,24 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 }
 
 // Run does what must not wait for a client: it makes buckets where they are
-// missing, looks at replicas that were away before they serve again, and writes
-// the history. It returns nil when ctx is done.
+// missing, looks at replicas that were away before they serve again, keeps this
+// node's lease, and writes the history. It returns nil when ctx is done, or ErrTaken.
 func (s *Set) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var wg sync.WaitGroup
+	var err error
+	wg.Go(func() {
+		if err = s.nodes.run(ctx); err != nil {
+			stop()
+		}
+	})
 	wg.Go(func() { s.history.run(ctx) })
 	wg.Go(func() { s.buckets.run(ctx) })
 	wg.Go(func() { s.settings.run(ctx) })
 	wg.Go(func() { s.uploads.run(ctx) })
 	wg.Wait()
-	return nil
+	return err
 }
 
 // errClosed ends what is still under way when Close stops waiting.
@@ -254,6 +270,9 @@ func (s *Set) Drain(ctx context.Context) error {
 		err = errors.Join(err, errStuck)
 	}
 	s.history.flush(context.WithoutCancel(ctx))
+	if err == nil { // else others must wait for the lease of what is left under way
+		s.nodes.quit(context.WithoutCancel(ctx))
+	}
 	return err
 }
 
@@ -270,6 +289,9 @@ func (s *Set) enter() (leave func(), err error) {
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, unavailable(errClosed)
+	}
+	if err := s.nodes.fit(); err != nil {
+		return nil, err
 	}
 	s.running.Add(1)
 	return s.running.Done, nil
@@ -295,7 +317,9 @@ func (s *Set) unquiet(key object.Key) {
 }
 
 // now is the moment of an event on this node.
-func (s *Set) now() commit.Now { return commit.Now{Wall: s.o.Wall(), Boot: s.o.Boot()} }
+func (s *Set) now() commit.Now {
+	return commit.Now{Wall: s.o.Wall(), Boot: s.o.Boot(), Lease: s.nodes.lease()}
+}
 
 // Up tells whether a backend can be asked for anything: its breaker is closed, and
 // nobody has paused it.
@@ -319,6 +343,9 @@ func (s *Set) Replicas(bucket string) object.Replicas { return s.buckets.replica
 func (s *Set) Ready(ctx context.Context) error {
 	if _, err := s.o.Log.Docs(ctx, oplog.DocBucket, "", 1); err != nil {
 		return errors.New("the log does not answer")
+	}
+	if err := s.nodes.ready(); err != nil {
+		return err
 	}
 	up := s.o.Defaults.Replicas.Filter(s.Up)
 	cfg := commit.Config{Replicas: s.o.Defaults.Replicas, Ack: s.o.Defaults.Ack, Mode: s.settings.mode()}

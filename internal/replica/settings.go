@@ -17,8 +17,9 @@ import (
 
 // settings are what operators set while nodes run: one document of the log, changed
 // by compare-and-set. An exclusive log's only node has it in memory; others read it
-// every settingsEvery, and a change waits for them before it is answered. That is
-// manners, not safety: no rule of the protocol rests on who knows of it when.
+// with each beat of their lease, and a change is answered when every node that lives
+// has acknowledged it (H17): what begins after the answer, on whichever node, has it.
+// No rule of the protocol rests on who knows of it when.
 type settings struct {
 	set *Set
 	now atomic.Pointer[settingsRecord] // never nil once open
@@ -35,6 +36,8 @@ type settingsRecord struct {
 	Mode   *commit.Mode     `json:"mode,omitempty"` // of all buckets that have none of their own; nil: the configuration's
 	Paused map[string]Pause `json:"paused,omitempty"`
 	Paces  map[string]Pace  `json:"paces,omitempty"` // by backend; those that are not here have the configuration's
+
+	Revision uint64 `json:"revision,omitempty"` // of the record: rises with each change
 }
 
 // Pause is why a backend is asked for nothing.
@@ -74,7 +77,7 @@ func (st *settings) open(ctx context.Context, s *Set) error {
 
 // run keeps up with what other nodes set.
 func (st *settings) run(ctx context.Context) {
-	if st.set.o.Exclusive {
+	if st.set.o.Exclusive || st.set.o.Member != nil { // a member reads them with each beat
 		return
 	}
 	tick := time.NewTicker(settingsEvery)
@@ -138,17 +141,19 @@ func (st *settings) paceOf(rec *settingsRecord, name string) Pace {
 // change edits a copy of the document and writes it. edit may be called again, when
 // another node was faster; its error is returned as it is.
 func (st *settings) change(ctx context.Context, edit func(*settingsRecord) error) error {
-	if err := st.swap(ctx, edit); err != nil || st.set.o.Exclusive {
+	revision, err := st.swap(ctx, edit)
+	switch {
+	case err != nil || st.set.o.Exclusive:
 		return err
-	}
-	select {
-	case <-time.After(settingsLate):
-	case <-ctx.Done(): // it stands all the same
+	case st.set.o.Member == nil:
+		pauseFor(ctx, settingsLate)
+	case !st.set.nodes.acknowledged(ctx, revision): // it stands all the same
+		st.set.o.Logger.WarnContext(ctx, "a change of the settings is not acknowledged by every node yet", "revision", revision)
 	}
 	return nil
 }
 
-func (st *settings) swap(ctx context.Context, edit func(*settingsRecord) error) error {
+func (st *settings) swap(ctx context.Context, edit func(*settingsRecord) error) (revision uint64, err error) {
 	ctx, cancel := st.set.steady(ctx)
 	defer cancel()
 	st.mu.Lock()
@@ -156,24 +161,25 @@ func (st *settings) swap(ctx context.Context, edit func(*settingsRecord) error) 
 	if !st.set.o.Exclusive {
 		if err := st.read(ctx); err != nil {
 			st.set.logFailed(callRead, err)
-			return unavailable(err)
+			return 0, unavailable(err)
 		}
 	}
 	for range amendTries {
 		next := *st.now.Load()
 		next.Paused, next.Paces = maps.Clone(next.Paused), maps.Clone(next.Paces)
+		next.Revision++
 		if err := edit(&next); err != nil {
-			return err
+			return 0, err
 		}
 		body, err := json.Marshal(next)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		doc := oplog.Doc{Kind: oplog.DocReplication, Name: settingsName, Epoch: oplog.NewEpoch(), Body: body}
 		err = st.set.o.Log.SwapDoc(ctx, st.epoch, doc)
 		if err == nil {
 			st.take(&next, doc.Epoch)
-			return nil
+			return next.Revision, nil
 		}
 		// Whether it was applied is for the next look to say (R29): an edit that was
 		// is made again, and changes nothing.
@@ -182,10 +188,10 @@ func (st *settings) swap(ctx context.Context, edit func(*settingsRecord) error) 
 			st.set.logFailed(callSwap, err)
 		}
 		if readErr := st.read(ctx); readErr != nil || !conflict {
-			return unavailable(err)
+			return 0, unavailable(err)
 		}
 	}
-	return unavailable(oplog.ErrConflict)
+	return 0, unavailable(oplog.ErrConflict)
 }
 
 // steady is a context for changes of the log that must not be abandoned because

@@ -26,6 +26,7 @@ func TestCassandra(t *testing.T) {
 	t.Run("Contract", func(t *testing.T) { testContract(t, n) })
 	t.Run("Users", func(t *testing.T) { testUsers(t, n) })
 	t.Run("OpenOutcome", func(t *testing.T) { testOpenOutcome(t, n) })
+	t.Run("Gateways", func(t *testing.T) { testGateways(t, n) })
 	t.Run("Gateway", func(t *testing.T) { testGateway(t, n) })
 }
 

@@ -45,13 +45,6 @@ func testGateway(t *testing.T, n *node) {
 	p, all := newPlay(g, 24), t // whose end is the gateway's
 
 	t.Run("requests", func(t *testing.T) { testRequests(t, g) })
-	t.Run("a second gateway refuses", func(t *testing.T) {
-		other := harness.NewGateway(t, backends, harness.Options{Log: n.section("gateway"), Sibling: g, DataDir: t.TempDir()})
-		code, _, stderr := other.CLI(t, "serve", "--config", other.Config)
-		if code != 1 || !strings.Contains(stderr, "another node serves on this log") {
-			t.Errorf("exit %d\n%s", code, stderr)
-		}
-	})
 	t.Run("gateway killed", func(t *testing.T) { testGatewayKilled(t, all, g, p) })
 	judge := histories(t, n)
 	t.Run("Cassandra stopped", func(t *testing.T) { testStopped(t, n, g, p) })
