@@ -103,7 +103,7 @@ func (c call) putPart(ctx context.Context, content *io.SectionReader, u api.Uplo
 		var refused *admin.Problem
 		switch {
 		case err == nil:
-			return api.ListedPart{Number: p.Number, Etag: p.Etag, Size: p.Size}, nil
+			return api.ListedPart(p), nil
 		case try == partTries, errors.As(err, &refused) && refused.Status < 500, ctx.Err() != nil:
 			return api.ListedPart{}, fmt.Errorf("part %d: %w", number, err)
 		}
