@@ -30,6 +30,9 @@ type Config struct {
 	Replication ReplicationConfig `yaml:"replication"`
 	// Settings of single buckets, by the name that clients use.
 	Buckets map[string]BucketConfig `yaml:"buckets"`
+	// Other issuers whose access tokens are taken, on both ports, beside those of s3mirror
+	// itself. Whoever runs one can speak for every user here but root.
+	Issuers []IssuerConfig `yaml:"issuers"`
 	// Multipart uploads.
 	Uploads UploadsConfig `yaml:"uploads"`
 	// The pace of the healer.
@@ -209,6 +212,44 @@ type BucketConfig struct {
 	AssumeEqual bool `yaml:"assume_equal"`
 }
 
+// IssuerConfig is another issuer of tokens: JWTs (RFC 7519) signed with a key of its JSON
+// Web Key Set. The keys are read anew every 5 minutes and when a token names one that is
+// not known; while the issuer is out of reach those that are known serve for an hour.
+type IssuerConfig struct {
+	// Its name, as its tokens have it in `iss`, byte for byte. Required.
+	Issuer string `yaml:"issuer"`
+	// Texts of which a token must have one in `aud`. Required: a token for another service
+	// must not open this one.
+	Audience []string `yaml:"audience"`
+	// The URL of its keys. HTTPS, or HTTP on this host. No redirect is followed. Required.
+	JWKSURL string `yaml:"jwks_url"`
+	// Trust the certificates of this PEM file instead of the system's.
+	CAFile string `yaml:"ca_file"`
+	// The signatures that are taken, of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`
+	// and `EdDSA`. Default: all of these, and never another one.
+	Algorithms []string `yaml:"algorithms"`
+	// The longest life of a token, between `iat` and `exp`. A longer one is refused.
+	MaxLife Duration `yaml:"max_life"`
+	// Which claims say what. Dots lead into objects, as in `realm_access.roles`.
+	Claims ClaimsConfig `yaml:"claims"`
+	// Its own words for ours: `read`, `write` and `admin`, as in `{s3-editor: write}`. Without,
+	// it uses ours. Words that are not here give nothing.
+	Words map[string]string `yaml:"words"`
+}
+
+// ClaimsConfig names claims of a token.
+type ClaimsConfig struct {
+	// The login. A user who is stored here under it has the rights and limits that are stored.
+	Login string `yaml:"login"`
+	// The scopes of someone who is not stored here: a list, or words in one text. Without
+	// this key nobody who is not stored is let in.
+	Scopes string `yaml:"scopes"`
+	// His role: `admin` must be among its words, or he is a user.
+	Role string `yaml:"role"`
+	// The buckets, and prefixes, that he is held to. With this key a token must name some.
+	Buckets string `yaml:"buckets"`
+}
+
 // UploadsConfig is about multipart uploads.
 type UploadsConfig struct {
 	// One that was not completed in so long is aborted, on every backend; 0: none ever is.
@@ -308,6 +349,11 @@ func (c *Config) setDefaults() {
 			settle := c.Replication.Settle
 			b.Settle = &settle
 		}
+	}
+	for i := range c.Issuers {
+		issuer := &c.Issuers[i]
+		issuer.Claims.Login = cmp.Or(issuer.Claims.Login, "sub")
+		issuer.MaxLife = cmp.Or(issuer.MaxLife, Duration(24*time.Hour))
 	}
 	if k := c.Log.Cassandra; k != nil {
 		k.Port = cmp.Or(k.Port, 9042)

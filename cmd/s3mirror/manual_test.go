@@ -33,6 +33,7 @@ func TestManualIsMadeFromTheComments(t *testing.T) {
 	}
 	example := defaultConfig()
 	example.Backends = []BackendConfig{{}}
+	example.Issuers = []IssuerConfig{{}}
 	example.Log.Cassandra = &CassandraConfig{}
 	example.setDefaults()
 	example.Replication.ReplicaSet = nil // its default is said in words

@@ -175,7 +175,11 @@ func (n *node) openUsers(ctx context.Context) (err error) {
 		Root: auth.Root(n.secrets.root.AccessKeyID, n.secrets.root.SecretAccessKey), RootPasswordHash: n.secrets.passwordHash,
 	})
 	n.accounts = auth.NewAccounts(n.directory, n.passwords)
-	n.logins, err = auth.NewLogins(ctx, n.directory, n.passwords, n.secrets.key)
+	if n.logins, err = auth.NewLogins(ctx, n.directory, n.passwords, n.secrets.key); err != nil {
+		return err
+	}
+	issuers, err := openIssuers(n.cfg)
+	n.logins.Trust(issuers...)
 	n.audit = newAudit(n.log, n.metrics, n.logger)
 	return err
 }

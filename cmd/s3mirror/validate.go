@@ -42,6 +42,7 @@ func validate(c *Config, bad report) {
 	validateBackends(c, bad)
 	validateReplication(c, bad)
 	validateBuckets(c, bad)
+	validateIssuers(c, bad)
 	if c.Heal.RequestsPerSecond < 0 {
 		bad("heal.requests_per_second", "must be 0 (no limit) or more")
 	}

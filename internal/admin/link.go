@@ -39,13 +39,16 @@ func (h face) PresignObject(ctx context.Context, r api.PresignObjectRequestObjec
 		Base: h.publicURL(c.r), Method: string(want.Method), Key: t.Key,
 		Life: cmp.Or(time.Duration(want.ExpiresIn)*time.Second, defaultLinkLife),
 	}
+	if most := int(auth.MaxLinkLife / time.Second); want.ExpiresIn < 0 || want.ExpiresIn > most { // before it overflows
+		return nil, problem(http.StatusBadRequest, "bad-link", "There is no such link", "expires_in: want 1 to %d", most)
+	}
 	if want.Download {
 		o.Query = url.Values{"response-content-disposition": {"attachment"}}
 	}
 	link, expires, err := h.Logins.Link(c.who.User, o)
 	var wrong *auth.InvalidError
 	if errors.As(err, &wrong) {
-		return nil, problem(http.StatusBadRequest, "bad-link", "There is no such link", "expires_in: want 1 to %d", int(auth.MaxLinkLife/time.Second))
+		return nil, problem(http.StatusBadRequest, "bad-link", "There is no such link", "%v", wrong)
 	}
 	if err != nil {
 		return nil, err

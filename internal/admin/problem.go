@@ -81,6 +81,10 @@ func problemOf(err error) *Problem {
 		p := problem(http.StatusServiceUnavailable, "busy", "Too many logins at once", "")
 		p.retry = time.Second
 		return p
+	case errors.Is(err, auth.ErrIssuer):
+		p := problem(http.StatusServiceUnavailable, "issuer-away", "The issuer of the token does not answer", "")
+		p.retry = time.Second
+		return p
 	case errors.Is(err, auth.ErrLogin):
 		return problem(http.StatusUnauthorized, "login-refused", "Login or password is wrong", "")
 	case errors.Is(err, auth.ErrToken):

@@ -59,6 +59,9 @@ func (h face) Logout(ctx context.Context, r api.LogoutRequestObject) (api.Logout
 		return nil, err
 	}
 	c.who = who
+	if who.Session == "" { // of another issuer
+		return nil, problem(http.StatusUnauthorized, "unauthorized", "No session", "log out where the token is from")
+	}
 	return api.Logout204Response{}, h.Logins.Logout(ctx, who.Session)
 }
 

@@ -14,7 +14,14 @@ import (
 // Bearer implements Bearers: who an access token speaks for. Whoever was made
 // inactive, changed his password or logged out is known within five seconds.
 // Address and scopes are Authorize's to ask. ErrToken.
+//
+// Of a token of another issuer all that it says counts from the moment that the
+// issuer's key is known, and his own limits if his login is stored here. ErrIssuer, and
+// then it is not known who he is.
 func (l *Logins) Bearer(ctx context.Context, token string) (Identity, error) {
+	if i := l.issuerOf(token); i != nil {
+		return l.foreigner(ctx, i, token)
+	}
 	c, err := l.open(ctx, token)
 	if err != nil {
 		return Identity{}, err
@@ -39,6 +46,80 @@ func (l *Logins) Bearer(ctx context.Context, token string) (Identity, error) {
 	return Identity{Login: u.Login, User: u, Session: s.ID, Expires: c.expires}, nil
 }
 
+// Trust has the tokens of other issuers taken too. It must be called before anything
+// else is.
+func (l *Logins) Trust(issuers ...*Issuer) { l.issuers = append(l.issuers, issuers...) }
+
+// issuerOf is the other issuer that a token claims to be of; nil: none.
+func (l *Logins) issuerOf(token string) *Issuer {
+	if len(l.issuers) == 0 {
+		return nil
+	}
+	id := untrustedIssuer(token)
+	for _, i := range l.issuers {
+		if id == i.o.ID {
+			return i
+		}
+	}
+	return nil
+}
+
+// foreigner is who a token of another issuer speaks for. Its signature is verified
+// once, and then remembered for as long as the issuer has the key.
+func (l *Logins) foreigner(ctx context.Context, i *Issuer, token string) (Identity, error) {
+	sum := sha256.Sum256([]byte(token))
+	l.mu.Lock()
+	f, ok := l.foreign[sum]
+	l.mu.Unlock()
+	if ok && l.now().Before(f.expires) {
+		if _, err := i.keys.key(ctx, f.key); err != nil {
+			return Identity{}, err
+		}
+	} else {
+		p, err := i.parse(token)
+		if err != nil {
+			return Identity{}, err
+		}
+		key, err := i.keys.key(ctx, p.kid)
+		if err != nil {
+			return Identity{}, err
+		}
+		if !key.verify(p.alg, p.signed, p.signature) {
+			return Identity{}, refuseToken("its signature is wrong")
+		}
+		if f, err = i.read(p); err != nil {
+			return Identity{}, err
+		}
+		l.mu.Lock()
+		makeRoom(l.foreign, mostOpened, func(o foreign) bool { return l.now().Before(o.expires) })
+		l.foreign[sum] = f
+		l.mu.Unlock()
+	}
+	u, err := l.directory.User(ctx, f.login)
+	switch {
+	case errors.Is(err, ErrNoUser) && f.user == nil:
+		return Identity{}, f.why
+	case errors.Is(err, ErrNoUser):
+		u = f.user
+	case err != nil:
+		return Identity{}, err
+	case !u.Active:
+		return Identity{}, refuseToken("%s is not active", f.login)
+	}
+	return Identity{Login: u.Login, User: u, Expires: f.expires}, nil
+}
+
+// makeRoom drops entries, in no order, until there is room for one more and no old one
+// was met.
+func makeRoom[T any](m map[[32]byte]T, most int, good func(T) bool) {
+	for sum, entry := range m {
+		if len(m) < most && good(entry) {
+			return
+		}
+		delete(m, sum)
+	}
+}
+
 // open verifies a token, or remembers that it was.
 func (l *Logins) open(ctx context.Context, token string) (claims, error) {
 	sum := sha256.Sum256([]byte(token))
@@ -55,12 +136,7 @@ func (l *Logins) open(ctx context.Context, token string) (claims, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for other, o := range l.opened { // in no order: any goes
-		if len(l.opened) < mostOpened && now.Before(o.expires) {
-			break
-		}
-		delete(l.opened, other)
-	}
+	makeRoom(l.opened, mostOpened, func(o claims) bool { return now.Before(o.expires) })
 	l.opened[sum] = c
 	return c, nil
 }

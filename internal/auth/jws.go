@@ -23,7 +23,8 @@ var ErrToken = errors.New("token is not valid")
 const (
 	tokenAlg = "EdDSA"
 	tokenTyp = "at+jwt"
-	issuer   = "s3mirror" // and audience: a deployment's keys are its own
+	// OwnIssuer is ours, and the audience: a deployment's keys are its own.
+	OwnIssuer = "s3mirror"
 	// maxToken is the longest token that is looked at, in bytes.
 	maxToken = 2 << 10
 	// tokenSkew is how far ahead another node's clock may be.
@@ -51,7 +52,7 @@ func signToken(c claims, key ed25519.PrivateKey) string {
 	}
 	signed := text(map[string]any{"alg": tokenAlg, "typ": tokenTyp, "kid": c.signedBy}) + "." +
 		text(map[string]any{
-			"iss": issuer, "aud": issuer, "sub": c.login, "sid": c.session, "tok": base64.RawURLEncoding.EncodeToString(c.tokens[:]),
+			"iss": OwnIssuer, "aud": OwnIssuer, "sub": c.login, "sid": c.session, "tok": base64.RawURLEncoding.EncodeToString(c.tokens[:]),
 			"iat": c.issued.Unix(), "nbf": c.issued.Unix(), "exp": c.expires.Unix(),
 		})
 	return signed + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(key, []byte(signed)))
@@ -106,7 +107,7 @@ func readClaims(p map[string]json.RawMessage, key string, now time.Time) (claims
 	expires, ok3 := moment(p["exp"])
 	c.issued, c.expires = issued, expires
 	switch {
-	case text(p["iss"]) != issuer || text(p["aud"]) != issuer:
+	case text(p["iss"]) != OwnIssuer || text(p["aud"]) != OwnIssuer:
 		return bad("it is of another issuer, or for another audience")
 	case c.login == "" || c.session == "" || err != nil || len(tokens) != len(c.tokens):
 		return bad("a claim is missing")

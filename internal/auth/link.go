@@ -31,6 +31,9 @@ type LinkOptions struct {
 // It is signed by a temporary key that nobody gets to know, which ends with all tokens
 // of the user, but not with a session. *InvalidError for a life out of bounds.
 func (l *Logins) Link(u *User, o LinkOptions) (link string, expires time.Time, err error) {
+	if u.Issuer != "" {
+		return "", time.Time{}, invalid("user: %s is not stored here, and makes no links", u.Login)
+	}
 	if o.Life < time.Second || o.Life > MaxLinkLife {
 		return "", time.Time{}, invalid("life: %s: want 1s to %s", o.Life, MaxLinkLife)
 	}

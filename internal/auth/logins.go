@@ -44,6 +44,7 @@ type Logins struct {
 	directory *Directory
 	passwords *Passwords
 	signers   *signers
+	issuers   []*Issuer // other ones; does not change once somebody asks
 	throttle  *throttle
 	now       func() time.Time
 	refresh   [32]byte // key of the codes in refresh tokens
@@ -52,10 +53,11 @@ type Logins struct {
 	waiting   chan struct{} // one for each that waits for its password to be checked
 	turns     chan struct{} // one for each whose password is being checked
 
-	mu     sync.Mutex          // guards what follows
-	opened map[[32]byte]claims // tokens that were verified, by their hash
-	known  map[string][32]byte // passwords that were right, by login: keyed hashes
-	key    [32]byte            // of those
+	mu      sync.Mutex           // guards what follows
+	opened  map[[32]byte]claims  // tokens that were verified, by their hash
+	foreign map[[32]byte]foreign // tokens of other issuers that were, by their hash
+	known   map[string][32]byte  // passwords that were right, by login: keyed hashes
+	key     [32]byte             // of those
 }
 
 const (
@@ -73,7 +75,7 @@ func NewLogins(ctx context.Context, d *Directory, passwords *Passwords, secret [
 		signers: &signers{store: d.store, vault: d.vault, now: d.now},
 		pace:    rate.NewLimiter(loginsASecond, loginsASecond), waiting: make(chan struct{}, mostWaiting),
 		turns:  make(chan struct{}, cap(passwords.slots)),
-		opened: map[[32]byte]claims{}, known: map[string][32]byte{},
+		opened: map[[32]byte]claims{}, foreign: map[[32]byte]foreign{}, known: map[string][32]byte{},
 	}
 	rand.Read(l.key[:])
 	l.refresh = [32]byte(mac(secret, "s3mirror refresh tokens v1"))

@@ -20,6 +20,9 @@ type Presence interface {
 // count: it was good when the request began.
 func (l *Logins) Present(ctx context.Context, who Identity) (*User, error) {
 	u, err := l.directory.User(ctx, who.Login)
+	if errors.Is(err, ErrNoUser) && who.User != nil && who.User.Issuer != "" {
+		return who.User, nil // of whom only his issuer knows
+	}
 	if err != nil {
 		return nil, err
 	}

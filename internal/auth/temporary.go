@@ -68,6 +68,9 @@ func (l *Logins) Assume(ctx context.Context, token string, life time.Duration, c
 	if err := Enter(who.User, client); err != nil {
 		return Temporary{Login: who.Login}, err
 	}
+	if who.User.Issuer != "" {
+		return Temporary{Login: who.Login}, refuseToken("%s is not stored here, and gets no keys", who.Login)
+	}
 	if life < MinTemporaryLife || life > MaxTemporaryLife {
 		return Temporary{Login: who.Login}, invalid("life: %s: want %s to %s", life, MinTemporaryLife, MaxTemporaryLife)
 	}

@@ -35,6 +35,8 @@ type User struct {
 	AllowedBuckets    []Place        // where he may work
 	Active            bool
 
+	Issuer string // that says so of somebody who is not stored; empty: he is
+
 	Keys    []AccessKey // by age, oldest first
 	Created time.Time
 	Changed time.Time // by an administrator or himself; a key's use does not count

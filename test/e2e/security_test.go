@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/auth/authtest"
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
@@ -37,6 +38,8 @@ func TestSecurity(t *testing.T) {
 	t.Run("Users", s.users)
 	t.Run("Addresses", s.addresses)
 	t.Run("Tokens", s.tokens)
+	t.Run("TokensOfAnotherIssuer", s.foreignTokens)
+	t.Run("Links", s.links)
 	t.Run("Proofs", s.proofs)
 	t.Run("Sessions", s.sessions)
 	t.Run("Logins", s.logins)
@@ -54,6 +57,7 @@ func TestSecurity(t *testing.T) {
 // security is a gateway with users, and what was tried on it.
 type security struct {
 	g        *harness.Gateway
+	issuer   *authtest.Issuer // another one, whose tokens are taken
 	backends []*harness.Backend
 	before   map[string]harness.Object
 	who      map[string]person
@@ -77,9 +81,11 @@ const proofBucket = "proof"
 
 func newSecurity(t *testing.T) *security {
 	t.Helper()
-	s := &security{backends: harness.StartBackends(t, 3), who: map[string]person{}, table: map[[3]string][]string{}}
+	s := &security{backends: harness.StartBackends(t, 3), issuer: authtest.NewIssuer(t), who: map[string]person{}, table: map[[3]string][]string{}}
 	s.g = harness.StartGateway(t, s.backends, harness.Options{
-		S3:   "trusted_proxies: [127.0.0.0/8]",
+		S3: "trusted_proxies: [127.0.0.0/8]",
+		Extra: fmt.Sprintf("issuers:\n- {issuer: %q, audience: [%q], jwks_url: %q, algorithms: [RS256, ES256, EdDSA], claims: {scopes: scope, buckets: buckets}}\n",
+			foreignIssuer, foreignAudience, s.issuer.URL),
 		Prep: func(c *exec.Cmd) { c.Args = append(c.Args, "--log-level", "debug", "--log-format", "json") },
 	})
 	createBucket(t, s.g.Client, proofBucket)
@@ -98,6 +104,7 @@ func newSecurity(t *testing.T) *security {
 	s.cli(t, "user", "update", "elsewhere", "--allow-ip", "10.0.0.0/8,2001:db8::/32")
 	s.cli(t, "user", "update", "off", "--active=false")
 	s.person(t, "boss", "--role", "admin")
+	s.person(t, "alice", "--role", "admin") // for whom tokens of the other issuer are
 	s.g.Converge(t)
 	s.before = harness.RequireEqual(t, s.g, proofBucket, s.backends...)
 	root := s.g.Keys
