@@ -19,6 +19,7 @@
 #   make wire-update  captures anew what real clients send: test/wire
 #   make web      the console: builds web/ into internal/web/dist, which is committed
 #   make console-update  takes the pictures in docs/console anew, from a real run; look at them
+#   make console-nightly  the same test with a bucket of 10^6 objects, which takes minutes
 #   make generate server and client of the admin API, from internal/admin/api/openapi.yaml
 #   make clean    removes what was built; .tools/ too with `make clean-tools`
 
@@ -34,7 +35,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check web web-check console-update generate race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check web web-check console-update console-nightly generate race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -137,6 +138,10 @@ web:
 console-update: build
 	scripts/tools.sh
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -v -tags e2e ./test/e2e -run 'TestConsole$$' -console.update
+
+console-nightly: build
+	scripts/tools.sh
+	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -v -timeout 60m -tags e2e ./test/e2e -run 'TestConsole$$' -console.objects=1000000
 
 web-check:
 	scripts/web.sh check || [ $$? = 3 ]

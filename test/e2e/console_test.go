@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,7 +21,10 @@ import (
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
 
-var consoleUpdate = flag.Bool("console.update", false, "write the pictures of the console into docs/console")
+var (
+	consoleUpdate  = flag.Bool("console.update", false, "write the pictures of the console into docs/console")
+	consoleObjects = flag.Int("console.objects", 20_000, "objects of the bucket that the console scrolls through; 1000000 by night")
+)
 
 // TestConsole runs web/e2e/console.ts: the console in a real browser, against the
 // built binary over three real backends, one of which is killed while one looks.
@@ -42,7 +47,8 @@ func TestConsole(t *testing.T) {
 	cmd.Dir = filepath.Join(harness.Root(), "web")
 	cmd.Env = append(harness.CleanEnv(t),
 		"CONSOLE_URL=http://"+g.AdminAddr+"/", "CONSOLE_PROXIED_URL="+proxyBelow(t, "/tools/s3mirror", g.AdminAddr)+"/",
-		"CONSOLE_CONTROL="+control.URL, "CONSOLE_PASSWORD="+g.Password, "CONSOLE_SHOTS="+shots, "CONSOLE_CHROMIUM="+chromium)
+		"CONSOLE_CONTROL="+control.URL, "CONSOLE_PASSWORD="+g.Password, "CONSOLE_SHOTS="+shots, "CONSOLE_CHROMIUM="+chromium,
+		"CONSOLE_OBJECTS="+strconv.Itoa(*consoleObjects))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -81,6 +87,14 @@ func consoleControl(t *testing.T, g *harness.Gateway, backends []*harness.Backen
 		fmt.Fprint(w, a.Status)
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /sum", func(w http.ResponseWriter, r *http.Request) {
+		a, err := client(r).Get(r.Context(), r.FormValue("bucket"), r.FormValue("key"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		fmt.Fprintf(w, "%x", sha256.Sum256(a.Body))
+	})
 	mux.HandleFunc("POST /kill", func(_ http.ResponseWriter, r *http.Request) { backend(r).Kill() })
 	mux.HandleFunc("POST /start", func(_ http.ResponseWriter, r *http.Request) { backend(r).Start(t) })
 	mux.HandleFunc("POST /put", func(w http.ResponseWriter, r *http.Request) {

@@ -49,24 +49,28 @@ export async function save(bucket: string, o: Named): Promise<void> {
 	setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** Writes a file. told hears how many bytes have gone; the signal ends it. Only XMLHttpRequest tells of progress. */
-export async function put(
-	bucket: string,
-	key: string,
-	file: Blob,
+/** Sends a body. told hears how many bytes have gone; the signal ends it. Only XMLHttpRequest tells of progress. */
+export async function send(
+	url: string,
+	body: Blob,
+	type: string,
 	told: (sent: number) => void,
 	signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
 	const token = await session.token();
 	return new Promise((resolve, reject) => {
+		if (signal.aborted) {
+			reject(new Refusal(0, "Cancelled"));
+			return;
+		}
 		const x = new XMLHttpRequest();
-		x.open("PUT", objectUrl(bucket, { key }));
+		x.open("PUT", url);
 		x.setRequestHeader("Authorization", `Bearer ${token}`);
-		x.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+		x.setRequestHeader("Content-Type", type);
 		x.upload.onprogress = (e) => told(e.loaded);
 		x.onload = async () => {
 			if (x.status === 200) {
-				resolve();
+				resolve(x.responseText);
 			} else {
 				reject(await refusalOf(new Response(x.responseText, { status: x.status })));
 			}
@@ -74,6 +78,6 @@ export async function put(
 		x.onerror = () => reject(unreachable());
 		x.onabort = () => reject(new Refusal(0, "Cancelled"));
 		signal.addEventListener("abort", () => x.abort());
-		x.send(file);
+		x.send(body);
 	});
 }

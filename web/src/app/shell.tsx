@@ -1,11 +1,15 @@
 import { ActionIcon, AppShell, Burger, Text, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { signOut } from "../api/client";
 import { version } from "../api/gen/sdk.gen";
+import { listen, useLive } from "../api/live";
+import { useUploads } from "../api/uploads";
 import { Icon, type IconName, Mark } from "../parts/icons";
+import { Page } from "../parts/page";
+import { Blank } from "../parts/states";
 import { useMe } from "../session/gate";
 
 type Place = { to: string; icon: IconName; label: string; admin?: boolean };
@@ -105,18 +109,86 @@ function Foot() {
 					{out.error.message}
 				</Text>
 			)}
-			{about.data && (
-				<Text size="xs" c="dimmed" truncate title={`node ${about.data.node}, ${about.data.go}`}>
-					{about.data.version} on {about.data.node}
-				</Text>
-			)}
+			<div className="about">
+				{me.role === "admin" && <Pulse />}
+				{about.data && (
+					<Text size="xs" c="dimmed" truncate title={`node ${about.data.node}, ${about.data.go}`}>
+						{about.data.version} on {about.data.node}
+					</Text>
+				)}
+			</div>
 		</>
 	);
 }
 
+/** Whether what is shown comes by itself, or is asked for every few seconds. */
+function Pulse() {
+	const live = useLive();
+	const says = live ? "Live: the server tells what changes" : "The server is asked every few seconds";
+	return (
+		<span className="pulse" data-tone={live ? "good" : "idle"} title={says}>
+			<span className="dot" aria-hidden="true" />
+			{live ? "live" : "polling"}
+		</span>
+	);
+}
+
+/** What is on its way, wherever one looks. */
+function Going() {
+	const list = useUploads().filter((u) => u.state === "going" || u.state === "waiting");
+	const [first] = list;
+	if (!first) {
+		return null;
+	}
+	const sum = (of: (u: (typeof list)[number]) => number) => list.reduce((a, u) => a + of(u), 0);
+	const part = Math.floor(
+		(100 * sum((u) => u.sent)) /
+			Math.max(
+				1,
+				sum((u) => u.file.size),
+			),
+	);
+	return (
+		<Link to="/objects/$bucket" params={{ bucket: first.bucket }} search={{ prefix: "" }} className="going">
+			<Icon name="upload" size={16} />
+			<span>
+				{list.length === 1 ? "1 upload" : `${list.length} uploads`}, {part} %
+			</span>
+		</Link>
+	);
+}
+
+/** In the place of a page for administrators, of which nothing is asked for anybody else. */
+function Barred({ title }: { title: string }) {
+	return (
+		<Page title={title}>
+			<section className="panel">
+				<Blank icon="key" title="This page is for administrators">
+					You may look at the objects that you have access to, and at your account.
+				</Blank>
+			</section>
+		</Page>
+	);
+}
+
+/** Listens for as long as an administrator is signed in. */
+function useStream(admin: boolean) {
+	const queries = useQueryClient();
+	useEffect(() => {
+		if (admin) {
+			const stop = new AbortController();
+			void listen(queries, stop.signal);
+			return () => stop.abort();
+		}
+	}, [admin, queries]);
+}
+
 export function Shell() {
+	const admin = useMe().role === "admin";
+	useStream(admin);
 	const [open, { toggle, close }] = useDisclosure(false);
 	const path = useRouterState({ select: (s) => s.location.pathname });
+	const barred = admin ? undefined : places.find((p) => p.admin && path.startsWith(p.to));
 	// A new page is read from its start, by eye and by ear.
 	// biome-ignore lint/correctness/useExhaustiveDependencies: the path is what it is about
 	useEffect(() => {
@@ -146,12 +218,11 @@ export function Shell() {
 					<Burger opened onClick={close} size="sm" hiddenFrom="sm" ml="auto" aria-label="Close the menu" />
 				</div>
 				<Nav close={close} />
+				<Going />
 				<Foot />
 			</AppShell.Navbar>
 			<AppShell.Main id="main" tabIndex={-1} className="main">
-				<div className="page">
-					<Outlet />
-				</div>
+				<div className="page">{barred ? <Barred title={barred.label} /> : <Outlet />}</div>
 			</AppShell.Main>
 		</AppShell>
 	);

@@ -41,6 +41,10 @@ export const theme = createTheme({
 	defaultRadius: "md",
 	cursorType: "pointer",
 	respectReducedMotion: true,
+	components: {
+		Modal: { defaultProps: { overlayProps: { backgroundOpacity: 0.4 }, radius: 12 } },
+		Drawer: { defaultProps: { overlayProps: { backgroundOpacity: 0.4 } } },
+	},
 });
 
 // Contrast as WCAG 2.2 AA wants it: the defaults for secondary text fall short.

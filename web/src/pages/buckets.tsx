@@ -4,6 +4,8 @@ import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-q
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { createBucket, listBuckets } from "../api/gen/sdk.gen";
+import { useReplication } from "../api/queries";
+import { Tag } from "../parts/badge";
 import { Icon } from "../parts/icons";
 import { Page, Panel } from "../parts/page";
 import { Cell, Rows } from "../parts/rows";
@@ -12,6 +14,7 @@ import { useMe } from "../session/gate";
 import { day } from "../words/format";
 
 const columns = [{ name: "Bucket" }, { name: "Made" }];
+const adminColumns = [{ name: "Bucket" }, { name: "Replication" }, { name: "Made" }];
 
 /** The buckets that one may know of. */
 export function Buckets() {
@@ -48,7 +51,7 @@ export function Buckets() {
 						{may ? "Make one here or with any S3 client." : "There is none that you may look into."}
 					</Blank>
 				) : (
-					<Rows label="Buckets" columns={columns}>
+					<Rows label="Buckets" columns={me.role === "admin" ? adminColumns : columns}>
 						{all.map((b) => (
 							<Table.Tr key={b.name}>
 								<Cell label="Bucket" head>
@@ -57,6 +60,11 @@ export function Buckets() {
 										{b.name}
 									</Link>
 								</Cell>
+								{me.role === "admin" && (
+									<Cell label="Replication">
+										<BucketMode bucket={b.name} />
+									</Cell>
+								)}
 								<Cell label="Made">{day(b.created)}</Cell>
 							</Table.Tr>
 						))}
@@ -73,6 +81,16 @@ export function Buckets() {
 			<NewBucket opened={opened} close={close} />
 		</Page>
 	);
+}
+
+/** The mode in force for a bucket, in a word. */
+function BucketMode({ bucket }: { bucket: string }) {
+	const doc = useReplication();
+	if (!doc.data) {
+		return "–";
+	}
+	const { mode, primary } = doc.data.buckets.find((b) => b.bucket === bucket) ?? doc.data;
+	return mode === "active" ? <Tag tone="good">active</Tag> : <Tag tone="warn">{`on ${primary} alone`}</Tag>;
 }
 
 function NewBucket({ opened, close }: { opened: boolean; close: () => void }) {

@@ -1,16 +1,19 @@
 import type { Event } from "../api/gen/types.gen";
 import { Tag } from "../parts/badge";
-import { bytes, moment } from "../words/format";
-import { outcomes, resultTone } from "../words/history";
+import { bytes, clock, moment } from "../words/format";
+import { deed, outcomes, resultTone } from "../words/history";
 
 /** One line of history: what was done, by whom, and what each backend answered. */
 export function EventLine({ event: e, where }: { event: Event; where?: boolean }) {
 	return (
 		<li className="event">
-			<time dateTime={e.time}>{moment(e.time)}</time>
+			<time dateTime={e.time} title={moment(e.time)}>
+				{where ? clock(e.time) : moment(e.time)}
+			</time>
 			<div className="event-what">
 				<div>
-					<strong>{e.op}</strong> {where && <code>{[e.bucket, e.key].filter(Boolean).join("/")}</code>}
+					<strong title={e.op}>{deed(e.op)}</strong>{" "}
+					{where && <code>{[e.bucket, e.key].filter(Boolean).join("/")}</code>}
 					{e.size > 0 && <span className="dim"> {bytes(e.size)}</span>}
 				</div>
 				{e.detail && <div className="dim">{e.detail}</div>}

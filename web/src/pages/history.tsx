@@ -1,11 +1,14 @@
-import { Button, Group, SegmentedControl, TextInput } from "@mantine/core";
+import { Button, Group, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { history_ as history } from "../api/gen/sdk.gen";
+import { every } from "../api/live";
 import { Icon } from "../parts/icons";
 import { Page, Panel } from "../parts/page";
 import { Blank, Oops, Waiting } from "../parts/states";
+import { day } from "../words/format";
+import { byDay } from "../words/history";
 import { EventLine } from "./event";
 
 const spans = [
@@ -15,64 +18,90 @@ const spans = [
 	{ value: "0", label: "All time" },
 ];
 
+const kinds = [
+	{ value: "all", label: "All" },
+	{ value: "writes", label: "Writes" },
+	{ value: "audit", label: "Audit" },
+];
+
+const results = [
+	{ value: "", label: "Any outcome" },
+	{ value: "acked", label: "acked" },
+	{ value: "healed", label: "healed" },
+	{ value: "done", label: "done" },
+	{ value: "refused", label: "refused" },
+	{ value: "failed", label: "failed" },
+	{ value: "unknown", label: "unknown" },
+];
+
+const nothing = { bucket: "", prefix: "", actor: "", result: "", hours: "24" };
+
 /** What was done, newest first: writes with what each backend answered, and the audit. */
 export function History() {
-	const [bucket, setBucket] = useState("");
-	const [prefix, setPrefix] = useState("");
-	const [hours, setHours] = useState("24");
+	const [draft, setDraft] = useState(nothing);
 	const [kind, setKind] = useState("all");
-	const [filter] = useDebouncedValue({ bucket, prefix, hours }, 300);
+	const [filter] = useDebouncedValue(draft, 300);
+	const set = (change: Partial<typeof nothing>) => setDraft({ ...draft, ...change });
 	const past = useInfiniteQuery({
 		queryKey: ["history", "page", filter],
-		queryFn: async ({ pageParam }) =>
-			(
-				await history({
-					query: {
-						bucket: filter.bucket || undefined,
-						prefix: filter.prefix || undefined,
-						since:
-							filter.hours === "0" ? undefined : new Date(Date.now() - Number(filter.hours) * 3_600_000).toISOString(),
-						limit: 100,
-						cursor: pageParam,
-					},
-				})
-			).data,
+		queryFn: async ({ pageParam }) => {
+			const { hours, ...only } = filter;
+			const since = hours === "0" ? undefined : new Date(Date.now() - Number(hours) * 3_600_000).toISOString();
+			const query = Object.fromEntries(Object.entries(only).filter(([, v]) => v !== ""));
+			return (await history({ query: { ...query, since, limit: 100, cursor: pageParam } })).data;
+		},
 		initialPageParam: undefined as string | undefined,
 		getNextPageParam: (p) => p.cursor,
-		refetchInterval: (q) => (q.state.data?.pages.length === 1 ? 5_000 : false),
+		refetchInterval: (q) => (q.state.data?.pages.length === 1 ? every(15_000, 5_000)() : false),
 	});
 	const events = (past.data?.pages.flatMap((p) => p.events) ?? []).filter((e) =>
 		kind === "writes" ? e.bucket !== "" : kind === "audit" ? e.bucket === "" || e.result === "refused" : true,
 	);
+	// A page may be short, or hold little of the kind: a few more are looked through.
+	const pages = past.data?.pages.length ?? 0;
+	const { hasNextPage, isFetchingNextPage, fetchNextPage } = past;
+	useEffect(() => {
+		if (hasNextPage && !isFetchingNextPage && events.length < 25 && pages < 10) {
+			void fetchNextPage();
+		}
+	}, [hasNextPage, isFetchingNextPage, fetchNextPage, events.length, pages]);
 	return (
 		<Page title="History">
 			<Panel title="What was done" note="Newest first, with what each backend answered" flush>
 				<div className="filters">
-					<SegmentedControl
-						aria-label="Kind"
-						value={kind}
-						onChange={setKind}
-						data={[
-							{ value: "all", label: "All" },
-							{ value: "writes", label: "Writes" },
-							{ value: "audit", label: "Audit" },
-						]}
-					/>
-					<SegmentedControl aria-label="Time" value={hours} onChange={setHours} data={spans} />
-					<TextInput
-						aria-label="Bucket"
-						placeholder="Bucket"
-						leftSection={<Icon name="folder" size={16} />}
-						value={bucket}
-						onChange={(e) => setBucket(e.currentTarget.value)}
-					/>
-					<TextInput
-						aria-label="Keys that begin with"
-						placeholder="Keys that begin with"
-						leftSection={<Icon name="search" size={16} />}
-						value={prefix}
-						onChange={(e) => setPrefix(e.currentTarget.value)}
-					/>
+					<div>
+						<SegmentedControl aria-label="Kind" value={kind} onChange={setKind} data={kinds} />
+						<SegmentedControl aria-label="Time" value={draft.hours} onChange={(hours) => set({ hours })} data={spans} />
+					</div>
+					<div>
+						<NativeSelect
+							aria-label="Outcome"
+							data={results}
+							value={draft.result}
+							onChange={(e) => set({ result: e.currentTarget.value })}
+						/>
+						<TextInput
+							aria-label="Who"
+							placeholder="Who"
+							leftSection={<Icon name="account" size={16} />}
+							value={draft.actor}
+							onChange={(e) => set({ actor: e.currentTarget.value.trim() })}
+						/>
+						<TextInput
+							aria-label="Bucket"
+							placeholder="Bucket"
+							leftSection={<Icon name="folder" size={16} />}
+							value={draft.bucket}
+							onChange={(e) => set({ bucket: e.currentTarget.value.trim() })}
+						/>
+						<TextInput
+							aria-label="Keys that begin with"
+							placeholder="Keys that begin with"
+							leftSection={<Icon name="search" size={16} />}
+							value={draft.prefix}
+							onChange={(e) => set({ prefix: e.currentTarget.value })}
+						/>
+					</div>
 				</div>
 				{past.isPending ? (
 					<div className="panel-pad">
@@ -82,16 +111,19 @@ export function History() {
 					<Oops error={past.error} action={<Button onClick={() => past.refetch()}>Try again</Button>} />
 				) : events.length === 0 ? (
 					<Blank icon="history" title="Nothing was done">
-						{past.hasNextPage
-							? "Nothing of this kind among what is loaded."
-							: "In that time, to that bucket and those keys."}
+						{past.hasNextPage ? "Nothing of this kind among what is loaded." : "Nothing that fits, in that time."}
 					</Blank>
 				) : (
-					<ul className="events" data-wide>
-						{events.map((e) => (
-							<EventLine key={`${e.time} ${e.id} ${e.op} ${e.key}`} event={e} where />
-						))}
-					</ul>
+					byDay(events, (iso) => day(iso)).map(([name, of]) => (
+						<section key={name} aria-label={name}>
+							<h3 className="day">{name}</h3>
+							<ul className="events" data-wide>
+								{of.map((e) => (
+									<EventLine key={`${e.time} ${e.id} ${e.op} ${e.key}`} event={e} where />
+								))}
+							</ul>
+						</section>
+					))
 				)}
 				{past.hasNextPage && (
 					<Group justify="center" p="md">

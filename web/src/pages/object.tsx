@@ -8,6 +8,7 @@ import { Tag } from "../parts/badge";
 import { Confirm } from "../parts/confirm";
 import { Facts } from "../parts/facts";
 import { Icon } from "../parts/icons";
+import { LinkIt } from "../parts/link";
 import { Note, Oops, Waiting } from "../parts/states";
 import { useMe } from "../session/gate";
 import { bytes, moment } from "../words/format";
@@ -19,6 +20,7 @@ export function ObjectDetail({ bucket, named, gone }: { bucket: string; named: N
 	const me = useMe();
 	const queries = useQueryClient();
 	const [dooming, setDooming] = useState(false);
+	const [linking, setLinking] = useState(false);
 	const object = useQuery({
 		queryKey: ["object", bucket, named.key_encoded ?? named.key],
 		queryFn: () => describe(bucket, named),
@@ -50,6 +52,11 @@ export function ObjectDetail({ bucket, named, gone }: { bucket: string; named: N
 				>
 					Download
 				</Button>
+				{!named.key_encoded && (
+					<Button variant="default" leftSection={<Icon name="link" size={16} />} onClick={() => setLinking(true)}>
+						Link
+					</Button>
+				)}
 				{me.scopes.includes("write") && (
 					<Button variant="default" leftSection={<Icon name="trash" size={16} />} onClick={() => setDooming(true)}>
 						Delete
@@ -85,6 +92,7 @@ export function ObjectDetail({ bucket, named, gone }: { bucket: string; named: N
 					]}
 				/>
 			</section>
+			{linking && <LinkIt bucket={bucket} name={named.key} close={() => setLinking(false)} />}
 			{me.role === "admin" && <Past bucket={bucket} keyName={o.key} />}
 			<Confirm
 				title="Delete this object?"

@@ -1,25 +1,27 @@
 import { Button, Drawer, TextInput } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useDebouncedValue, useMediaQuery } from "@mantine/hooks";
+import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { type DragEvent, useEffect, useMemo, useRef, useState } from "react";
-import { listObjects } from "../api/gen/sdk.gen";
+import { type DragEvent, useEffect, useRef, useState } from "react";
 import type { ObjectEntry } from "../api/gen/types.gen";
+import { useListing } from "../api/listing";
+import { uploads } from "../api/uploads";
 import { Tag } from "../parts/badge";
+import { dropped } from "../parts/dropped";
 import { Icon } from "../parts/icons";
 import { Page } from "../parts/page";
+import { Squares } from "../parts/squares";
 import { Blank, Note, Oops, Waiting } from "../parts/states";
 import { useMe } from "../session/gate";
-import { bytes, count, moment } from "../words/format";
+import { bytes, count, day, moment } from "../words/format";
+import { goesOn, rowsOf } from "../words/pages";
 import { folderOf, folders, nameIn, standing } from "../words/replicas";
+import { windowOf } from "../words/window";
 import { ObjectDetail } from "./object";
-import { Uploads, useUploads } from "./uploads";
+import { Uploads } from "./uploads";
 
-type Row = { folder: string } | { object: ObjectEntry };
-
-const page = 500; // entries asked for at once
-const rowHeight = 46; // px, on every width
+const rowHeight = 46; // px
+const phoneHeight = 58; // px: two lines
 
 const route = getRouteApi("/objects/$bucket");
 
@@ -33,18 +35,15 @@ export function Objects() {
 function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 	const navigate = route.useNavigate();
 	const may = useMe().scopes.includes("write");
-	const uploads = useUploads(bucket);
+	const queries = useQueryClient();
 	const [over, setOver] = useState(false);
 	const [open, setOpen] = useState<ObjectEntry>();
 	const picker = useRef<HTMLInputElement>(null);
 	const folder = folderOf(prefix);
 
-	const add = (files: FileList | null) =>
-		files &&
-		uploads.add(
-			folder,
-			Array.from(files, (file) => ({ name: file.name, file })),
-		);
+	useEffect(() => {
+		uploads.written = (into) => void queries.invalidateQueries({ queryKey: ["objects", into] });
+	}, [queries]);
 	const drag = {
 		onDragOver: (e: DragEvent) => {
 			if (may && e.dataTransfer.types.includes("Files")) {
@@ -61,7 +60,7 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 			e.preventDefault();
 			setOver(false);
 			if (may) {
-				add(e.dataTransfer.files);
+				void dropped(e.dataTransfer).then((files) => uploads.add(bucket, folder, files));
 			}
 		},
 	};
@@ -79,7 +78,8 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 							hidden
 							aria-label="Files to upload"
 							onChange={(e) => {
-								add(e.currentTarget.files);
+								const files = Array.from(e.currentTarget.files ?? [], (file) => ({ name: file.name, file }));
+								uploads.add(bucket, folder, files);
 								e.currentTarget.value = "";
 							}}
 						/>
@@ -90,7 +90,7 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 				)
 			}
 		>
-			<Uploads uploads={uploads} />
+			<Uploads bucket={bucket} />
 			<section className="panel browser" data-over={over || undefined} aria-label="Objects" {...drag}>
 				<div className="browser-head">
 					<nav aria-label="Folders" className="crumbs">
@@ -114,7 +114,7 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 						find={(text) => navigate({ search: { prefix: folder + text }, replace: true })}
 					/>
 				</div>
-				<List bucket={bucket} prefix={prefix} may={may} open={setOpen} />
+				<List bucket={bucket} prefix={prefix} may={may} open={setOpen} key={prefix} />
 				{over && (
 					<div className="drop" aria-hidden="true">
 						<Icon name="upload" size={28} />
@@ -170,59 +170,38 @@ function List({
 	may: boolean;
 	open: (o: ObjectEntry) => void;
 }) {
-	const list = useInfiniteQuery({
-		queryKey: ["objects", bucket, prefix],
-		queryFn: async ({ pageParam }) =>
-			(
-				await listObjects({
-					path: { bucket },
-					query: { prefix: prefix || undefined, delimiter: "/", limit: page, cursor: pageParam },
-				})
-			).data,
-		initialPageParam: undefined as string | undefined,
-		getNextPageParam: (p) => p.cursor,
-		// What lags changes by itself; of a long list only the start is looked at again.
-		refetchInterval: (q) => {
-			const pages = q.state.data?.pages ?? [];
-			const waits = pages[0]?.objects.some((o) => Object.values(o.replicas).some((r) => r !== "current"));
-			return pages.length === 1 ? (waits ? 3_000 : 20_000) : false;
-		},
-	});
-	const rows = useMemo<Row[]>(
-		() =>
-			(list.data?.pages ?? []).flatMap((p) => [
-				...p.prefixes.map((f) => ({ folder: f })),
-				...p.objects.map((object) => ({ object })),
-			]),
-		[list.data],
-	);
 	const box = useRef<HTMLDivElement>(null);
-	const virtual = useVirtualizer({
-		count: rows.length,
-		getScrollElement: () => box.current,
-		estimateSize: () => rowHeight,
-		overscan: 12,
-	});
-	const items = virtual.getVirtualItems();
-	const last = items.at(-1)?.index ?? 0;
-	const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+	const phone = useMediaQuery("(max-width: 48em)", undefined, { getInitialValueInEffect: false }) ?? false;
+	const height = phone ? phoneHeight : rowHeight;
+	const [rows, setRows] = useState(0);
+	const [seen, look] = useState({ top: 0, view: 720 });
+	const w = windowOf(rows, height, seen.top, seen.view);
+	const list = useListing(bucket, prefix, w.first, w.last);
+	const known = rowsOf(list.pages);
+	const more = goesOn(list.pages);
+	useEffect(() => setRows(known), [known]);
 	useEffect(() => {
-		if (hasNextPage && !isFetchingNextPage && last >= rows.length - page / 2) {
-			void fetchNextPage();
+		const b = box.current;
+		if (b && known > 0) {
+			const measure = () => look({ top: b.scrollTop, view: b.clientHeight });
+			measure();
+			const resized = new ResizeObserver(measure);
+			resized.observe(b);
+			return () => resized.disconnect();
 		}
-	}, [hasNextPage, isFetchingNextPage, fetchNextPage, last, rows.length]);
+	}, [known]);
 
-	if (list.isPending) {
+	if (list.pending && known === 0) {
 		return (
 			<div className="panel-pad">
 				<Waiting rows={7} height={34} />
 			</div>
 		);
 	}
-	if (list.isError && rows.length === 0) {
-		return <Oops error={list.error} action={<Button onClick={() => list.refetch()}>Try again</Button>} />;
+	if (list.error && known === 0) {
+		return <Oops error={list.error} action={<Button onClick={list.again}>Try again</Button>} />;
 	}
-	if (rows.length === 0 && !hasNextPage) {
+	if (known === 0 && !more) {
 		return prefix === "" ? (
 			<Blank icon="objects" title="This bucket is empty">
 				{may ? "Drop files here, or write to it with any S3 client." : "Nothing was written to it yet."}
@@ -235,7 +214,7 @@ function List({
 	}
 	return (
 		<>
-			{list.isError && (
+			{list.error && (
 				<div className="panel-pad">
 					<Note tone="bad" title="This is not the present state.">
 						{list.error.message}
@@ -243,11 +222,7 @@ function List({
 				</div>
 			)}
 			{/* A <table> cannot hold rows that are not there: roles say what it is. */}
-			<div
-				role="table"
-				aria-label={`Objects in ${bucket}/${prefix}`}
-				aria-rowcount={hasNextPage ? -1 : rows.length + 1}
-			>
+			<div role="table" aria-label={`Objects in ${bucket}/${prefix}`} aria-rowcount={more ? -1 : known + 1}>
 				<div role="row" className="grid-row grid-head">
 					<span role="columnheader">Name</span>
 					<span role="columnheader" className="num">
@@ -256,36 +231,43 @@ function List({
 					<span role="columnheader">Changed</span>
 					<span role="columnheader">Replicas</span>
 				</div>
-				{/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-				<div ref={box} className="grid-body" role="rowgroup" tabIndex={0} style={{ maxHeight: virtual.getTotalSize() }}>
-					<div role="presentation" className="grid-space" style={{ height: virtual.getTotalSize() }}>
-						{items.map((i) => {
-							const row = rows[i.index];
+				<div
+					ref={box}
+					className="grid-body"
+					role="rowgroup"
+					// biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+					tabIndex={0}
+					style={{ maxHeight: w.height }}
+					onScroll={(e) => look({ top: e.currentTarget.scrollTop, view: e.currentTarget.clientHeight })}
+				>
+					<div role="presentation" className="grid-space" style={{ height: w.height }}>
+						{Array.from({ length: w.last - w.first }, (_, i) => {
+							const n = w.first + i;
+							const row = list.rowAt(n);
 							return (
-								row && (
-									<div
-										key={i.key}
-										role="row"
-										aria-rowindex={i.index + 2}
-										className="grid-row"
-										style={{ transform: `translateY(${i.start}px)`, height: rowHeight }}
-									>
-										{"folder" in row ? (
-											<FolderRow bucket={bucket} folder={row.folder} prefix={prefix} />
-										) : (
-											<ObjectRow object={row.object} prefix={prefix} open={open} />
-										)}
-									</div>
-								)
+								<div
+									key={n}
+									role="row"
+									aria-rowindex={n + 2}
+									className="grid-row"
+									style={{ transform: `translateY(${w.top(n)}px)`, height }}
+								>
+									{!row ? (
+										<span role="cell" className="grid-soon" aria-label="Loading" />
+									) : "folder" in row ? (
+										<FolderRow bucket={bucket} folder={row.folder} prefix={prefix} />
+									) : (
+										<ObjectRow object={row.object} prefix={prefix} open={open} />
+									)}
+								</div>
 							);
 						})}
 					</div>
 				</div>
 			</div>
 			<p className="browser-foot" aria-live="polite">
-				{isFetchingNextPage
-					? "Loading more…"
-					: `${count(rows.length)}${hasNextPage ? " so far, more as you scroll" : rows.length === 1 ? " entry" : " entries"}`}
+				{count(known)}
+				{more ? " so far, more as you scroll" : known === 1 ? " entry" : " entries"}
 			</p>
 		</>
 	);
@@ -318,6 +300,9 @@ function ObjectRow({
 					<Icon name="file" />
 					<span className="ellipsis">{nameIn(folderOf(prefix), o.key)}</span>
 				</button>
+				<span className="grid-small">
+					{bytes(o.size)} · {day(o.last_modified)}
+				</span>
 			</span>
 			<span role="cell" className="num">
 				{bytes(o.size)}
@@ -326,6 +311,7 @@ function ObjectRow({
 				{moment(o.last_modified)}
 			</span>
 			<span role="cell" className="grid-replicas">
+				<Squares replicas={o.replicas} />
 				{standing(o.replicas).map((s) => (
 					<Tag key={s.text} tone={s.tone}>
 						{s.text}

@@ -1,31 +1,24 @@
 import { Table } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useMemo } from "react";
-import { replication, status } from "../api/gen/sdk.gen";
 import type { BackendStatus, Replication, Status } from "../api/gen/types.gen";
+import { useCourses, useReplication, useStatus } from "../api/queries";
 import { useSamples } from "../api/sampling";
 import { Live } from "../parts/badge";
 import { Icon } from "../parts/icons";
+import { type Fact, Numbers } from "../parts/numbers";
 import { Page, Panel } from "../parts/page";
 import { Cell, Rows } from "../parts/rows";
 import { Note, Oops, Waiting } from "../parts/states";
 import { ago, bytes, count, many, span } from "../words/format";
+import { progress } from "../words/healing";
 import { alarms, stateTone, verdict } from "../words/safety";
 import { latencies } from "../words/samples";
 
 const Trends = lazy(() => import("./trends").then((m) => ({ default: m.Trends })));
 
 export function Overview() {
-	const s = useQuery({
-		queryKey: ["status"],
-		queryFn: async () => (await status()).data,
-		refetchInterval: 2_000,
-	});
-	const r = useQuery({
-		queryKey: ["replication"],
-		queryFn: async () => (await replication()).data,
-		refetchInterval: 5_000,
-	});
+	const s = useStatus();
+	const r = useReplication();
 	return (
 		<Page title="Overview">
 			{s.isPending ? (
@@ -43,7 +36,7 @@ export function Overview() {
 					)}
 					<Safe s={s.data} r={r.data} stale={s.isError} />
 					<Alarms s={s.data} r={r.data} />
-					<Numbers s={s.data} />
+					<Numbers facts={numbers(s.data)} />
 					<Backends list={s.data.backends} />
 					<Suspense fallback={<Waiting rows={1} height={240} />}>
 						<Trends />
@@ -58,6 +51,9 @@ export function Overview() {
 
 function Safe({ s, r, stale }: { s: Status; r?: Replication; stale: boolean }) {
 	const v = verdict(s, r);
+	const courses = useCourses();
+	const behind = s.backends.filter((b) => b.state === "up" && courses.has(b.name));
+	const going = behind.length === 1 ? courses.get(behind[0]?.name ?? "") : undefined;
 	return (
 		<section
 			className="verdict"
@@ -71,6 +67,7 @@ function Safe({ s, r, stale }: { s: Status; r?: Replication; stale: boolean }) {
 			<div>
 				<p className="verdict-title">{v.title}</p>
 				<p className="verdict-detail">{v.detail}</p>
+				{v.tone === "busy" && going && <p className="verdict-detail">{`${progress(going)}.`}</p>}
 			</div>
 		</section>
 	);
@@ -99,28 +96,13 @@ function Alarms({ s, r }: { s: Status; r?: Replication }) {
 	);
 }
 
-function Numbers({ s }: { s: Status }) {
-	const facts: [string, string, string][] = [
-		["To copy", count(s.lagging.keys), s.lagging.keys > 0 ? bytes(s.lagging.bytes) : "nothing lags"],
-		["Oldest lag", s.lagging.keys > 0 ? span(s.lagging.oldest_seconds) : "–", "since the write"],
-		["Being written", count(s.in_flight.keys), "at this moment"],
-		["Unsettled", count(s.unsettled.keys), "outcome not yet known"],
-		["Refused", count(s.refused.keys), "by a backend"],
-	];
-	return (
-		<dl className="numbers">
-			{facts.map(([name, value, note]) => (
-				<div key={name}>
-					<dt>{name}</dt>
-					<dd>
-						<span className="number">{value}</span>
-						<span className="number-note">{note}</span>
-					</dd>
-				</div>
-			))}
-		</dl>
-	);
-}
+const numbers = (s: Status): Fact[] => [
+	["To copy", count(s.lagging.keys), s.lagging.keys > 0 ? bytes(s.lagging.bytes) : "nothing lags"],
+	["Oldest lag", s.lagging.keys > 0 ? span(s.lagging.oldest_seconds) : "–", "since the write"],
+	["Being written", count(s.in_flight.keys), "at this moment"],
+	["Unsettled", count(s.unsettled.keys), "outcome not yet known"],
+	["Refused", count(s.refused.keys), "by a backend"],
+];
 
 const columns = [
 	{ name: "Backend" },

@@ -1,24 +1,22 @@
-import { Button, Group, Modal, NumberInput, SegmentedControl, Stack, Table, Text } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
-import { pauseBackend, replication, resetPace, resumeBackend, setMode, setPace, status } from "../api/gen/sdk.gen";
+import { Autocomplete, Button, Group, Modal, Progress, SegmentedControl, Slider, Stack, Text } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { listBuckets, pauseBackend, resetPace, resumeBackend, setMode, setPace } from "../api/gen/sdk.gen";
 import type { BackendStatus, Replication as Doc, Mode, Pace, Pause } from "../api/gen/types.gen";
+import { useCourses, useRefresh, useReplication, useStatus } from "../api/queries";
 import { Live, Tag } from "../parts/badge";
+import { Numbers } from "../parts/numbers";
 import { Page, Panel } from "../parts/page";
-import { Cell, Rows } from "../parts/rows";
 import { Note, Oops, Waiting } from "../parts/states";
-import { bytes, count, moment, span } from "../words/format";
-import { paceOf, promise } from "../words/replication";
+import { bytes, count, many, moment, span } from "../words/format";
+import { type Course, done, progress } from "../words/healing";
+import { byteStops, paceMeans, promise, requestStops, stopOf } from "../words/replication";
 import { stateTone } from "../words/safety";
 
 /** How objects are replicated, and how that is changed while it runs. */
 export function Replication() {
-	const doc = useQuery({
-		queryKey: ["replication"],
-		queryFn: async () => (await replication()).data,
-		refetchInterval: 2_000,
-	});
-	const node = useQuery({ queryKey: ["status"], queryFn: async () => (await status()).data, refetchInterval: 2_000 });
+	const doc = useReplication();
+	const node = useStatus();
 	const error = doc.error ?? node.error;
 	return (
 		<Page title="Replication">
@@ -29,55 +27,87 @@ export function Replication() {
 							{error.message}
 						</Note>
 					)}
-					<Modes doc={doc.data} backends={node.data.backends} />
 					<Queue doc={doc.data} />
 					<Backends doc={doc.data} backends={node.data.backends} />
+					<Modes doc={doc.data} backends={node.data.backends} />
 				</>
 			) : error ? (
 				<Oops error={error} />
 			) : (
 				<>
-					<Waiting rows={1} height={150} />
 					<Waiting rows={1} height={90} />
 					<Waiting rows={1} height={220} />
+					<Waiting rows={1} height={150} />
 				</>
 			)}
 		</Page>
 	);
 }
 
-function useRefresh() {
-	const queries = useQueryClient();
-	return async () => {
-		await queries.invalidateQueries({ queryKey: ["replication"] });
-		await queries.invalidateQueries({ queryKey: ["status"] });
-	};
-}
-
 type Change = { mode: Mode; primary?: string; bucket?: string };
+
+type Now = { mode: Mode; primary?: string };
 
 function Modes({ doc, backends }: { doc: Doc; backends: BackendStatus[] }) {
 	const [wanted, setWanted] = useState<Change>();
-	const ask = (mode: Mode, now: { mode: Mode; primary?: string }, bucket?: string) =>
+	const [picked, setPicked] = useState<string[]>([]);
+	const ask = (mode: Mode, now: Now, bucket?: string) =>
 		mode !== now.mode &&
 		setWanted({ mode, bucket, primary: mode === "disabled" ? (now.primary ?? backends[0]?.name) : undefined });
+	const own = new Map(doc.buckets.map((b) => [b.bucket, b]));
+	const rows = [...new Set([...own.keys(), ...picked])].sort();
 	return (
 		<Panel title="Mode" note="What becomes of the next write">
 			<div className="mode">
+				<strong>All buckets</strong>
 				<Switch label="All buckets" mode={doc.mode} choose={(m) => ask(m, doc)} />
 				<p>{promise(doc.mode, doc.primary)}</p>
 			</div>
-			{doc.buckets.map((b) => (
-				<div className="mode" key={b.bucket}>
-					<div>
-						<strong>{b.bucket}</strong>
-						<Switch label={`Bucket ${b.bucket}`} mode={b.mode} choose={(m) => ask(m, b, b.bucket)} />
+			{rows.map((bucket) => {
+				const now: Now = own.get(bucket) ?? doc;
+				return (
+					<div className="mode" key={bucket}>
+						<strong>{bucket}</strong>
+						<Switch label={`Bucket ${bucket}`} mode={now.mode} choose={(m) => ask(m, now, bucket)} />
+						<p>{own.has(bucket) ? promise(now.mode, now.primary) : "As all buckets."}</p>
 					</div>
-					<p>{promise(b.mode, b.primary)}</p>
-				</div>
-			))}
+				);
+			})}
+			<PickBucket shown={rows} pick={(bucket) => setPicked([...picked, bucket])} />
 			{wanted && <Ask change={wanted} set={setWanted} backends={backends} />}
 		</Panel>
+	);
+}
+
+/** Finds a bucket that is to have a mode of its own. */
+function PickBucket({ shown, pick }: { shown: string[]; pick: (bucket: string) => void }) {
+	const [name, setName] = useState("");
+	const buckets = useQuery({
+		queryKey: ["buckets", "names"],
+		queryFn: async () => (await listBuckets({ query: { limit: 1000 } })).data.buckets.map((b) => b.name),
+	});
+	const left = (buckets.data ?? []).filter((b) => !shown.includes(b));
+	if (left.length === 0) {
+		return null;
+	}
+	const choose = (value: string) => {
+		if (left.includes(value)) {
+			pick(value);
+			setName("");
+		} else {
+			setName(value);
+		}
+	};
+	return (
+		<Autocomplete
+			className="pick"
+			label="A bucket with a mode of its own"
+			placeholder="Its name"
+			data={left}
+			limit={20}
+			value={name}
+			onChange={choose}
+		/>
 	);
 }
 
@@ -160,26 +190,17 @@ function Ask({
 
 function Queue({ doc }: { doc: Doc }) {
 	const { healer, lagging } = doc;
-	const facts: [string, string, string][] = [
-		["To copy", count(lagging.keys), lagging.keys > 0 ? bytes(lagging.bytes) : "nothing lags"],
-		["Oldest lag", lagging.keys > 0 ? span(lagging.oldest_seconds) : "–", "since the write"],
-		["Queued", count(healer.queued), "keys that need work"],
-		["Waiting", count(healer.waiting), "for a backend or a mode"],
-		["At work", count(healer.running), "at this moment"],
-	];
 	return (
 		<>
-			<dl className="numbers" aria-live="polite">
-				{facts.map(([name, value, note]) => (
-					<div key={name}>
-						<dt>{name}</dt>
-						<dd>
-							<span className="number">{value}</span>
-							<span className="number-note">{note}</span>
-						</dd>
-					</div>
-				))}
-			</dl>
+			<Numbers
+				facts={[
+					["To copy", count(lagging.keys), lagging.keys > 0 ? bytes(lagging.bytes) : "nothing lags"],
+					["Oldest lag", lagging.keys > 0 ? span(lagging.oldest_seconds) : "–", "since the write"],
+					["Queued", count(healer.queued), "keys that need work"],
+					["Waiting", count(healer.waiting), "for a backend or a mode"],
+					["At work", count(healer.running), "at this moment"],
+				]}
+			/>
 			{healer.last_error && healer.queued > 0 && (
 				<Note
 					tone="warn"
@@ -192,81 +213,81 @@ function Queue({ doc }: { doc: Doc }) {
 	);
 }
 
-const columns = [
-	{ name: "Backend" },
-	{ name: "State" },
-	{ name: "To copy", num: true },
-	{ name: "Heals may take" },
-	{ name: "Actions", hidden: true },
-];
-
 function Backends({ doc, backends }: { doc: Doc; backends: BackendStatus[] }) {
-	const [pausing, setPausing] = useState<string>();
-	const [pacing, setPacing] = useState<Pace>();
-	const refresh = useRefresh();
-	const resume = useMutation({
-		mutationFn: (name: string) => resumeBackend({ path: { name } }),
-		onSuccess: refresh,
-	});
+	const courses = useCourses();
 	return (
-		<Panel title="Backends" note="Clients always come before heals, whatever the pace" flush>
-			{resume.isError && <Note tone="bad">{resume.error.message}</Note>}
-			<Rows label="Backends" columns={columns}>
-				{backends.map((b) => {
-					const pause = doc.paused.find((p) => p.backend === b.name);
-					const pace = doc.paces.find((p) => p.backend === b.name);
-					return (
-						<Table.Tr key={b.name}>
-							<Cell label="Backend" head>
-								<strong>{b.name}</strong>
-							</Cell>
-							<Cell label="State">
-								<Standing state={b.state} pause={pause} />
-							</Cell>
-							<Cell label="To copy" num>
-								{b.lagging_keys === 0 ? "–" : `${count(b.lagging_keys)} · ${bytes(b.lagging_bytes)}`}
-							</Cell>
-							<Cell label="Heals may take">{pace ? paceOf(pace) : "–"}</Cell>
-							<Cell label="" num>
-								<Group gap={6} justify="flex-end" wrap="nowrap">
-									{pace && (
-										<Button
-											size="compact-sm"
-											variant="default"
-											aria-label={`Pace of ${b.name}`}
-											onClick={() => setPacing(pace)}
-										>
-											Pace
-										</Button>
-									)}
-									{pause ? (
-										<Button
-											size="compact-sm"
-											loading={resume.isPending}
-											aria-label={`Resume ${b.name}`}
-											onClick={() => resume.mutate(b.name)}
-										>
-											Resume
-										</Button>
-									) : (
-										<Button
-											size="compact-sm"
-											variant="default"
-											aria-label={`Pause ${b.name}`}
-											onClick={() => setPausing(b.name)}
-										>
-											Pause
-										</Button>
-									)}
-								</Group>
-							</Cell>
-						</Table.Tr>
-					);
-				})}
-			</Rows>
-			{pausing && <PauseIt name={pausing} close={() => setPausing(undefined)} />}
-			{pacing && <PaceIt pace={pacing} close={() => setPacing(undefined)} />}
+		<Panel title="Backends" note="What heals may take of each. Clients always come first" flush>
+			<ul className="paced">
+				{backends.map((b) => (
+					<Backend
+						key={b.name}
+						backend={b}
+						pause={doc.paused.find((p) => p.backend === b.name)}
+						pace={doc.paces.find((p) => p.backend === b.name)}
+						course={courses.get(b.name)}
+					/>
+				))}
+			</ul>
 		</Panel>
+	);
+}
+
+function Backend({
+	backend: b,
+	pause,
+	pace,
+	course,
+}: {
+	backend: BackendStatus;
+	pause?: Pause;
+	pace?: Pace;
+	course?: Course;
+}) {
+	const [pausing, setPausing] = useState(false);
+	const refresh = useRefresh();
+	const resume = useMutation({ mutationFn: () => resumeBackend({ path: { name: b.name } }), onSuccess: refresh });
+	return (
+		<li aria-label={b.name}>
+			<div className="paced-head">
+				<strong>{b.name}</strong>
+				<Standing state={b.state} pause={pause} />
+				{pause ? (
+					<Button
+						size="compact-sm"
+						loading={resume.isPending}
+						aria-label={`Resume ${b.name}`}
+						onClick={() => resume.mutate()}
+					>
+						Resume
+					</Button>
+				) : (
+					<Button size="compact-sm" variant="default" aria-label={`Pause ${b.name}`} onClick={() => setPausing(true)}>
+						Pause
+					</Button>
+				)}
+			</div>
+			{resume.isError && <Note tone="bad">{resume.error.message}</Note>}
+			{course && (
+				<div className="paced-course">
+					<Progress value={done(course) * 100} aria-label={`What ${b.name} lacked and has`} />
+					<p>
+						{pause
+							? `${many(b.lagging_keys, "object")} (${bytes(b.lagging_bytes)}) to copy once it is resumed.`
+							: b.state === "down"
+								? `${many(b.lagging_keys, "object")} (${bytes(b.lagging_bytes)}) to copy once it is back.`
+								: `${progress(course)}.`}
+					</p>
+				</div>
+			)}
+			{pace && (
+				<PaceIt
+					key={`${pace.bytes_per_second} ${pace.requests_per_second}`}
+					pace={pace}
+					lacks={{ keys: b.lagging_keys, bytes: b.lagging_bytes }}
+				/>
+			)}
+			{pausing && <PauseIt name={b.name} close={() => setPausing(false)} />}
+		</li>
 	);
 }
 
@@ -333,73 +354,90 @@ function PauseIt({ name, close }: { name: string; close: () => void }) {
 	);
 }
 
-const mebi = 1 << 20;
-
-function PaceIt({ pace, close }: { pace: Pace; close: () => void }) {
-	const [speed, setSpeed] = useState(pace.bytes_per_second / mebi);
-	const [requests, setRequests] = useState(pace.requests_per_second);
+/** Two sliders, which act when they are let go, and a sentence that says what that means. */
+function PaceIt({ pace, lacks }: { pace: Pace; lacks: { keys: number; bytes: number } }) {
+	const [draft, setDraft] = useState(pace);
 	const refresh = useRefresh();
-	const done = {
-		onSuccess: async () => {
-			await refresh();
-			close();
-		},
-	};
 	const act = useMutation({
-		mutationFn: () =>
-			setPace({
-				body: {
-					backend: pace.backend,
-					bytes_per_second: Math.round(speed * mebi),
-					requests_per_second: requests,
-				},
-			}),
-		...done,
+		mutationFn: (p: Pace) => setPace({ body: { ...p, backend: pace.backend } }),
+		onSuccess: refresh,
 	});
-	const reset = useMutation({ mutationFn: () => resetPace({ query: { backend: pace.backend } }), ...done });
-	const submit = (e: FormEvent) => {
-		e.preventDefault();
-		act.mutate();
-	};
+	const reset = useMutation({
+		mutationFn: () => resetPace({ query: { backend: pace.backend } }),
+		onSuccess: refresh,
+	});
 	const error = act.error ?? reset.error;
 	return (
-		<Modal
-			opened
-			onClose={close}
-			title={`Pace of heals on ${pace.backend}`}
-			centered
-			closeButtonProps={{ "aria-label": "Close" }}
-		>
-			<form onSubmit={submit}>
-				<Stack>
-					<NumberInput
-						label="MiB a second"
-						description="To and from the backend together. 0: no limit"
-						min={0}
-						decimalScale={2}
-						value={speed}
-						onChange={(v) => setSpeed(Number(v) || 0)}
-						data-autofocus
-					/>
-					<NumberInput
-						label="Requests a second"
-						description="0: no limit"
-						min={0}
-						decimalScale={2}
-						value={requests}
-						onChange={(v) => setRequests(Number(v) || 0)}
-					/>
-					{error && <Note tone="bad">{error.message}</Note>}
-					<Group justify="space-between">
-						<Button variant="subtle" color="gray" loading={reset.isPending} onClick={() => reset.mutate()}>
-							As configured
-						</Button>
-						<Button type="submit" loading={act.isPending}>
-							Set
-						</Button>
-					</Group>
-				</Stack>
-			</form>
-		</Modal>
+		<div className="pace">
+			<Stops
+				label={`Most bytes a second to and from ${pace.backend}`}
+				title="Bytes a second"
+				stops={byteStops}
+				limit={draft.bytes_per_second}
+				show={(v) => (v === 0 ? "no limit" : `${bytes(v)}/s`)}
+				move={(v) => setDraft({ ...draft, bytes_per_second: v })}
+				done={(v) => act.mutate({ ...draft, bytes_per_second: v })}
+			/>
+			<Stops
+				label={`Most requests a second to ${pace.backend}`}
+				title="Requests a second"
+				stops={requestStops}
+				limit={draft.requests_per_second}
+				show={(v) => (v === 0 ? "no limit" : count(v))}
+				move={(v) => setDraft({ ...draft, requests_per_second: v })}
+				done={(v) => act.mutate({ ...draft, requests_per_second: v })}
+			/>
+			<div className="pace-means">
+				<p aria-live="polite">{paceMeans(draft, lacks)}</p>
+				<Button
+					size="compact-sm"
+					variant="default"
+					loading={reset.isPending}
+					aria-label={`Pace of ${pace.backend} as configured`}
+					onClick={() => reset.mutate()}
+				>
+					As configured
+				</Button>
+			</div>
+			{error && <Note tone="bad">{error.message}</Note>}
+		</div>
+	);
+}
+
+function Stops({
+	label,
+	title,
+	stops,
+	limit,
+	show,
+	move,
+	done,
+}: {
+	label: string;
+	title: string;
+	stops: number[];
+	limit: number;
+	show: (v: number) => string;
+	move: (v: number) => void;
+	done: (v: number) => void;
+}) {
+	const at = (i: number) => stops[i] ?? 0;
+	return (
+		<div>
+			<div className="pace-title">
+				<span>{title}</span>
+				<strong>{show(limit)}</strong>
+			</div>
+			<Slider
+				thumbLabel={label}
+				label={null}
+				min={0}
+				max={stops.length - 1}
+				value={stopOf(stops, limit)}
+				onChange={(i) => move(at(i))}
+				onChangeEnd={(i) => done(at(i))}
+				thumbProps={{ "aria-valuetext": show(limit) }}
+			/>
+		</div>
 	);
 }

@@ -10,7 +10,7 @@ import {
 	TextInput,
 } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { createUser, updateUser } from "../api/gen/sdk.gen";
 import type { Role, Scope, User } from "../api/gen/types.gen";
 import { Note } from "../parts/states";
@@ -40,6 +40,16 @@ const bodyOf = (d: Draft) => ({
 	allowed_ips: d.addresses,
 	allowed_extensions: d.extensions.map((e) => e.replace(/^\./, "")),
 });
+
+const limits = [
+	{ name: "buckets", label: "Buckets", description: "A name, or a part of one as in photos/2026/. None: all" },
+	{
+		name: "addresses",
+		label: "Addresses",
+		description: "Networks as in 10.0.0.0/8, or single addresses. None: from anywhere",
+	},
+	{ name: "extensions", label: "File types to write", description: "Extensions as in txt or tar.gz. None: all" },
+] as const;
 
 /** What a user may do and where: the same fields for a new and for an old one. */
 function Fields({ draft, change }: { draft: Draft; change: (d: Draft) => void }) {
@@ -75,31 +85,74 @@ function Fields({ draft, change }: { draft: Draft; change: (d: Draft) => void })
 					<Checkbox value="write" label="Write" />
 				</Group>
 			</Checkbox.Group>
-			<TagsInput
-				label="Buckets"
-				description="A name, or a part of one as in photos/2026/. None: all"
-				value={draft.buckets}
-				onChange={(v) => set("buckets", v)}
-				splitChars={[",", " "]}
-				acceptValueOnBlur
-			/>
-			<TagsInput
-				label="Addresses"
-				description="Networks as in 10.0.0.0/8, or single addresses. None: from anywhere"
-				value={draft.addresses}
-				onChange={(v) => set("addresses", v)}
-				splitChars={[",", " "]}
-				acceptValueOnBlur
-			/>
-			<TagsInput
-				label="File types to write"
-				description="Extensions as in txt or tar.gz. None: all"
-				value={draft.extensions}
-				onChange={(v) => set("extensions", v)}
-				splitChars={[",", " "]}
-				acceptValueOnBlur
-			/>
+			{limits.map(({ name, label, description }) => (
+				<TagsInput
+					key={name}
+					label={label}
+					description={description}
+					value={draft[name]}
+					onChange={(v) => set(name, v)}
+					splitChars={[",", " "]}
+					acceptValueOnBlur
+				/>
+			))}
 		</>
+	);
+}
+
+/** A form of what a user may do, with fields of its own above and below, and what becomes of it. */
+function Frame({
+	act,
+	draft,
+	change,
+	above,
+	below,
+	children,
+}: {
+	act: { mutate: () => void; error: Error | null };
+	draft: Draft;
+	change: (d: Draft) => void;
+	above?: ReactNode;
+	below?: ReactNode;
+	children: ReactNode; // its buttons
+}) {
+	const submit = (e: FormEvent) => {
+		e.preventDefault();
+		act.mutate();
+	};
+	return (
+		<form onSubmit={submit}>
+			<Stack>
+				{above}
+				<Fields draft={draft} change={change} />
+				{below}
+				{act.error && <Note tone="bad">{act.error.message}</Note>}
+				<Group justify="flex-end">{children}</Group>
+			</Stack>
+		</form>
+	);
+}
+
+function PasswordField({
+	label,
+	note,
+	value,
+	set,
+}: {
+	label: string;
+	note: string;
+	value: string;
+	set: (v: string) => void;
+}) {
+	return (
+		<PasswordInput
+			label={label}
+			description={note}
+			autoComplete="new-password"
+			minLength={8}
+			value={value}
+			onChange={(e) => set(e.currentTarget.value)}
+		/>
 	);
 }
 
@@ -116,43 +169,40 @@ export function NewUserForm({ done }: { done: (login: string) => void }) {
 			done(user.login);
 		},
 	});
-	const submit = (e: FormEvent) => {
-		e.preventDefault();
-		make.mutate();
-	};
+	const names = "Lower-case letters, digits and . _ @ + -";
 	return (
-		<form onSubmit={submit}>
-			<Stack>
-				<TextInput
-					label="Login"
-					description="Lower-case letters, digits and . _ @ + -"
-					autoComplete="off"
-					autoCapitalize="none"
-					pattern="[a-z0-9][a-z0-9._@+\-]{0,63}"
-					title="Lower-case letters, digits and . _ @ + -"
-					required
-					withAsterisk={false}
-					data-autofocus
-					value={login}
-					onChange={(e) => setLogin(e.currentTarget.value)}
-				/>
-				<PasswordInput
-					label="Password"
-					description="8 characters or more. Without one only S3 keys open"
-					autoComplete="new-password"
-					minLength={8}
-					value={password}
-					onChange={(e) => setPassword(e.currentTarget.value)}
-				/>
-				<Fields draft={draft} change={setDraft} />
-				{make.isError && <Note tone="bad">{make.error.message}</Note>}
-				<Group justify="flex-end">
-					<Button type="submit" loading={make.isPending}>
-						Make the user
-					</Button>
-				</Group>
-			</Stack>
-		</form>
+		<Frame
+			act={make}
+			draft={draft}
+			change={setDraft}
+			above={
+				<>
+					<TextInput
+						label="Login"
+						description={names}
+						autoComplete="off"
+						autoCapitalize="none"
+						pattern="[a-z0-9][a-z0-9._@+\-]{0,63}"
+						title={names}
+						required
+						withAsterisk={false}
+						data-autofocus
+						value={login}
+						onChange={(e) => setLogin(e.currentTarget.value)}
+					/>
+					<PasswordField
+						label="Password"
+						note="8 characters or more. Without one only S3 keys open"
+						value={password}
+						set={setPassword}
+					/>
+				</>
+			}
+		>
+			<Button type="submit" loading={make.isPending}>
+				Make the user
+			</Button>
+		</Frame>
 	);
 }
 
@@ -166,43 +216,34 @@ export function UserForm({ user }: { user: User }) {
 		onSuccess: () => queries.invalidateQueries({ queryKey: ["users"] }),
 	});
 	const changed = password !== "" || JSON.stringify(draft) !== JSON.stringify(draftOf(user));
-	const submit = (e: FormEvent) => {
-		e.preventDefault();
-		save.mutate();
+	const undo = () => {
+		setDraft(draftOf(user));
+		setPassword("");
 	};
 	return (
-		<form onSubmit={submit}>
-			<Stack>
-				<Fields draft={draft} change={setDraft} />
-				<PasswordInput
+		<Frame
+			act={save}
+			draft={draft}
+			change={setDraft}
+			below={
+				<PasswordField
 					label={user.has_password ? "New password" : "Password"}
-					description={
+					note={
 						user.has_password
 							? "Left empty it stays as it is. A new one ends every session"
 							: "Has none: only S3 keys open"
 					}
-					autoComplete="new-password"
-					minLength={8}
 					value={password}
-					onChange={(e) => setPassword(e.currentTarget.value)}
+					set={setPassword}
 				/>
-				{save.isError && <Note tone="bad">{save.error.message}</Note>}
-				<Group justify="flex-end">
-					<Button
-						variant="default"
-						disabled={!changed || save.isPending}
-						onClick={() => {
-							setDraft(draftOf(user));
-							setPassword("");
-						}}
-					>
-						Undo
-					</Button>
-					<Button type="submit" disabled={!changed} loading={save.isPending}>
-						Save
-					</Button>
-				</Group>
-			</Stack>
-		</form>
+			}
+		>
+			<Button variant="default" disabled={!changed || save.isPending} onClick={undo}>
+				Undo
+			</Button>
+			<Button type="submit" disabled={!changed} loading={save.isPending}>
+				Save
+			</Button>
+		</Frame>
 	);
 }

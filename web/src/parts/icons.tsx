@@ -27,6 +27,7 @@ const paths = {
 	right: "M9.5 6l6 6-6 6",
 	folder: "M4 18.5v-13h5.5l2 2.5H20v10.5z",
 	file: "M6 3.5h8l4 4v13H6zM14 3.5v4h4",
+	link: "M10 14a4 4 0 0 0 5.7 0l3-3A4 4 0 0 0 13 5.3l-1 1M14 10a4 4 0 0 0-5.7 0l-3 3a4 4 0 0 0 5.7 5.7l1-1",
 	pause: "M9 6v12M15 6v12",
 	play: "M8 5.5v13l10-6.5z",
 } as const;

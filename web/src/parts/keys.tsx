@@ -1,4 +1,4 @@
-import { ActionIcon, Button, CopyButton, Group, Modal, SegmentedControl, Stack, Table, Text } from "@mantine/core";
+import { ActionIcon, Button, Group, Modal, SegmentedControl, Stack, Table, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -7,6 +7,7 @@ import type { KeyWithSecret } from "../api/gen/types.gen";
 import { ago, day } from "../words/format";
 import { Tag } from "./badge";
 import { Confirm } from "./confirm";
+import { Copied } from "./copied";
 import { Icon } from "./icons";
 import { Cell, Rows } from "./rows";
 import { Blank, Note, Oops, Waiting } from "./states";
@@ -17,32 +18,6 @@ const lives = [
 	{ value: "90", label: "90 days" },
 	{ value: "365", label: "1 year" },
 ];
-
-function Secret({ label, value }: { label: string; value: string }) {
-	return (
-		<div className="secret">
-			<Text size="xs" c="dimmed">
-				{label}
-			</Text>
-			<Group gap="xs" wrap="nowrap">
-				<code className="secret-value">{value}</code>
-				<CopyButton value={value}>
-					{({ copied, copy }) => (
-						<ActionIcon
-							variant="default"
-							size="lg"
-							onClick={copy}
-							title={copied ? "Copied" : "Copy"}
-							aria-label={copied ? "Copied" : `Copy the ${label.toLowerCase()}`}
-						>
-							<Icon name={copied ? "good" : "copy"} size={16} />
-						</ActionIcon>
-					)}
-				</CopyButton>
-			</Group>
-		</div>
-	);
-}
 
 function NewKey({ login, opened, close }: { login: string; opened: boolean; close: () => void }) {
 	const [days, setDays] = useState("90");
@@ -76,8 +51,8 @@ function NewKey({ login, opened, close }: { login: string; opened: boolean; clos
 			{made ? (
 				<Stack>
 					<Note tone="warn">The secret is shown now and never again. Keep it where your client finds it.</Note>
-					<Secret label="Access key ID" value={made.access_key_id} />
-					<Secret label="Secret access key" value={made.secret_access_key} />
+					<Copied label="Access key ID" value={made.access_key_id} />
+					<Copied label="Secret access key" value={made.secret_access_key} />
 					<Group justify="flex-end">
 						<Button onClick={done}>I have kept it</Button>
 					</Group>

@@ -49,3 +49,6 @@ export const moment = (iso: string): string =>
 
 /** A day in the reader's own time zone. */
 export const day = (iso: string): string => new Date(iso).toLocaleDateString("en-GB", { dateStyle: "medium" });
+
+/** A time of the day in the reader's own time zone, to the second. */
+export const clock = (iso: string): string => new Date(iso).toLocaleTimeString("en-GB");

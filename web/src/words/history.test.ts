@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { outcomes, resultTone } from "./history";
+import { byDay, deed, outcomes, resultTone } from "./history";
 
 it("tells what backends answered", () => {
 	expect(outcomes({})).toEqual([]);
@@ -20,5 +20,18 @@ it("colours results", () => {
 		"warn",
 		"bad",
 		"bad",
+	]);
+});
+
+it("has words for what was done", () => {
+	expect([deed("put"), deed("beginSession"), deed("listUsers")]).toEqual(["Written", "Signed in", "List users"]);
+});
+
+it("tells the days apart", () => {
+	const events = ["2026-11-28T09:00:00Z", "2026-11-28T08:00:00Z", "2026-11-27T23:00:00Z"].map((time) => ({ time }));
+	const days = byDay(events, (iso) => iso.slice(0, 10));
+	expect(days.map(([day, of]) => [day, of.length])).toEqual([
+		["2026-11-28", 2],
+		["2026-11-27", 1],
 	]);
 });

@@ -1,5 +1,41 @@
 import type { Tone } from "./tone";
 
+/** What was done, as one says it. */
+const deeds: Record<string, string> = {
+	put: "Written",
+	copy: "Copied",
+	complete: "Written in parts",
+	delete: "Deleted",
+	heal: "Healed",
+	"bucket-create": "Bucket made",
+	"bucket-delete": "Bucket deleted",
+	login: "Token given",
+	beginSession: "Signed in",
+	endSession: "Signed out",
+	createUser: "User made",
+	updateUser: "User changed",
+	deleteUser: "User removed",
+	unlockUser: "User let in again",
+	createKey: "S3 key made",
+	deleteKey: "S3 key removed",
+	rotateKey: "S3 key replaced",
+	createBucket: "Bucket made",
+	putBucket: "Bucket made",
+	updateBucket: "Bucket changed",
+	deleteBucket: "Bucket deleted",
+	presignObject: "Link made",
+	setMode: "Mode set",
+	setPace: "Pace set",
+	resetPace: "Pace as configured",
+	pauseBackend: "Backend paused",
+	resumeBackend: "Backend resumed",
+};
+
+export function deed(op: string): string {
+	const words = op.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+	return deeds[op] ?? words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** The result of an operation. */
 export function resultTone(result: string): Tone {
 	switch (result) {
@@ -33,4 +69,19 @@ export function outcomes(backends: Record<string, string>): { tone: Tone; text: 
 		return [{ tone: "good", text: all.length === 1 ? `${all[0]?.[0]} ok` : `ok on all ${all.length}` }];
 	}
 	return all.map(([name, o]) => ({ tone: outcomeTone(o), text: `${name} ${o}` }));
+}
+
+/** Events by the day on which they were, in their order. */
+export function byDay<E extends { time: string }>(events: E[], day: (iso: string) => string): [string, E[]][] {
+	const days: [string, E[]][] = [];
+	for (const e of events) {
+		const name = day(e.time);
+		const last = days.at(-1);
+		if (last?.[0] === name) {
+			last[1].push(e);
+		} else {
+			days.push([name, [e]]);
+		}
+	}
+	return days;
 }
