@@ -11,6 +11,9 @@
 #   make chaos    kills, stops, cuts under load, judged by Porcupine: make chaos DURATION=60s SEED=1
 #   make chaos-nightly  the same with the default times, which takes two DURATIONs and 70 minutes,
 #                 and without a settle time, which must find a violation; SEED=0 draws one
+#   make conformance versitygw's own suite, whole, and random requests, directly and through
+#                 s3mirror: make conformance SEEDS=2000 SEED=1000; conformance-update also
+#                 writes its part of docs/compatibility.md
 #   make powerloss more subsets of unsynced data than the units try: make powerloss SUBSETS=50
 #   make bench    measures, and writes docs/performance.md; make bench ROWS=saturated,cost.put
 #                 ROUNDS=1 ALLOW_FOREIGN=1 only prints some rows, on a machine that others use too
@@ -35,7 +38,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e check web web-check console-update console-nightly generate race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e conformance conformance-update check web web-check console-update console-nightly generate race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -83,6 +86,20 @@ powerloss:
 e2e: build
 	scripts/tools.sh
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -tags e2e ./test/e2e/...
+
+# The whole of versitygw's own test suite, and random requests to a server with and without
+# s3mirror in front, which e2e runs in part; the night has time for more SEEDS.
+CONFORMANCE := S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -v -tags e2e
+
+conformance: SEEDS = 200
+conformance: build
+	scripts/tools.sh
+	$(CONFORMANCE) ./test/e2e/conformance -conformance.whole
+	$(CONFORMANCE) ./test/e2e/differential -differential.first $(SEED) -differential.seeds $(SEEDS)
+
+conformance-update: build
+	scripts/tools.sh
+	$(CONFORMANCE) ./test/e2e/conformance -conformance.whole -conformance.update
 
 # Apache Cassandra from pinned jars, which Maven fetches into .tools/. Without a JDK 17 and Maven
 # its tests are skipped, and with CI=true they fail.

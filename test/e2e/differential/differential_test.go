@@ -1,0 +1,234 @@
+//go:build e2e
+
+package differential
+
+import (
+	"crypto/sha256"
+	"encoding/xml"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3mirror/s3mirror/test/e2e/harness"
+	"github.com/s3mirror/s3mirror/test/e2e/wire"
+)
+
+var (
+	seeds    = flag.Int("differential.seeds", 12, "how many seeds are tried, from the first on")
+	first    = flag.Uint64("differential.first", 1, "the first seed")
+	requests = flag.Int("differential.requests", 200, "how many requests a seed makes")
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// side is one of the two that are compared.
+type side struct {
+	name   string
+	client *harness.Client
+	ids    map[string]string // of uploads, by our names for them
+}
+
+// send sends a request and reads what is compared of the answer.
+func (s *side) send(t *testing.T, r request) seen {
+	t.Helper()
+	req, body := r.signed(s.client.Keys, s.client.Addr, s.ids)
+	a, err := wire.Exchange(s.client.Addr, req.Method, wire.Message{Head: req.Head(), Body: body}, wire.Wait, harness.Patience)
+	if err != nil {
+		t.Fatalf("%s: %v: %v", s.name, r, err)
+	}
+	if r.label == "create-upload" && a.Status == 200 {
+		var created struct{ UploadId string } //nolint:revive // S3's name
+		if err := xml.Unmarshal(a.Body, &created); err != nil || created.UploadId == "" {
+			t.Fatalf("%s: %v: %v in %s", s.name, r, err, a.Body)
+		}
+		s.ids[r.upload] = created.UploadId
+	}
+	return look(r, a)
+}
+
+// seen is what of an answer has to be the same.
+type seen struct {
+	outcome string            // status and code
+	facts   map[string]string // of a success
+}
+
+// compared are the headers of a read that say what is read.
+var compared = []string{
+	"ETag", "Content-Type", "Content-Length", "Content-Range", "Cache-Control", "x-amz-meta-a", "x-amz-meta-b", "Accept-Ranges",
+	"x-amz-mp-parts-count", "x-amz-checksum-crc32",
+}
+
+func look(r request, a wire.Answer) seen {
+	s := seen{outcome: a.String(), facts: map[string]string{}}
+	if a.Status/100 != 2 {
+		return s
+	}
+	kind, _, _ := strings.Cut(r.label, "/")
+	switch kind {
+	case "get", "head":
+		for _, name := range compared {
+			s.facts[name] = a.Header.Get(name)
+		}
+		s.facts["body"] = fmt.Sprintf("%x", sha256.Sum256(a.Body))
+	case "put", "part":
+		s.facts["ETag"] = a.Header.Get("ETag")
+	case "list", "list-v2":
+		s.facts["page"] = page(a.Body)
+	case "copy", "complete", "delete-many", "list-parts":
+		s.facts["document"] = document(a.Body)
+	}
+	return s
+}
+
+// page is what a list tells, without times, owners and tokens.
+func page(body []byte) string {
+	var l struct {
+		IsTruncated, Delimiter string
+		Contents               []struct {
+			Key, ETag string
+			Size      int64
+		}
+		CommonPrefixes []struct{ Prefix string }
+	}
+	if err := xml.Unmarshal(body, &l); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%+v", l)
+}
+
+// document is what other answers tell of objects.
+func document(body []byte) string {
+	var d struct {
+		ETag, PartNumberMarker, IsTruncated string
+		Deleted                             []struct{ Key string }
+		Error                               []struct{ Key, Code string }
+		Part                                []struct {
+			PartNumber int
+			ETag       string
+			Size       int64
+		}
+	}
+	if err := xml.Unmarshal(body, &d); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%+v", d)
+}
+
+// TestDifferential: the same status, code and facts, request by request, and the same
+// objects afterwards.
+func TestDifferential(t *testing.T) {
+	alone := harness.StartBackend(t, "alone", true)
+	g := harness.StartGateway(t, []*harness.Backend{harness.StartBackend(t, "behind", true)}, harness.Options{Ack: "all"})
+	k := readKnown(t)
+	both := []*side{{name: "directly", client: alone.Client}, {name: "through s3mirror", client: g.Client}}
+	sent := 0
+	for seed := *first; seed < *first+uint64(*seeds); seed++ { //nolint:gosec // few
+		for _, s := range both {
+			s.ids = map[string]string{"": "never"}
+			renew(t, s.client)
+		}
+		n, parted := trySeed(t, seed, both, k)
+		if sent += n; !parted {
+			same(t, seed, both)
+		}
+	}
+	t.Logf("%d requests, %d of them with a difference that is known", sent, k.met)
+	if want := *seeds * *requests / 3; sent < want && !t.Failed() {
+		t.Errorf("only %d requests were sent, the test wants %d to mean anything", sent, want)
+	}
+}
+
+// trySeed sends the requests of one seed, and fails for a difference that nobody knows.
+func trySeed(t *testing.T, seed uint64, both []*side, k *known) (sent int, parted bool) {
+	gen := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), etags: map[string]string{}, uploads: map[string]string{}, parts: map[string][]string{}} //nolint:gosec // repeatable
+	for i := range *requests {
+		r := gen.next()
+		a, b := both[0].send(t, r), both[1].send(t, r)
+		sent++
+		if a.outcome == b.outcome && maps.Equal(a.facts, b.facts) {
+			gen.learn(r, b)
+			continue
+		}
+		if k.has(r.label, a, b) {
+			k.met++
+		} else {
+			t.Errorf("seed %d, request %d: %v\n%s: %s %v\n%s: %s %v", seed, i, r, both[0].name, a.outcome, a.facts, both[1].name, b.outcome, b.facts)
+		}
+		if a.outcome[0] != b.outcome[0] && mutates(r) {
+			return sent, true // one did it and the other did not: their states differ from here on
+		}
+	}
+	return sent, false
+}
+
+func mutates(r request) bool { return r.method != "GET" && r.method != "HEAD" }
+
+// learn keeps what later requests name.
+func (g *generator) learn(r request, s seen) {
+	kind, _, _ := strings.Cut(r.label, "/")
+	switch {
+	case !strings.HasPrefix(s.outcome, "200"):
+	case kind == "put":
+		g.etags[r.key] = s.facts["ETag"]
+	case kind == "part":
+		var n int
+		if _, err := fmt.Sscanf(r.query, "partNumber=%d&", &n); err == nil && n > 0 && n < 10 {
+			for len(g.parts[r.upload]) < n {
+				g.parts[r.upload] = append(g.parts[r.upload], "")
+			}
+			g.parts[r.upload][n-1] = s.facts["ETag"]
+		}
+	}
+}
+
+// same compares what both hold.
+func same(t *testing.T, seed uint64, both []*side) {
+	t.Helper()
+	var held []map[string]harness.Object
+	for _, s := range both {
+		objects, err := harness.Snapshot(t.Context(), s.client, bucket)
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		held = append(held, objects)
+	}
+	for _, key := range slices.Sorted(maps.Keys(held[0])) {
+		a, b := held[0][key], held[1][key]
+		if a.Sum != b.Sum || a.ETag != b.ETag {
+			t.Errorf("seed %d: %q is %v directly, %v through s3mirror", seed, key, a, b)
+		}
+	}
+	if len(held[0]) != len(held[1]) {
+		t.Errorf("seed %d: %d objects directly, %d through s3mirror", seed, len(held[0]), len(held[1]))
+	}
+}
+
+// renew makes the bucket anew.
+func renew(t *testing.T, c *harness.Client) {
+	t.Helper()
+	harness.Eventually(t, "the bucket is empty and anew", func() error {
+		names, err := c.List(t.Context(), bucket, "", 1000)
+		if err != nil && !strings.Contains(err.Error(), "NoSuchBucket") {
+			return err
+		}
+		for _, key := range names {
+			if _, err := c.Delete(t.Context(), bucket, key); err != nil {
+				return err
+			}
+		}
+		if a, err := c.Do(t.Context(), "DELETE", bucket, "", "", nil); err != nil || a.Status != http.StatusNoContent && a.Status != http.StatusNotFound {
+			return fmt.Errorf("%v, %v", a, err)
+		}
+		a, err := c.Do(t.Context(), "PUT", bucket, "", "", nil)
+		if err == nil && a.Status != http.StatusOK {
+			err = fmt.Errorf("%v", a)
+		}
+		return err
+	})
+}
