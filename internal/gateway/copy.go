@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -19,14 +21,14 @@ func (h *Handler) copyObject(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	onSource := s3.ParseCopyConditions(r.Header)
 	if err := ask.CheckSelf(source, r.op.ObjectKey()); err != nil {
-		return err
+		return h.sourceFirst(r, source, onSource, err)
 	}
 	conditions, err := s3.ParseWriteConditions(r.Header)
 	if err != nil {
 		return err
 	}
-	onSource := s3.ParseCopyConditions(r.Header)
 	return h.lateDocument(s3.NewLateAnswer(w), r, func() ([]byte, error) {
 		info, err := h.Replicas.Copy(r.Context(), replica.CopyRequest{
 			Key: r.op.ObjectKey(), Source: source, Headers: ask.Apply, Algorithm: ask.Algorithm, If: conditions,
@@ -44,4 +46,17 @@ func (h *Handler) copyObject(w http.ResponseWriter, r *request) error {
 		copied := s3.Copied{ETag: info.ETag, Modified: info.ModTime, Checksums: info.Headers}
 		return copied.Document(), nil
 	})
+}
+
+// sourceFirst is what is wrong with a copy of an object to itself: that it is not there, or
+// not what was expected, comes first.
+func (h *Handler) sourceFirst(r *request, source object.Key, conditions s3.ReadConditions, err error) error {
+	v, gone := h.Replicas.Head(r.Context(), source)
+	switch {
+	case errors.Is(gone, s3.NoSuchKey), errors.Is(gone, s3.NoSuchBucket):
+		return gone
+	case gone != nil:
+		return err
+	}
+	return cmp.Or(conditions.CheckCopy(v.Info), err)
 }

@@ -18,6 +18,9 @@ func (h *Handler) deleteObjects(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if len(document) == 0 {
+		return s3.Err(s3.MissingRequestBody)
+	}
 	del, err := s3.ParseDelete(r.op, bytes.NewReader(document))
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ const partTries = 3
 func (h *Handler) getPart(w http.ResponseWriter, r *request, read *read) error {
 	err := r.checkPartNumber()
 	if err != nil {
-		return err
+		return h.bucketFirst(r, err)
 	}
 	for range partTries {
 		if err = h.tryPart(w, r, read); !errors.Is(err, errOther) {

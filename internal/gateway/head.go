@@ -9,7 +9,7 @@ import (
 // headObject is getObject without a body: the same verdicts, the same headers.
 func (h *Handler) headObject(w http.ResponseWriter, r *request) error {
 	if err := r.checkPartNumber(); err != nil {
-		return err
+		return h.bucketFirst(r, err)
 	}
 	v, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
 	if err != nil {

@@ -56,7 +56,11 @@ func (s *Set) CompleteUpload(ctx context.Context, r CompleteRequest) (object.Inf
 	case res.Kind == commit.Failed && res.Code == string(s3.NoSuchUpload):
 		return object.Info{}, s3.NoUpload(r.UploadID)
 	}
-	return cond.conclude(res)
+	info, err := cond.conclude(res)
+	if err == nil {
+		s.uploads.became(w.upload, time.Now())
+	}
+	return info, err
 }
 
 // completion is the write of a Complete, not begun, if the client's list is one that can

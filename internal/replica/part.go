@@ -67,10 +67,21 @@ func (s *Set) PutPart(ctx context.Context, r PartRequest) (object.Info, error) {
 		return object.Info{}, err
 	case res.Kind == commit.Acked:
 		return res.Info, nil
-	case res.Code == string(s3.NoSuchUpload):
+	case res.Code == string(s3.NoSuchUpload), goneEverywhere(res.No):
 		return object.Info{}, s3.NoUpload(r.UploadID)
 	}
 	return object.Info{}, failure(res)
+}
+
+// goneEverywhere tells whether every replica that refused a part has its upload no more: it
+// became an object while its record still says that it is about to.
+func goneEverywhere(no map[string]string) bool {
+	for _, code := range no {
+		if code != string(s3.NoSuchUpload) {
+			return false
+		}
+	}
+	return len(no) > 0
 }
 
 // carryPart sends a part to one replica.

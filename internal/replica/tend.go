@@ -19,8 +19,9 @@ import (
 type uploads struct {
 	set *Set
 
-	mu    sync.Mutex                 // guards heals
+	mu    sync.Mutex                 // guards what follows
 	heals map[string]map[string]bool // replica -> its ids of uploads that heal it now
+	over  map[object.ID]time.Time    // those that became a version here, and when
 }
 
 // tends bounds the visits under way at once.

@@ -138,7 +138,7 @@ func uploadAnswer(err error) commit.Answer {
 // for an id that is not one of the key's.
 func (s *Set) openUpload(ctx context.Context, key object.Key, uploadID string) (object.ID, *commit.UploadRecord, error) {
 	id, rec, err := s.knownUpload(ctx, key, uploadID)
-	if err == nil && rec.State != commit.UploadOpen && rec.State != commit.UploadCompleting {
+	if err == nil && (rec.State != commit.UploadOpen && rec.State != commit.UploadCompleting || s.uploads.isOver(id)) {
 		err = s3.NoUpload(uploadID)
 	}
 	return id, rec, err
@@ -286,7 +286,7 @@ func (s *Set) ListUploads(ctx context.Context, r ListUploadsRequest) (UploadsPag
 	var page UploadsPage
 	full := func() bool { page.More = len(page.Uploads)+len(page.Prefixes) == r.Max; return page.More }
 	err := s.eachUpload(ctx, r.Bucket, r.Prefix, func(key object.Key, id object.ID, rec *commit.UploadRecord) bool {
-		open := rec.State == commit.UploadOpen || rec.State == commit.UploadCompleting
+		open := (rec.State == commit.UploadOpen || rec.State == commit.UploadCompleting) && !s.uploads.isOver(id)
 		if !open || !r.behind(key.Name, id.String()) {
 			return true
 		}
