@@ -84,6 +84,16 @@ const (
 	USlow    Clause = "U10 slow"    // slow requests settle later
 	UHolders Clause = "U11 holders" // a Complete goes to replicas that hold every part
 	UPart    Clause = "U12 leave"   // a replica that lacks a part leaves before the part is acknowledged
+
+	TNamed     Clause = "T1 named"     // a request to change tags is named before it is sent
+	TMistagged Clause = "T2 mistagged" // after a change every replica counts as mistagged
+	TMoved     Clause = "T3 moved"     // a yes ends that only where nothing else happened since
+	TKept      Clause = "T4 kept"      // a newer version does not end it
+	TLook      Clause = "T5 look"      // a look does
+	TLearn     Clause = "T6 learn"     // a version is not copied before its tags are known
+	TBare      Clause = "T7 bare"      // the row stays where a replica keeps no tags
+	TSame      Clause = "T8 same"      // tags are those of the version that stood there before and after
+	TLease     Clause = "T9 lease"     // no request is sent late
 )
 
 // Clauses are all of them, in order.
@@ -95,4 +105,5 @@ var Clauses = []Clause{
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
 	NLease, NAdmit, NStill, NFresh, NAcked,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
+	TNamed, TMistagged, TMoved, TKept, TLook, TLearn, TBare, TSame, TLease,
 }

@@ -37,6 +37,7 @@ type Config struct {
 	Times     Times
 	Fences    object.Replicas // where an upload that was completed or aborted can not be completed any more, not even by a request that is on its way (probed)
 	Copies    object.Replicas // where a copy keeps to x-amz-copy-source-if-match (probed)
+	Bare      object.Replicas // that keep no tags (probed)
 	Composed  object.Replicas // where the ETag of a multipart object is the MD5 of its parts' MD5s (probed)
 }
 
@@ -229,7 +230,7 @@ func anchor(row *oplog.Row, r string, id object.ID, ver object.Version) bool {
 func entries(in *oplog.Intent, reps object.Replicas, now Now) []oplog.Entry {
 	var out []oplog.Entry
 	for _, r := range reps {
-		out = append(out, oplog.Entry{Op: in.Op, ID: in.ID, Ver: in.Ver, Kind: in.Kind, Type: in.Type, Replica: r, Size: in.Info.Size, ETag: in.Info.ETag, Added: now.Wall, Slow: in.Slow})
+		out = append(out, oplog.Entry{Op: in.Op, ID: in.ID, Ver: in.Ver, Kind: in.Kind, Type: in.Type, Replica: r, Size: in.Info.Size, ETag: in.Info.ETag, Tags: in.Info.Tags, Added: now.Wall, Slow: in.Slow})
 	}
 	return out
 }
@@ -290,6 +291,11 @@ func decide(row *oplog.Row, ev evidence, cfg Config, now Now) *oplog.Row {
 	next.Refused = ev.refused
 	next.ETags = ev.etags
 	next.Changed = now.Wall
+	next.Tagged = true
+	if !holds(TKept) {
+		next.Mistagged = nil
+	}
+	bare(next, cfg) // who was mistagged may be still: a late request may have struck what this write left there
 	if ev.typ == oplog.OpComplete {
 		next.Done = append(next.Done, oplog.Done{ID: ev.info.ID, Ver: ev.info.Ver, ETag: ev.info.ETag})
 	}

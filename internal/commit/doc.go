@@ -14,7 +14,7 @@
 //
 // The machines are Write (PUT, DELETE and heal copies are the same kind of
 // write), Read, Repair (resolve, settle, heal, drop), and Bucket. Overlay lays
-// the rows over a page of a list. The rule numbers R1-R31 and U1-U12 in comments are
+// the rows over a page of a list. The rule numbers R1-R31, U1-U12 and T1-T9 in comments are
 // those of docs/reliability.md.
 //
 // # Uploads
@@ -45,6 +45,14 @@
 //   - Strays: which of a replica's listed uploads nobody names.
 //
 // Config.Fences, Config.Composed and Config.Copies are what a probe found; empty is safe.
+//
+// # Tags
+//
+// A change of tags is a Tag; Retag asks for one request, which is answered by Retagged (a
+// 404 is a No). TagRead answers a GET of tags, from Look to ServeTags, Absent or
+// Unavailable; AskTags asks one replica, here and in a Repair. Mend of a Repair asks for a
+// Tag with TagOp.Heal. Info.Tags of a Write are sent with the version, but to the replicas
+// of Config.Bare.
 //
 // # Copies and batches
 //

@@ -20,7 +20,7 @@ func at(d time.Duration) Now { return Now{Wall: wall0.Add(d), Boot: time.Hour + 
 func config(replicas ...string) Config {
 	reps := object.NewReplicas(replicas...)
 	return Config{
-		Node: "G1#a", Replicas: reps, Serving: reps, Epoch: 1, Ack: Rule{Need: 1},
+		Node: "G1#a", Replicas: reps, Serving: reps, Bare: reps, Epoch: 1, Ack: Rule{Need: 1},
 		Times: Times{
 			Lease: 8 * time.Second, Margin: 4 * time.Second, Settle: 20 * time.Second, Gap: 2 * time.Second,
 			Retention: time.Minute, Keep: 12 * time.Second, LockWait: 10 * time.Second,

@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -51,7 +52,7 @@ func (m *Memory) watch(r string, answered bool, now time.Duration, gap time.Dura
 // note remembers when each entry was first seen and forgets those that are gone.
 func (m *Memory) note(row *oplog.Row, now time.Duration) {
 	seen := map[EntryKey]time.Duration{}
-	for _, e := range row.Unsettled {
+	for _, e := range slices.Concat(row.Unsettled, row.Tagging) {
 		k := EntryKey{e.Op, e.Replica}
 		at, ok := m.Seen[k]
 		if !ok {

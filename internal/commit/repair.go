@@ -76,6 +76,7 @@ const (
 	pCopy
 	pFence
 	pRemember
+	pTags
 	pOver
 )
 
@@ -100,7 +101,11 @@ type Repair struct {
 	copied object.Replicas // targets of this visit
 
 	fences []fenceOf // of this visit
-	told   bool      // the documents were asked for on this visit
+	recall bool      // the documents were asked for on this visit
+
+	told   map[string]object.Tags // by replica: under which tags it showed the version in this round
+	dumb   object.Replicas        // did not say
+	mended object.Replicas        // targets of this visit
 }
 
 // NewRepair returns the machine of one visit to one key.
@@ -132,6 +137,8 @@ func (p *Repair) Step(now Now, ev Event) []Effect {
 		return p.fencedOne(ev)
 	case Recalled:
 		return p.recalled(now, ev)
+	case ToldTags:
+		return p.toldTags(now, ev)
 	}
 	return nil
 }
@@ -141,7 +148,7 @@ func (p *Repair) look() []Effect {
 	if p.rounds > repairRounds {
 		return p.end(Report{Row: p.row, Failed: true, Next: p.pause()})
 	}
-	p.state, p.shown, p.tried = pRow, nil, nil
+	p.state, p.shown, p.tried, p.told, p.dumb = pRow, nil, nil, nil, nil
 	return []Effect{ReadRow{}}
 }
 
@@ -228,9 +235,12 @@ func (p *Repair) conclude(now Now) []Effect {
 	if next := p.tidy(now); next != nil {
 		return append(p.alarms(), p.swap(next)...)
 	}
-	if len(p.row.Done) > 0 && !p.told {
-		p.told, p.state = true, pRemember
+	if len(p.row.Done) > 0 && !p.recall {
+		p.recall, p.state = true, pRemember
 		return []Effect{Remember{p.row.Done}}
+	}
+	if out := p.tags(now); out != nil {
+		return out
 	}
 	if r, ok := p.lagging(now); ok {
 		p.copied, p.state = p.copied.With(r), pCopy
@@ -310,7 +320,7 @@ func (p *Repair) sources() object.Replicas { return p.showing().And(p.row.Good) 
 // not tried on this visit, healed at all in this mode, and not to be left alone
 // because it refuses the key.
 func (p *Repair) lagging(now Now) (string, bool) {
-	if len(p.sources()) == 0 && p.row.Cur.Kind == object.Present {
+	if len(p.sources()) == 0 && p.row.Cur.Kind == object.Present || p.unknownTags() {
 		return "", false
 	}
 	for _, r := range p.cfg.heals().Minus(p.row.Good) {

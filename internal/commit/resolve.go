@@ -31,6 +31,7 @@ func (p *Repair) resolve(now Now) []Effect {
 		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present && !partOf(in, seen) {
 			next.Cur, next.Good = seen.Info, p.cfg.whole()
 			next.Cur.Ver = object.Tick(now.Wall, p.row.MaxVer())
+			next.Tagged, next.Bare = false, nil
 		}
 		next.Intent, next.Changed = nil, now.Wall
 		next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
@@ -76,6 +77,7 @@ func (p *Repair) closeBase(now Now) []Effect {
 	next := p.row.Clone()
 	next.Cur = base.Info
 	next.Cur.Ver, next.Open, next.Intent, next.Changed = 0, false, nil, now.Wall
+	next.Tagged, next.Bare = false, nil
 	next.Good = next.Good.Filter(func(r string) bool {
 		s, ok := p.shown[r]
 		return !ok || s.Shows(base.Info) || !holds(R4Base)
@@ -108,7 +110,7 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 		return nil
 	}
 	info := p.shown[holders[0]].Info
-	info.ID, info.Ver, info.Kind = best.ID, best.Ver, best.Kind
+	info.ID, info.Ver, info.Kind, info.Tags = best.ID, best.Ver, best.Kind, best.Tags
 	return decide(p.row, evidence{info: info, good: holders, typ: best.Type}, p.cfg, now)
 }
 

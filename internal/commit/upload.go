@@ -35,6 +35,7 @@ type UploadRecord struct {
 	Since     time.Time         `json:"since"`               // of State
 	Initiator string            `json:"initiator,omitempty"` // login
 	Headers   object.Headers    `json:"headers,omitempty"`   // of the version
+	Tags      object.Tags       `json:"tags,omitempty"`      // of the version
 	Sum       string            `json:"sum,omitempty"`       // checksum algorithm and type, as the client asked
 	IDs       map[string]string `json:"ids"`                 // replica -> its own upload id
 	In        object.Replicas   `json:"in"`                  // replicas that hold every part that was acknowledged; it only shrinks
@@ -123,7 +124,7 @@ func Choose(u *UploadRecord, have []oplog.Part, list []Named, least int64) (Chos
 		byNumber[p.Number] = append(byNumber[p.Number], p)
 	}
 	c := Chosen{Reps: u.In, ETags: map[string][]string{}}
-	c.Info.Headers = u.Headers.Clone()
+	c.Info.Headers, c.Info.Tags = u.Headers.Clone(), u.Tags
 	sum := sha256.New()
 	last := 0
 	for i, n := range list {

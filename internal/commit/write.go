@@ -299,6 +299,7 @@ func (w *Write) Step(now Now, ev Event) []Effect {
 // Codes of S3 that a machine itself answers with.
 const (
 	codeSlowDown       = "SlowDown"
+	codeNoSuchKey      = "NoSuchKey"
 	codeRequestTimeout = "RequestTimeout"
 )
 

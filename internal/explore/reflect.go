@@ -44,13 +44,15 @@ func formOf(t reflect.Type) form {
 
 // ignored are fields that no decision reads: they are for people, and differ with
 // every schedule. Slow is a length and no moment, and always 0 here: no scenario has a
-// request on which a backend works for long.
+// request on which a backend works for long. What rows and repairs say of tags means
+// nothing where no replica keeps any, and here none does.
 var ignored = map[reflect.Type][]string{
 	reflect.TypeFor[object.Info]():   {"ModTime"},
 	reflect.TypeFor[oplog.Entry]():   {"Added", "Slow"},
 	reflect.TypeFor[oplog.Intent]():  {"Slow"},
 	reflect.TypeFor[commit.Op]():     {"Slow"},
-	reflect.TypeFor[commit.Repair](): {"mem"}, // lent for a step; it is the proc's
+	reflect.TypeFor[oplog.Row]():     {"Tagged", "Tagging", "Mistagged", "Bare"},
+	reflect.TypeFor[commit.Repair](): {"mem", "told", "dumb", "mended"}, // mem is lent for a step; it is the proc's
 }
 
 func compile(t reflect.Type) form {
@@ -105,6 +107,12 @@ func word(t reflect.Type) form {
 		return byReplica[string]
 	case reflect.TypeFor[map[string]object.Seen]():
 		return byReplica[object.Seen]
+	case reflect.TypeFor[object.Tags]():
+		return func(_ *encoder, p unsafe.Pointer) {
+			if len(*(*object.Tags)(p)) > 0 {
+				panic("explore: no canonical form of tags")
+			}
+		}
 	case reflect.TypeFor[object.Headers]():
 		return func(_ *encoder, p unsafe.Pointer) {
 			if len(*(*object.Headers)(p)) > 0 {

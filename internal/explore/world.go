@@ -236,7 +236,7 @@ func copied[M any](m *M) *M {
 
 func (w *world) config(gateway int) commit.Config {
 	return commit.Config{
-		Node: fmt.Sprintf("G%d", gateway+1), Exclusive: w.sc.Exclusive, Replicas: replicas, Serving: replicas,
+		Node: fmt.Sprintf("G%d", gateway+1), Exclusive: w.sc.Exclusive, Replicas: replicas, Bare: replicas, Serving: replicas,
 		Epoch: 1, Ack: commit.Rule{Need: w.sc.Ack}, Times: times,
 	}
 }

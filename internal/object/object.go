@@ -141,6 +141,7 @@ type Info struct {
 	ModTime time.Time // UTC; what Last-Modified says
 	Headers Headers
 	Parts   []int64 // sizes in bytes of a multipart object's parts; nil for a single PUT
+	Tags    Tags    // as far as known: no HEAD shows them, a row may (oplog.Row.Tagged)
 }
 
 // Seen is what one replica showed of a key when it was asked. It is evidence,
@@ -149,6 +150,7 @@ type Seen struct {
 	Info               // Kind Tombstone: the replica answered 404 NoSuchKey
 	Flag     Flag      // how the stored copy was written; FlagNone when it carries no valid stamp
 	Uploaded time.Time // the stamp's upload time
+	TagCount int       // how many tags it has, as far as the answer tells; 0 for none
 }
 
 // Shows tells whether what was seen is the version cur: the same identity,

@@ -46,6 +46,10 @@ const (
 	rowChanged
 	rowDone
 	rowRefusedWords
+	rowTagged
+	rowTagging
+	rowMistagged
+	rowBare
 )
 
 const (
@@ -57,6 +61,7 @@ const (
 	infoModTime
 	infoHeader
 	infoPart
+	infoTag
 )
 
 const (
@@ -74,6 +79,7 @@ const (
 	entrySize
 	entryETag
 	opSlow
+	entryTag
 )
 
 // EncodeRow returns the stored form of a row.
@@ -112,6 +118,18 @@ func AppendRow(dst []byte, r *Row) []byte {
 	}
 	for _, f := range r.Refused {
 		e.item(rowRefusedWords, f.Words) // in the order of the refusals
+	}
+	e.bool(rowTagged, r.Tagged)
+	for i := range r.Tagging {
+		at := e.begin(rowTagging)
+		encodeEntry(&e, &r.Tagging[i])
+		e.end(at)
+	}
+	for _, name := range r.Mistagged {
+		e.item(rowMistagged, name)
+	}
+	for _, name := range r.Bare {
+		e.item(rowBare, name)
 	}
 	return e.buf
 }
@@ -154,6 +172,14 @@ func DecodeRow(data []byte) (Row, error) {
 			r.Changed = d.time()
 		case rowDone:
 			r.Done = append(r.Done, decodeDone(&d))
+		case rowTagged:
+			r.Tagged = d.uint() != 0
+		case rowTagging:
+			r.Tagging = append(r.Tagging, decodeEntry(&d))
+		case rowMistagged:
+			r.Mistagged = appendName(r.Mistagged, d.str())
+		case rowBare:
+			r.Bare = appendName(r.Bare, d.str())
 		}
 	}
 	if d.bad {
@@ -220,6 +246,7 @@ func encodeInfo(e *encoder, in *object.Info) {
 		e.tag(infoPart, kindVarint) // an empty part is a part
 		e.buf = binary.AppendVarint(e.buf, size)
 	}
+	encodeMap(e, infoTag, in.Tags)
 }
 
 func decodeInfo(up *decoder) (in object.Info) {
@@ -242,6 +269,8 @@ func decodeInfo(up *decoder) (in object.Info) {
 			in.Headers = decodeEntryOf(&d, in.Headers)
 		case infoPart:
 			in.Parts = append(in.Parts, d.int())
+		case infoTag:
+			in.Tags = decodeEntryOf(&d, in.Tags)
 		}
 	}
 	up.bad = up.bad || d.bad
@@ -307,6 +336,7 @@ func encodeEntry(e *encoder, in *Entry) {
 	e.int(entrySize, in.Size)
 	e.str(entryETag, in.ETag)
 	e.int(opSlow, int64(in.Slow))
+	encodeMap(e, entryTag, in.Tags)
 }
 
 func decodeEntry(up *decoder) (in Entry) {
@@ -333,6 +363,8 @@ func decodeEntry(up *decoder) (in Entry) {
 			in.ETag = d.str()
 		case opSlow:
 			in.Slow = time.Duration(d.int())
+		case entryTag:
+			in.Tags = decodeEntryOf(&d, in.Tags)
 		}
 	}
 	up.bad = up.bad || d.bad

@@ -168,18 +168,24 @@ func TestStoredFormIsFrozen(t *testing.T) {
 	}
 }
 
-// A row as it was written before entries kept size and ETag, and before uploads.
+// Rows as they were written before there were tags, and before entries kept size and
+// ETag and there were uploads.
 func TestRowsOfOlderVersionsAreRead(t *testing.T) {
-	data, err := hex.DecodeString(frozenRow1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := fullRow()
-	want.Unsettled[0].Size, want.Unsettled[0].ETag = 0, ""
-	want.Unsettled[0].Slow, want.Intent.Slow, want.Done = 0, 0, nil
-	want.Refused[0].Words = ""
-	if back, err := oplog.DecodeRow(data); err != nil || !reflect.DeepEqual(back, want) {
-		t.Errorf("reads as %+v, %v", back, err)
+	noTags := fullRow()
+	noTags.Cur.Tags, noTags.Unsettled[0].Tags = nil, nil
+	noTags.Tagged, noTags.Tagging, noTags.Mistagged, noTags.Bare = false, nil, nil, nil
+	noUploads := *noTags.Clone()
+	noUploads.Unsettled[0].Size, noUploads.Unsettled[0].ETag = 0, ""
+	noUploads.Unsettled[0].Slow, noUploads.Intent.Slow, noUploads.Done = 0, 0, nil
+	noUploads.Refused[0].Words = ""
+	for frozen, want := range map[string]oplog.Row{frozenRow2: noTags, frozenRow1: noUploads} {
+		data, err := hex.DecodeString(frozen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := oplog.DecodeRow(data); err != nil || !reflect.DeepEqual(back, want) {
+			t.Errorf("reads as %+v, %v", back, err)
+		}
 	}
 }
 
@@ -211,6 +217,18 @@ func everyField(t *testing.T, path string, v reflect.Value) {
 }
 
 const frozenRow = "" +
+	"0165706f63680000000000000000000000020305750310010200000000000000000000000000000480808080802006010904396232630a" +
+	"0a0d06908dacb00d070f170c636f6e74656e742d74797065746578742f706c61696e0f120e782d616d7a2d6d6574612d72617700ff0a10" +
+	"808080051000100e130a06636f6c6f7572726564130605656d7074790601090465752d31090472752d310b5d0310030000000000000000" +
+	"00000000000000051004000000000000000000000000000000068180808080200a020d066e6f64652d310f100500000000000000000000" +
+	"0000000000110465752d31110465752d3213020a011c80a8d6b9070d4c0310060000000000000000000000000000000510070000000000" +
+	"00000000000000000000060908010a01150465752d321706f0d4abb00d07180a1b04396232631c80e0ba84bf031f030161620f13046575" +
+	"2d32456e74697479546f6f4c61726765110b0472752d31396232632d311306928dacb00d07151c05100800000000000000000000000000" +
+	"000006071b06396232632d331711546f6f206c6172676520666f72206d652e18011b520310090000000000000000000000000000000510" +
+	"01020000000000000000000000000000060808010a06150472752d311706908dacb00d07180a1b04396232631c80a8d6b9071f0a06636f" +
+	"6c6f75727265641d0465752d321d0472752d311f0465752d31"
+
+const frozenRow2 = "" +
 	"0165706f63680000000000000000000000020305610310010200000000000000000000000000000480808080802006010904396232630a" +
 	"0a0d06908dacb00d070f170c636f6e74656e742d74797065746578742f706c61696e0f120e782d616d7a2d6d6574612d72617700ff0a10" +
 	"808080051000100e0601090465752d31090472752d310b5d03100300000000000000000000000000000005100400000000000000000000" +
@@ -235,6 +253,7 @@ func fullRow() oplog.Row {
 		ID: object.ID{1, 2}, Ver: 1 << 40, Kind: object.Present, ETag: "9b2c", Size: 5, ModTime: at,
 		Headers: object.Headers{"content-type": "text/plain", "x-amz-meta-raw": "\x00\xff\n"},
 		Parts:   []int64{5 << 20, 0, 7},
+		Tags:    object.Tags{"colour": "red", "empty": ""},
 	}
 	return oplog.Row{
 		Epoch: oplog.Epoch{'e', 'p', 'o', 'c', 'h'}, Cfg: 3, Cur: cur, Open: true,
@@ -245,12 +264,19 @@ func fullRow() oplog.Row {
 		},
 		Unsettled: []oplog.Entry{{
 			Op: object.ID{6}, ID: object.ID{7}, Ver: 9, Kind: object.Present, Type: oplog.OpPut, Replica: "eu-2", Added: at.Add(-time.Hour),
-			Size: 5, ETag: "9b2c", Slow: time.Minute,
+			Size: 5, ETag: "9b2c", Slow: time.Minute, Tags: object.Tags{"a": "b"},
 		}},
 		Refused: []oplog.Refusal{{Replica: "eu-2", Code: "EntityTooLarge", Words: "Too large for me."}},
 		ETags:   map[string]string{"ru-1": "9b2c-1"},
 		Done:    []oplog.Done{{ID: object.ID{8}, Ver: 7, ETag: "9b2c-3"}},
 		Changed: at.Add(time.Second),
+		Tagged:  true,
+		Tagging: []oplog.Entry{{
+			Op: object.ID{9}, ID: object.ID{1, 2}, Ver: 8, Kind: object.Present, Type: oplog.OpTag, Replica: "ru-1", Added: at,
+			Size: 5, ETag: "9b2c", Slow: time.Second, Tags: object.Tags{"colour": "red"},
+		}},
+		Mistagged: object.NewReplicas("eu-2", "ru-1"),
+		Bare:      object.NewReplicas("eu-1"),
 	}
 }
 

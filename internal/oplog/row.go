@@ -61,6 +61,12 @@ type Row struct {
 	ETags     map[string]string // replica -> its own ETag of Cur, where it legitimately differs in form: such a row is a map row
 	Done      []Done            // uploads that became versions here and whose documents do not say so yet
 	Changed   time.Time         // wall clock of the last change, for retention
+
+	// Tags of Cur (docs/decisions/0029).
+	Tagged    bool            // Cur.Tags are its tags; else only its replicas know them
+	Tagging   []Entry         // requests to change tags whose outcome is not known; they threaten no version
+	Mistagged object.Replicas // may show Cur under other tags; only a look ends it
+	Bare      object.Replicas // keep no tags, and Cur has some: such a row is a map row
 }
 
 // Done says that a multipart upload became a version of the key. The row keeps it,
@@ -96,6 +102,7 @@ type Entry struct {
 	Replica string
 	Size    int64         // of the version, bytes
 	ETag    string        // of the version where it was known beforehand
+	Tags    object.Tags   // of the version; of an OpTag, what it sets
 	Added   time.Time     // wall clock of the compare-and-set that recorded it; for people
 	Slow    time.Duration // as the intent's: settling takes so much longer
 }
@@ -108,14 +115,17 @@ type Refusal struct {
 }
 
 // IsMap tells whether the row must stay for ever because replicas legitimately
-// differ in the form of the version's ETag.
-func (r *Row) IsMap() bool { return len(r.ETags) > 0 && r.Cur.Kind == object.Present }
+// differ in the form of the version's ETag, or some of them cannot keep its tags.
+func (r *Row) IsMap() bool {
+	return (len(r.ETags) > 0 || len(r.Bare) > 0) && r.Cur.Kind == object.Present
+}
 
 // Quiet tells whether nothing is left to do for the key but to wait out the
-// retention: no intent, nothing unsettled, every serving replica good, no upload
-// to be remembered.
+// retention: no intent, nothing unsettled, every serving replica good and under
+// the right tags, no upload to be remembered.
 func (r *Row) Quiet(serving object.Replicas) bool {
-	return r.Intent == nil && len(r.Unsettled) == 0 && !r.Open && len(r.Done) == 0 && r.Good.Covers(serving)
+	return r.Intent == nil && len(r.Unsettled) == 0 && !r.Open && len(r.Done) == 0 && r.Good.Covers(serving) &&
+		len(r.Tagging) == 0 && len(r.Mistagged.And(serving)) == 0
 }
 
 // MaxVer is the highest version the row names: in Cur, the intent or an entry.
@@ -138,9 +148,12 @@ func (r *Row) Clone() *Row {
 	c := *r
 	c.Cur = cloneInfo(r.Cur)
 	c.Good = append(object.Replicas(nil), r.Good...)
-	c.Unsettled = append([]Entry(nil), r.Unsettled...)
+	c.Unsettled = cloneEntries(r.Unsettled)
 	c.Refused = append([]Refusal(nil), r.Refused...)
 	c.Done = append([]Done(nil), r.Done...)
+	c.Tagging = cloneEntries(r.Tagging)
+	c.Mistagged = append(object.Replicas(nil), r.Mistagged...)
+	c.Bare = append(object.Replicas(nil), r.Bare...)
 	if r.Intent != nil {
 		i := *r.Intent
 		i.Reps = append(object.Replicas(nil), r.Intent.Reps...)
@@ -156,8 +169,17 @@ func (r *Row) Clone() *Row {
 	return &c
 }
 
+func cloneEntries(list []Entry) []Entry {
+	out := append([]Entry(nil), list...)
+	for i := range out {
+		out[i].Tags = out[i].Tags.Clone()
+	}
+	return out
+}
+
 func cloneInfo(in object.Info) object.Info {
 	in.Headers = in.Headers.Clone()
 	in.Parts = append([]int64(nil), in.Parts...)
+	in.Tags = in.Tags.Clone()
 	return in
 }

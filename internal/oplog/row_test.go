@@ -18,6 +18,8 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 	clone.Good[0], clone.Unsettled[0].Replica, clone.Refused[0].Code, clone.ETags["ru-1"] = "x", "x", "x", "x"
 	clone.Cur.Headers["content-type"], clone.Cur.Parts[0] = "x", -1
+	clone.Cur.Tags["colour"], clone.Unsettled[0].Tags["a"], clone.Tagging[0].Tags["colour"] = "x", "x", "x"
+	clone.Tagging[0].Replica, clone.Mistagged[0], clone.Bare[0] = "x", "x", "x"
 	clone.Intent.Owner, clone.Intent.Reps[0], clone.Intent.Info.Headers["content-type"], clone.Intent.Info.Parts[0] = "x", "x", "x", -1
 	if got := oplog.EncodeRow(&row); !reflect.DeepEqual(got, want) {
 		t.Error("changing the clone changed the row")
@@ -46,12 +48,19 @@ func TestQuietAndMapRowsAndMaxVer(t *testing.T) {
 	for name, change := range map[string]func(*oplog.Row){
 		"open":    func(r *oplog.Row) { r.Open = true },
 		"lagging": func(r *oplog.Row) { r.Good = r.Good.Without("eu-2") },
+		"tagging": func(r *oplog.Row) { r.Tagging = []oplog.Entry{{Replica: "eu-1"}} },
+		"tags":    func(r *oplog.Row) { r.Mistagged = object.NewReplicas("eu-2") },
 	} {
 		busy := row.Clone()
 		change(busy)
 		if busy.Quiet(serving) {
 			t.Errorf("%s: the row is quiet", name)
 		}
+	}
+	away := row.Clone()
+	away.Mistagged, away.Bare = object.NewReplicas("elsewhere"), object.NewReplicas("eu-1")
+	if !away.Quiet(serving) || !away.IsMap() {
+		t.Error("a row of a replica that keeps no tags is quiet, and a map row")
 	}
 	row.ETags = map[string]string{"eu-1": "x-1"}
 	if !row.IsMap() {

@@ -98,7 +98,9 @@ func (p *proc) deliver(ev commit.Event) {
 func (p *proc) carryOut(effects []commit.Effect) {
 	w := p.g.w
 	for i, e := range effects {
-		if _, release := e.(commit.Release); release || w.chance(0.02) {
+		_, release := e.(commit.Release)
+		_, retag := e.(commit.Retag)
+		if release || retag || w.chance(0.02) {
 			if w.chance(w.faults.StallAtDeed) {
 				w.count("stall between decision and deed")
 				p.g.stall(w.between(time.Second, p.g.cfg.Times.Settle/2))
@@ -146,6 +148,8 @@ func (p *proc) effect(e commit.Effect) {
 				p.deliver(commit.Fired{Timer: e.Timer})
 			}
 		})
+	case commit.AskTags:
+		p.askTags(e.Replica)
 	case commit.Alarm:
 		w.count("alarm")
 	case commit.Drop:
@@ -255,7 +259,9 @@ func (g *gateway) clientBody(p *proc, size int64) {
 		w.after(d/2, func() { p.deliver(commit.Broken{}) })
 		return
 	}
-	w.after(d, func() { p.deliver(commit.Verified{Info: object.Info{Size: size, ETag: p.op.Info.ETag}}) })
+	w.after(d, func() {
+		p.deliver(commit.Verified{Info: object.Info{Size: size, ETag: p.op.Info.ETag, Tags: p.op.Info.Tags}})
+	})
 }
 
 // hold is a held upload of a stream; it may end before the release.
@@ -381,6 +387,8 @@ func (g *gateway) repair(key object.Key, expired object.ID, done func()) {
 		switch e := e.(type) {
 		case commit.Copy:
 			g.copy(p, e)
+		case commit.Mend:
+			g.mend(p, e)
 		case commit.Fence:
 			g.fence(p, e)
 		case commit.Remember:

@@ -20,12 +20,15 @@ const (
 	verbDelete
 	verbRead
 	verbList // presence of the key on a page of a list
+	verbTag  // change of its tags
+	verbTags // read of them
 )
 
 // call is one client operation; the ETag names the state, "" is absence.
 type call struct {
 	verb    verb
 	etag    string // put: the new state
+	tags    string // put, tag: its tags
 	ifNone  bool   // If-None-Match: *
 	ifMatch string // If-Match
 }
@@ -36,7 +39,8 @@ type result struct {
 	unknown bool   // 5xx after the release, or no answer: open-ended
 	refused bool   // the condition failed
 	etag    string // read: the state
-	present bool   // list: the key was on the page
+	present bool   // list: the key was on the page; tags: there is an object
+	tags    string // tags: what they are
 }
 
 type record struct {
@@ -75,7 +79,7 @@ func (h *history) crashed(g *gateway) {
 		if r.gateway == g && r.life == g.life && !r.res.done {
 			r.res = result{done: true, unknown: true}
 			r.ended = h.w.now
-			r.drop = r.call.verb == verbRead || r.call.verb == verbList
+			r.drop = r.call.verb == verbRead || r.call.verb == verbList || r.call.verb == verbTags
 		}
 	}
 }
@@ -168,6 +172,8 @@ func (c call) condition() commit.Condition {
 
 func (c call) holds(state string) bool {
 	switch {
+	case c.verb == verbTag:
+		return state != ""
 	case c.ifNone:
 		return state == ""
 	case c.ifMatch != "":
@@ -176,29 +182,36 @@ func (c call) holds(state string) bool {
 	return true
 }
 
+// register is the state of a key: the ETag, "" is absence, and the tags.
+type register struct{ etag, tags string }
+
 // model is a register per key with conditional writes.
-func model(base string) porcupine.Model {
+func model(base register) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return base },
 		Step: func(state, input, output any) (bool, any) {
-			s, c, r := state.(string), input.(call), output.(result)
+			s, c, r := state.(register), input.(call), output.(result)
+			next := register{}
 			switch c.verb {
 			case verbRead:
-				return r.etag == s, s
+				return r.etag == s.etag, s
 			case verbList:
-				return r.present == (s != ""), s
-			}
-			next := ""
-			if c.verb == verbPut {
-				next = c.etag
+				return r.present == (s.etag != ""), s
+			case verbTags:
+				return r.present == (s.etag != "") && r.tags == s.tags, s
+			case verbTag:
+				next = register{s.etag, c.tags}
+			case verbPut:
+				next = register{c.etag, c.tags}
+			case verbDelete:
 			}
 			switch {
 			case r.refused:
-				return !c.holds(s), s
-			case r.unknown && !c.holds(s):
+				return !c.holds(s.etag), s
+			case r.unknown && !c.holds(s.etag):
 				return true, s
 			}
-			return c.holds(s), next
+			return c.holds(s.etag), next
 		},
 		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v %v", input, output) },
 	}
@@ -218,9 +231,9 @@ func (h *history) check(base map[object.Key]string) {
 			}
 			ops = append(ops, porcupine.Operation{ClientId: r.client, Input: r.call, Output: r.res, Call: int64(r.began), Return: end})
 		}
-		switch porcupine.CheckOperationsTimeout(model(base[key]), ops, h.w.patience) {
+		switch porcupine.CheckOperationsTimeout(model(h.first(key, base)), ops, h.w.patience) {
 		case porcupine.Illegal:
-			h.blame(base[key], ops)
+			h.blame(h.first(key, base), ops)
 			h.w.fail("history of %s is not linearizable (%d operations)", key.Name, len(ops))
 		case porcupine.Unknown:
 			h.w.fail("history of %s is %w (%d operations)", key.Name, errUndetermined, len(ops))
@@ -228,8 +241,13 @@ func (h *history) check(base map[object.Key]string) {
 	}
 }
 
+// first is the state of a key before anything happened.
+func (h *history) first(key object.Key, base map[object.Key]string) register {
+	return register{base[key], h.w.baseTags(key)}
+}
+
 // blame traces the operations without any one of which the history would do.
-func (h *history) blame(base string, ops []porcupine.Operation) {
+func (h *history) blame(base register, ops []porcupine.Operation) {
 	if h.w.trace == nil {
 		return
 	}
@@ -248,6 +266,10 @@ func callText(c call) string {
 		return "read"
 	case c.verb == verbList:
 		return "list"
+	case c.verb == verbTag:
+		return "tag " + c.tags
+	case c.verb == verbTags:
+		return "read tags"
 	case c.verb == verbDelete && c.ifMatch != "":
 		return fmt.Sprintf("delete if %.6s", c.ifMatch)
 	case c.verb == verbDelete:
@@ -273,6 +295,9 @@ func rowText(r *oplog.Row) string {
 	}
 	for _, f := range r.Refused {
 		s += fmt.Sprintf(" refused{%s %s by %s}", f.Code, f.Words, f.Replica)
+	}
+	if r.Tagged && (len(r.Cur.Tags) > 0 || len(r.Tagging) > 0 || len(r.Mistagged) > 0) {
+		s += tagRowText(r)
 	}
 	for _, d := range r.Done {
 		s += fmt.Sprintf(" done{%s v%d}", short(d.ID), d.Ver)

@@ -56,6 +56,7 @@ type server struct {
 
 	uploads map[string]*upload       // multipart uploads, by this server's own ids
 	leaked  map[string]time.Duration // parts that landed after their upload was aborted, and when; another abort frees them
+	bare    bool                     // keeps no tags
 	fencing bool                     // a Complete that arrived applies only while its upload is there
 	serial  int                      // of upload ids
 }
@@ -75,6 +76,7 @@ type request struct {
 	do     func() commit.Answer // the effect, instead of put
 	upload string               // of a Complete
 	side   bool                 // changes no key
+	tag    bool                 // changes no object, only its tags
 	work   time.Duration        // how long the server may work on it
 	subs   []*request           // what a batch is made of
 }
@@ -128,8 +130,16 @@ func (s *server) crash(d time.Duration) {
 	}
 }
 
-// head answers a HEAD or GET, or fails after the time-out.
+// head answers a HEAD or GET, which show no tags, or fails after the time-out.
 func (s *server) head(key object.Key, done func(object.Seen, bool)) {
+	s.ask(key, func(seen object.Seen, ok bool) {
+		seen.Tags = nil
+		done(seen, ok)
+	})
+}
+
+// ask answers with all that stands there.
+func (s *server) ask(key object.Key, done func(object.Seen, bool)) {
 	w := s.w
 	over := false
 	finish := func(seen object.Seen, ok bool) {
@@ -343,6 +353,9 @@ func (s *server) store(r *request, put object.Seen) commit.Answer {
 		w.count("truncated")
 		put.Size /= 2
 		put.ETag = reversed(put.ETag) // of what is stored; the answer names what was sent
+	}
+	if s.bare {
+		put.Tags = nil
 	}
 	s.before[r.key] = old
 	s.objs[r.key] = stored{seen: put, started: r.started, done: w.now}

@@ -42,6 +42,10 @@ type Options struct {
 	// seed is what it was before there were any.
 	Refusals bool
 
+	// Tags has clients read and change tags too, and write objects that have some; some
+	// servers keep none.
+	Tags bool
+
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
 
@@ -90,7 +94,7 @@ const (
 )
 
 func newWorld(o Options) *world {
-	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads, patience: cmp.Or(o.Patience, 20*time.Second)}
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads, tags: o.Tags, patience: cmp.Or(o.Patience, 20*time.Second)}
 	w.sessions, w.last, w.again = map[object.ID]*session{}, map[object.Key]*session{}, map[string]bool{}
 	w.truth = &truth{
 		w: w, on: o.Only == nil, decided: map[object.Key]map[object.ID]object.Version{},
@@ -100,6 +104,7 @@ func newWorld(o Options) *world {
 	w.drawFaults()
 	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, docs: map[object.ID]*uploadDoc{}, parts: map[object.ID][]oplog.Part{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
 	w.drawServers(o)
+	w.drawBare()
 	w.drawGateways()
 	if o.Only == nil && !w.faults.One && w.rng.IntN(4) == 0 {
 		w.liar = w.servers[w.rng.IntN(len(w.servers))]
@@ -189,7 +194,7 @@ func (w *world) drawGateways() {
 	for i := range n {
 		g := &gateway{
 			w: w, name: fmt.Sprintf("G%d", i+1), skew: w.between(-400*time.Millisecond, 400*time.Millisecond),
-			cfg: commit.Config{Exclusive: n == 1, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times, Fences: fences, Composed: reps, Copies: copies},
+			cfg: commit.Config{Exclusive: n == 1, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times, Fences: fences, Composed: reps, Copies: copies, Bare: reps.Filter(func(r string) bool { return w.server(r).bare })},
 		}
 		g.start()
 		w.gateways = append(w.gateways, g)
@@ -199,8 +204,9 @@ func (w *world) drawGateways() {
 // foreign puts an object of nobody's under a key, on every replica.
 func (w *world) foreign(key object.Key) string {
 	etag := w.id().String()
+	tags := w.foreignTags(key)
 	for _, s := range w.servers {
-		s.objs[key] = stored{seen: object.Seen{Info: object.Info{Kind: object.Present, ETag: etag, Size: 7}}}
+		s.objs[key] = stored{seen: object.Seen{Info: object.Info{Kind: object.Present, ETag: etag, Size: 7, Tags: tags}}}
 	}
 	return etag
 }
@@ -244,7 +250,7 @@ func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
 		w.listAll(i, g, goOn)
 		return
 	}
-	if w.uploads && w.newer(i, g, key, goOn) {
+	if w.uploads && w.newer(i, g, key, goOn) || w.tags && w.taggedOperation(i, g, key, goOn) {
 		return
 	}
 	if w.rng.IntN(100) < 45 {
@@ -306,6 +312,10 @@ func (w *world) mutation(key object.Key) (call, commit.Op) {
 	}
 	if op.Type == oplog.OpPut && !op.Stream {
 		op.Info.ETag = etagOf(op.ID) // small bodies: known before they are sent
+	}
+	if w.tags && op.Type == oplog.OpPut && w.rng.IntN(2) == 0 {
+		op.Info.Tags = w.someTags()
+		c.tags = tagsText(op.Info.Tags)
 	}
 	op.If = c.condition()
 	return c, op
@@ -402,7 +412,7 @@ func (w *world) quiesce(o Options) {
 		w.settleRefusals()
 	}
 	limit := w.now + calmFor
-	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == 0 && w.leftovers() == "") {
+	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == w.mapRows() && w.leftovers() == "") {
 	}
 	if w.err != nil {
 		return
@@ -411,11 +421,11 @@ func (w *world) quiesce(o Options) {
 		w.hist.check(w.bases)
 		return
 	}
-	if len(w.log.rows) > 0 {
+	if len(w.log.rows) > w.mapRows() {
 		for _, key := range w.keys {
 			if row := w.log.rows[key]; row != nil && w.liar != nil && w.lost(key, row) {
 				w.count("lost to a liar")
-			} else if row != nil {
+			} else if row != nil && !w.stays(row) {
 				w.fail("I11 %s: did not converge: %s; replicas %s", key.Name, rowText(row), w.replicasText(key))
 			}
 		}
@@ -424,10 +434,12 @@ func (w *world) quiesce(o Options) {
 		}
 	}
 	for _, key := range w.keys {
-		if w.log.rows[key] != nil {
+		switch row := w.log.rows[key]; {
+		case row == nil:
+			w.truth.quiet(key)
+		case !w.stays(row):
 			continue
 		}
-		w.truth.quiet(key)
 		for i, g := range w.gateways {
 			r := w.hist.begin(key, 100+i, g, call{verb: verbRead})
 			g.read(key, false, func(a answerRead) { w.hist.saw(r, a) })
@@ -436,6 +448,7 @@ func (w *world) quiesce(o Options) {
 			if !r.res.done || r.drop {
 				w.fail("I11 %s: %s cannot read it after calm", key.Name, g.name)
 			}
+			w.finalTags(key, 100+i, g)
 		}
 	}
 	if left := w.leftovers(); left != "" {

@@ -17,6 +17,7 @@ var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "play only this seed, and print every event")
 	oneModes  = flag.Bool("sim.modes", false, "with -sim.seed: the mode is switched under load")
 	refusals  = flag.Bool("sim.refusals", false, "with the seed: servers refuse keys")
+	tagged    = flag.Bool("sim.tags", false, "with the seed: the schedule with tags")
 	uploads   = flag.Bool("sim.uploads", false, "with the seed: the schedule with uploads")
 )
 
@@ -48,7 +49,7 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -70,6 +71,15 @@ func TestSchedulesWithRefusals(t *testing.T) {
 	play(t, Options{Refusals: true}, slices.Concat(mustStrike, []string{
 		"key refused", "rests with a refusal", "refused key deleted", "server takes the key at last",
 	}))
+}
+
+// mustStrikeTags are those of schedules with tags.
+var mustStrikeTags = []string{"tagged", "tags read", "tags mended", "tags unavailable"}
+
+// TestSchedulesWithTags plays as many in which clients read and change tags too, some
+// with switches of the mode.
+func TestSchedulesWithTags(t *testing.T) {
+	play(t, Options{Tags: true}, slices.Concat(mustStrike, mustStrikeTags))
 }
 
 func play(t *testing.T, o Options, must []string) {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
@@ -27,6 +29,7 @@ func (t *truth) touch(key object.Key) {
 	t.anchor(key, row)
 	t.good(key, row)
 	t.named(key, row)
+	t.tags(key, row)
 }
 
 // swapped sees every change of a row at the moment it takes effect.
@@ -70,6 +73,7 @@ func (t *truth) decide(key object.Key, row *oplog.Row) {
 
 // quiet: I5.
 func (t *truth) quiet(key object.Key) {
+	t.sameTags(key)
 	first := t.w.servers[0].at(key)
 	for _, s := range t.w.servers {
 		if seen := s.at(key); !sameSeen(seen, first) {
@@ -96,7 +100,7 @@ func (t *truth) anchor(key object.Key, row *oplog.Row) {
 		s := t.w.server(r)
 		free := true
 		for _, o := range s.outstanding {
-			free = free && !(o.key == key && o.ver < row.Cur.Ver && o.put.ID != row.Cur.ID && !s.spent(o))
+			free = free && !(o.key == key && !o.tag && o.ver < row.Cur.Ver && o.put.ID != row.Cur.ID && !s.spent(o))
 		}
 		if free {
 			return
@@ -141,7 +145,7 @@ func (t *truth) named(key object.Key, row *oplog.Row) {
 }
 
 func hasEntry(row *oplog.Row, op object.ID, replica string) bool {
-	for _, e := range row.Unsettled {
+	for _, e := range slices.Concat(row.Unsettled, row.Tagging) {
 		if e.Op == op && e.Replica == replica {
 			return true
 		}

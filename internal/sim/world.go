@@ -39,6 +39,7 @@ type world struct {
 	hedge    bool
 	mode     commit.Mode // as the log has it
 	uploads  bool        // clients make uploads, copies and batches too
+	tags     bool        // and tags
 	err      error
 	patience time.Duration // of the checker, for one history
 }
@@ -101,6 +102,9 @@ func (w *world) fail(format string, args ...any) {
 		with := ""
 		if w.uploads {
 			with = " with uploads"
+		}
+		if w.tags {
+			with += " with tags"
 		}
 		w.err = fmt.Errorf("seed %d%s at %.4fs: %w", w.seed, with, w.now.Seconds(), fmt.Errorf(format, args...))
 		w.logf("VIOLATION %v", w.err)

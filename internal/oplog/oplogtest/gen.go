@@ -24,6 +24,10 @@ func Rows() *rapid.Generator[oplog.Row] {
 			ETags:     drawMap(t, "etags"),
 			Done:      nonEmpty(rapid.SliceOfN(dones(), 0, 3).Draw(t, "done")),
 			Changed:   drawTime(t, "changed"),
+			Tagged:    rapid.Bool().Draw(t, "tagged"),
+			Tagging:   nonEmpty(rapid.SliceOfN(entries(), 0, 2).Draw(t, "tagging")),
+			Mistagged: drawReplicas(t, "mistagged"),
+			Bare:      drawReplicas(t, "bare"),
 		}
 		if rapid.Bool().Draw(t, "has intent") {
 			row.Intent = drawIntent(t)
@@ -44,6 +48,7 @@ func Infos() *rapid.Generator[object.Info] {
 			ModTime: drawTime(t, "mtime"),
 			Headers: object.Headers(drawMap(t, "headers")),
 			Parts:   nonEmpty(rapid.SliceOfN(rapid.Int64(), 0, 5).Draw(t, "parts")),
+			Tags:    object.Tags(drawMap(t, "tags")),
 		}
 	})
 }
@@ -120,6 +125,7 @@ func entries() *rapid.Generator[oplog.Entry] {
 			ETag:    rawText().Draw(t, "etag"),
 			Added:   drawTime(t, "added"),
 			Slow:    time.Duration(rapid.Int64().Draw(t, "slow")),
+			Tags:    object.Tags(drawMap(t, "tags")),
 		}
 	})
 }
