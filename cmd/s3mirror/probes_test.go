@@ -44,6 +44,8 @@ func TestProberJudges(t *testing.T) {
 	copier.Probes = append(copier.Probes, probe.Probe{Name: probe.CopyMatch, Result: probe.Yes})
 	modern := good()
 	modern.Probes = append(modern.Probes, probe.Probe{Name: probe.SumProbe + "xxhash3", Result: probe.Yes}, probe.Probe{Name: probe.SumProbe + "sha512", Result: probe.No})
+	bare := good()
+	bare.Probes = append(bare.Probes, probe.Probe{Name: probe.TagsKept, Result: probe.No})
 	stale := good()
 	stale.Probes = append(stale.Probes, probe.Probe{Name: probe.ReadYourWrite, Result: probe.Unsafe})
 	for name, c := range map[string]struct {
@@ -58,6 +60,7 @@ func TestProberJudges(t *testing.T) {
 		"a mode that it does not know": {payloadSigned, good(), replica.Quality{}, true, true},
 		"a server that copies":         {payloadAuto, copier, replica.Quality{Payload: replica.PayloadTrailer, Copies: true}, false, false},
 		"a server of new checksums":    {payloadAuto, modern, replica.Quality{Payload: replica.PayloadTrailer, Sums: []string{"xxhash3"}}, false, false},
+		"a server that keeps no tags":  {payloadAuto, bare, replica.Quality{Payload: replica.PayloadTrailer, NoTags: true}, false, false},
 		"refused":                      {payloadAuto, refused, replica.Quality{}, true, true},
 		"refused for its reads":        {payloadTrailer, stale, replica.Quality{}, true, true},
 		"not answered":                 {payloadAuto, unsure, replica.Quality{}, false, true},

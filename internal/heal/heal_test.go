@@ -169,9 +169,18 @@ func TestAKickDuringAVisitIsNotLost(t *testing.T) {
 
 // What is not settled wants the beat that the protocol names.
 func TestUnsettledKeysAreVisitedInTheBeat(t *testing.T) {
+	for name, edit := range map[string]func(*oplog.Row){
+		"a request":      func(r *oplog.Row) { r.Unsettled = []oplog.Entry{{Replica: "b"}} },
+		"one about tags": func(r *oplog.Row) { r.Tagging = []oplog.Entry{{Replica: "b"}} },
+	} {
+		t.Run(name, func(t *testing.T) { visitedInTheBeat(t, edit) })
+	}
+}
+
+func visitedInTheBeat(t *testing.T, edit func(*oplog.Row)) {
 	unsettled := func(object.Key, int) (replica.Report, error) {
 		row := quiet()
-		row.Unsettled = []oplog.Entry{{Replica: "b"}}
+		edit(row)
 		return replica.Report{Row: row, Next: 2 * time.Second}, nil
 	}
 	run(t, unsettled, func(t *testing.T, f *fakeSet, h *heal.Healer, _ oplog.Log) {
@@ -190,6 +199,29 @@ func TestUnsettledKeysAreVisitedInTheBeat(t *testing.T) {
 		time.Sleep(time.Hour)
 		if st := h.Stats(); st.Waiting != 1 {
 			t.Errorf("stats %+v", st)
+		}
+	})
+}
+
+// A replica that may have other tags waits for nothing but its backend.
+func TestAReplicaWithOtherTagsIsVisited(t *testing.T) {
+	other := func(object.Key, int) (replica.Report, error) {
+		row := quiet()
+		row.Mistagged = object.NewReplicas("b")
+		return replica.Report{Row: row, Next: time.Millisecond}, nil
+	}
+	run(t, other, func(t *testing.T, f *fakeSet, h *heal.Healer, _ oplog.Log) {
+		f.kick(key(1))
+		time.Sleep(time.Minute)
+		if got := f.times(key(1)); len(got) < 2 {
+			t.Fatalf("%d visits in a minute", len(got))
+		}
+		f.set("b", true)
+		time.Sleep(time.Hour)
+		before := len(f.times(key(1)))
+		time.Sleep(time.Hour)
+		if after := len(f.times(key(1))); after != before {
+			t.Errorf("%d visits while the backend is away", after-before)
 		}
 	})
 }

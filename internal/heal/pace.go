@@ -37,17 +37,18 @@ type task struct {
 type progress struct {
 	ver             object.Version
 	good, unsettled int
+	tags            int // requests to change them, and replicas that may have others
 }
 
 // needs are the backends that a key needs before anything can be done for it.
 type needs struct {
-	copies object.Replicas // that lag: one of them must let itself be healed
+	copies object.Replicas // that lag, or may have other tags: one of them must let itself be healed
 	looks  object.Replicas // with requests that are not settled: one of them must be up
 }
 
 func needsOf(row *oplog.Row, replicas object.Replicas) needs {
-	n := needs{copies: replicas.Minus(row.Good)}
-	for _, e := range row.Unsettled {
+	n := needs{copies: replicas.Minus(row.Good).Or(row.Mistagged.And(replicas))}
+	for _, e := range slices.Concat(row.Unsettled, row.Tagging) {
 		n.looks = n.looks.With(e.Replica)
 	}
 	return n
@@ -59,7 +60,7 @@ func (h *Healer) met(n needs, bucket string) object.Replicas {
 }
 
 func progressOf(row *oplog.Row) progress {
-	return progress{row.Cur.Ver, len(row.Good), len(row.Unsettled)}
+	return progress{row.Cur.Ver, len(row.Good), len(row.Unsettled), len(row.Tagging) + len(row.Mistagged)}
 }
 
 // plan makes a key due at a moment, unless it is due earlier.
@@ -143,7 +144,7 @@ func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Ti
 		h.parked[t] = struct{}{}
 		return
 	}
-	if row.Intent != nil || row.Open || len(row.Unsettled) > 0 {
+	if row.Intent != nil || row.Open || len(row.Unsettled)+len(row.Tagging) > 0 {
 		h.push(t, now.Add(next))
 		return
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 4
+const Edition = 3
 
 // Result is what a probe found, in one word.
 type Result string
@@ -35,8 +35,9 @@ const (
 	HeldCondition = "if-match-while-held"
 	Completion    = "order-is-completion"
 	CopyMatch     = "copy-if-source-matches"
+	TagsKept      = "tags-kept"
 	SumProbe      = "checksum-" // followed by an algorithm
-	KeyProbe      = "key-"      // followed by the rule: object.KeyRules
+	KeyProbe      = "key-"      // followed by the rule
 )
 
 // Probe is one finding.

@@ -68,7 +68,7 @@ func Run(ctx context.Context, o backend.Options, bucket string) (Report, error) 
 		one(BodyLiteral, r.literal), one(BodyTrailer, r.trailer), one(BodySigned, r.signed),
 		one(ETagMD5, r.etag), one(ChecksumEcho, r.checksum), one(HeadersKept, r.headers), one(ReadYourWrite, r.readYourWrite),
 		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace), one(HeldCondition, r.heldCondition),
-		one(Completion, r.completion), one(CopyMatch, r.copyMatch), r.sums, r.keys,
+		one(Completion, r.completion), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept), r.sums, r.keys,
 	}
 	found := make([][]Probe, len(groups))
 	var group errgroup.Group

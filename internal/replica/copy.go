@@ -31,6 +31,10 @@ type CopyRequest struct {
 	Check func(source object.Info) error
 	// Headers are those of the copy of a version that has these, without checksums.
 	Headers func(source object.Headers) object.Headers
+	// Tags are those of the copy of a version that has these.
+	Tags func(source object.Tags) object.Tags
+	// KeepsTags says that Tags asks for the source's, which are looked for only then.
+	KeepsTags bool
 	// Algorithm of the copy's checksum; empty: the source's.
 	Algorithm string
 
@@ -65,10 +69,6 @@ func (s *Set) Copy(ctx context.Context, r CopyRequest) (object.Info, error) {
 		return object.Info{}, err
 	}
 	defer c.close()
-	if err := s.holdable(ctx, b, r.Key, c.size); err != nil {
-		over()
-		return object.Info{}, err
-	}
 	cond := condition{c: r.If}
 	op := commit.Op{ID: object.NewID(), Type: oplog.OpCopy, Stream: c.size > s.o.Held, If: cond.verdict()}
 	op.Info = object.Info{Kind: object.Present, Size: c.size}
@@ -158,6 +158,11 @@ func (s *Set) planCopy(ctx context.Context, r CopyRequest, from, to *bucket, up 
 			}
 		}
 		c := s.newCopying(r, from, to, source, found.served.Row)
+		if c.plan.tags, err = s.copyTags(ctx, r, source); errors.Is(err, errMoved) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
 		if len(up.Minus(slices.Sorted(maps.Keys(c.direct)))) == 0 {
 			return c, nil
 		}
@@ -166,6 +171,27 @@ func (s *Set) planCopy(ctx context.Context, r CopyRequest, from, to *bucket, up 
 		}
 	}
 	return nil, unavailable(errMoved)
+}
+
+// copyTags are the tags of the copy. Those of a version stand in the row that a read of
+// it saw, or are looked for; errMoved when they are another one's.
+func (s *Set) copyTags(ctx context.Context, r CopyRequest, source object.Info) (object.Tags, error) {
+	if r.Tags == nil {
+		return nil, nil
+	}
+	if !r.KeepsTags {
+		return r.Tags(nil), nil
+	}
+	tags, of, err := s.Tags(ctx, r.Source)
+	switch {
+	case errors.Is(err, s3.NoSuchKey):
+		return nil, errMoved
+	case err != nil:
+		return nil, err
+	case of.ID != source.ID || of.Size != source.Size:
+		return nil, errMoved
+	}
+	return r.Tags(tags), nil
 }
 
 // newCopying says how the copy travels. A backend copies by itself only when it is
@@ -292,7 +318,7 @@ func sumOf(h hash.Hash) string { return base64.StdEncoding.EncodeToString(h.Sum(
 
 // info is what the copy will be.
 func (c *copying) info() object.Info {
-	info := object.Info{Kind: object.Present, Size: c.size, ETag: c.etag, Headers: c.plan.headers.Clone()}
+	info := object.Info{Kind: object.Present, Size: c.size, ETag: c.etag, Headers: c.plan.headers.Clone(), Tags: c.plan.tags}
 	if info.Headers == nil {
 		info.Headers = object.Headers{}
 	}
@@ -357,7 +383,7 @@ func (w *write) readSource(ctx context.Context) error {
 func (w *write) copyAt(q *request, at place, stamp object.Stamp) (backend.PutResult, error) {
 	c := w.copying
 	res, err := at.copy(q.ctx, backend.CopyRequest{
-		Key: w.key.Name, Headers: c.plan.headers, Stamp: stamp, Algorithm: c.plan.algorithm,
+		Key: w.key.Name, Headers: c.plan.headers, Tags: w.tagsAt(q.replica), Stamp: stamp, Algorithm: c.plan.algorithm,
 		Source: backend.CopySource{Bucket: c.from.realName(q.replica), Key: c.source.Name, ETag: c.direct[q.replica]},
 	})
 	return backend.PutResult{ETag: res.ETag, Checksums: res.Checksums}, err

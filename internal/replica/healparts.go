@@ -184,7 +184,7 @@ func carryParts(sizes []int64, sums *partSums) carrier {
 			u.announced = w.set.announced(q.replica, sums.algorithm)
 		}
 		id, err := at.createUpload(q.ctx, backend.CreateUploadRequest{
-			Key: w.key.Name, Headers: w.plan.headers, Stamp: stamp, Checksum: u.announced,
+			Key: w.key.Name, Headers: w.plan.headers, Tags: w.tagsAt(q.replica), Stamp: stamp, Checksum: u.announced,
 		})
 		if err != nil {
 			return backend.PutResult{}, err

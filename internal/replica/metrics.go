@@ -89,13 +89,13 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 	for _, call := range []string{callRead, callSwap} {
 		m.logSeconds[call] = logs.WithLabelValues(call)
 	}
-	for _, op := range []string{"put", "delete", "heal", "copy", opPart, "complete"} {
+	for _, op := range []string{"put", "delete", "heal", "copy", opPart, "complete", "tag"} {
 		m.writeSeconds.WithLabelValues(op)
 		for _, result := range []string{"acked", "healed", "failed", "unknown"} {
 			m.writes.WithLabelValues(op, result)
 		}
 	}
-	for _, op := range []string{"get", "head", "list"} {
+	for _, op := range []string{"get", "head", "list", "tags"} {
 		m.reads.WithLabelValues(op, "ok")
 		m.reads.WithLabelValues(op, "failed")
 	}

@@ -19,6 +19,7 @@ const everyChecksum = "crc32c"
 // same checksum.
 type plan struct {
 	headers   object.Headers // known before the body
+	tags      object.Tags    // of the version
 	literal   bool
 	sha256    [32]byte
 	algorithm string // of the trailer; empty: none
@@ -99,7 +100,7 @@ func (p plan) of(replica string, f *fanout) (backend.Framing, object.Headers) {
 
 // verified is what the version will be, after the body's end.
 func (p *plan) verified(b Body) object.Info {
-	info := object.Info{Kind: object.Present, Size: b.Size(), Headers: p.headers.Clone()}
+	info := object.Info{Kind: object.Present, Size: b.Size(), Headers: p.headers.Clone(), Tags: p.tags}
 	if info.Headers == nil {
 		info.Headers = object.Headers{}
 	}

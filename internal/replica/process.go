@@ -144,6 +144,8 @@ func (p *process) effect(e commit.Effect) {
 		p.calls = append(p.calls, func() commit.Event { return p.swap(e) })
 	case commit.Head:
 		p.asks.Go(func() { p.deliver(p.head(e.Replica)) })
+	case commit.AskTags:
+		p.asks.Go(func() { p.deliver(p.tags(e.Replica)) })
 	case commit.Sleep:
 		p.sleep(e)
 	case commit.Alarm:

@@ -40,6 +40,7 @@ type Body interface {
 type PutRequest struct {
 	Key     object.Key
 	Headers object.Headers // of the version, as s3.VersionHeaders gives them
+	Tags    object.Tags    // of the version
 	Body    Body
 	If      s3.WriteConditions
 	Actor   string // login, for the history
@@ -66,10 +67,6 @@ func (s *Set) Put(ctx context.Context, r PutRequest) (object.Info, error) {
 		return object.Info{}, err
 	}
 	size := r.Body.Size()
-	if err := s.holdable(ctx, b, r.Key, size); err != nil {
-		over()
-		return object.Info{}, err
-	}
 	slabs := slabsFor(min(size, s.o.PerUpload))
 	if err := s.memory.reserve(ctx, slabs); err != nil {
 		over()
@@ -81,6 +78,7 @@ func (s *Set) Put(ctx context.Context, r PutRequest) (object.Info, error) {
 	w := s.newWrite(b, r.Key, op, origin{r.Actor, r.Request})
 	w.spans.follow(ctx)
 	w.plan = s.planFor(r.Body, r.Headers, b.config().Replicas, !op.Stream)
+	w.plan.tags = r.Tags
 	w.stamp = object.Stamp{ID: op.ID, Flag: object.FlagSmall}
 	held := size // a small body is held whole
 	if op.Stream {

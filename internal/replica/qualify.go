@@ -16,13 +16,11 @@ import (
 type Quality struct {
 	Payload Payload // how bodies must travel, so that it verifies them itself (RELIABILITY A2)
 	Copies  bool    // its copies keep to x-amz-copy-source-if-match, so it may copy by itself
+	NoTags  bool    // it keeps no tags of objects: the log does
 
 	// Sums are the algorithms of checksums that it keeps, among those that are
 	// s3.Recent; the others every backend is taken to know that knows trailers.
 	Sums []string
-
-	// Kinds of keys that it refuses, and that it mixes up with others or hides.
-	Refuses, Mixes object.KeyRules
 }
 
 // Qualifier finds out the quality of a backend. bucket stands on the backend, under
@@ -47,8 +45,8 @@ type qualities struct {
 	payload map[string]Payload
 	copies  object.Replicas     // never changes: it is replaced
 	sums    map[string][]string // of a backend its Quality.Sums; never changes, likewise
+	bare    object.Replicas     // keep no tags; never changes, likewise
 	known   map[string]bool
-	keys    map[string]keyTrouble
 	asking  map[string]chan struct{} // has room for who asks; never changes
 }
 
@@ -58,15 +56,9 @@ func (q *qualities) open(o *Options) {
 		q.payload = map[string]Payload{}
 	}
 	q.sums = map[string][]string{}
-	q.known, q.asking, q.keys = map[string]bool{}, map[string]chan struct{}{}, map[string]keyTrouble{}
+	q.known, q.asking = map[string]bool{}, map[string]chan struct{}{}
 	for _, s := range o.Stacks {
 		q.asking[s.Name()] = make(chan struct{}, 1)
-		if o.Recall == nil {
-			continue
-		}
-		if was, ok := o.Recall(s.Name()); ok {
-			q.keys[s.Name()] = keyTrouble{was.Refuses, was.Mixes}
-		}
 	}
 }
 
@@ -94,6 +86,20 @@ func (q *qualities) copiers() object.Replicas {
 	return q.copies
 }
 
+// untagged are the backends that keep no tags.
+func (q *qualities) untagged() object.Replicas {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bare
+}
+
+// keepsNone is told when a backend says that it does no tags.
+func (q *qualities) keepsNone(replica string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bare = q.bare.With(replica)
+}
+
 func (q *qualities) isKnown(replica string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -109,33 +115,14 @@ func (q *qualities) learn(replica string, found Quality) {
 	sums := maps.Clone(q.sums)
 	sums[replica] = found.Sums
 	q.sums = sums
-	q.keys[replica] = keyTrouble{found.Refuses, found.Mixes}
 	q.copies = q.copies.Without(replica)
 	if found.Copies {
 		q.copies = q.copies.With(replica)
 	}
-}
-
-// keysOf is the trouble of one backend with kinds of keys.
-func (q *qualities) keysOf(replica string) keyTrouble {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.keys[replica]
-}
-
-// trouble is that of any of the replicas. look says that an object and one that
-// continues its key must be kept from standing side by side by us: some replica would
-// mix them up or hide one, or only some refuse it.
-func (q *qualities) trouble(replicas object.Replicas) (trouble object.KeyRules, look bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	refuse := true
-	for _, r := range replicas {
-		k := q.keys[r]
-		trouble |= k.any()
-		refuse = refuse && k.refuses&object.FileAndFolder != 0
+	q.bare = q.bare.Without(replica)
+	if found.NoTags {
+		q.bare = q.bare.With(replica)
 	}
-	return trouble, trouble&object.FileAndFolder != 0 && !refuse
 }
 
 // begin runs a probe, unless the end has come.

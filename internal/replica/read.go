@@ -18,6 +18,8 @@ type Version struct {
 	object.Info
 	Replica string // which answered; empty when the log did
 	Status  string // for x-amz-replication-status: COMPLETED, PENDING or FAILED
+
+	TagCount int // how many tags it has: as the log says, or the replica that answered, if it does
 }
 
 // What x-amz-replication-status says.
@@ -46,6 +48,7 @@ type read struct {
 	client context.Context // of the bodies that outlive the machine
 	how    question
 	open   map[string]*backend.Object // answers whose body is open
+	counts map[string]int             // of tags, as replicas told them
 	served *commit.Serve
 	absent bool
 }
@@ -88,9 +91,9 @@ func (r *read) carryOut(e commit.Effect) {
 	case commit.Get:
 		r.calls = append(r.calls, func() commit.Event {
 			if e.Or == "" {
-				return r.ask(e.Replica)
+				return r.counted(r.ask(e.Replica))
 			}
-			return r.askEither(e.Replica, e.Or)
+			return r.counted(r.askEither(e.Replica, e.Or))
 		})
 	case commit.Drop:
 		r.close(e.Replica)
@@ -102,6 +105,17 @@ func (r *read) carryOut(e commit.Effect) {
 	default:
 		panic(fmt.Sprintf("replica: effect %T of a read", e))
 	}
+}
+
+// counted keeps what an answer says of the number of tags.
+func (r *read) counted(ev commit.Event) commit.Event {
+	if s, ok := ev.(commit.Showed); ok && s.Seen.TagCount > 0 {
+		if r.counts == nil { // most have none
+			r.counts = map[string]int{}
+		}
+		r.counts[s.Replica] = s.Seen.TagCount
+	}
+	return ev
 }
 
 // ask asks a replica and keeps the body of its answer open.
@@ -136,10 +150,15 @@ func (r *read) drop(keep string) {
 
 // version is what the read found.
 func (r *read) version() Version {
-	return Version{
+	v := Version{
 		Info: r.served.Info, Replica: r.served.Replica,
-		Status: statusOf(r.served.Row, r.b.config().Replicas),
+		Status:   statusOf(r.served.Row, r.b.config().Replicas),
+		TagCount: r.counts[r.served.Replica],
 	}
+	if row := r.served.Row; row != nil && row.Tagged {
+		v.TagCount = len(row.Cur.Tags)
+	}
+	return v
 }
 
 // Head tells what stands under a key. NoSuchKey, NoSuchBucket, SlowDown.

@@ -117,6 +117,10 @@ func (s *Set) examine(ctx context.Context, b *bucket, key object.Key, mem *commi
 			p.asks.Go(func() {
 				p.deliver(commit.Copied{Target: e.Target, OK: heals && s.copy(p.ctx, b, key, e)})
 			})
+		case commit.Mend:
+			p.asks.Go(func() {
+				p.deliver(commit.Copied{Target: e.Target, OK: heals && s.mend(p.ctx, b, key, e)})
+			})
 		case commit.Fence:
 			p.asks.Go(func() { p.deliver(p.fence(e)) })
 		case commit.Remember:
@@ -183,13 +187,14 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 	w := s.newWrite(b, key, op, origin{actor: "healer"})
 	w.pace = how
 	w.plan = src.plan
+	w.plan.tags = e.Info.Tags
 	w.stamp = src.stamp
 	held := e.Info.Size
 	switch {
 	case len(sizes) > 0:
 		held = 0 // its last request is held, not its end
 		src.inParts(sizes)
-		w.plan, w.carry = plan{headers: src.plan.headers, payload: src.plan.payload}, carryParts(sizes, src.parts)
+		w.plan, w.carry = plan{headers: src.plan.headers, tags: e.Info.Tags, payload: src.plan.payload}, carryParts(sizes, src.parts)
 	case op.Stream:
 		held = s.o.Held
 	}

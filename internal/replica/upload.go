@@ -20,6 +20,7 @@ import (
 type CreateUploadRequest struct {
 	Key      object.Key
 	Headers  object.Headers // of the version, as s3.VersionHeaders gives them
+	Tags     object.Tags    // of the version
 	Checksum s3.UploadChecksum
 	Actor    string // login
 }
@@ -37,16 +38,12 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 	if err != nil {
 		return "", err
 	}
-	if err := s.holdable(ctx, b, r.Key, -1); err != nil {
-		over()
-		return "", err
-	}
 	headers := r.Headers.Clone()
 	if headers == nil {
 		headers = object.Headers{}
 	}
 	headers["content-type"] = cmp.Or(headers["content-type"], s3.DefaultContentType)
-	rec := commit.UploadRecord{Initiator: r.Actor, Headers: headers, Sum: sumText(r.Checksum)}
+	rec := commit.UploadRecord{Initiator: r.Actor, Headers: headers, Tags: r.Tags, Sum: sumText(r.Checksum)}
 	p := s.newProcess(s.base, b, r.Key, commit.NewCreate(b.config(), rec))
 	p.upload = object.NewID()
 	stamp := object.Stamp{ID: p.upload, Flag: object.FlagMultipart, Uploaded: s.o.Wall()}
@@ -54,7 +51,7 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 	p.other = func(e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Initiate:
-			p.asks.Go(func() { p.deliver(p.initiate(e.Replica, headers, r.Checksum, stamp)) })
+			p.asks.Go(func() { p.deliver(p.initiate(e.Replica, headers, r.Tags, r.Checksum, stamp)) })
 		case commit.Done:
 			result <- e.Result
 		default:
@@ -85,15 +82,18 @@ func (s *Set) drive(p *process, first commit.Event, over func()) {
 }
 
 // initiate begins the upload on one replica.
-func (p *process) initiate(replica string, headers object.Headers, sum s3.UploadChecksum, stamp object.Stamp) commit.Initiated {
+func (p *process) initiate(replica string, headers object.Headers, tags object.Tags, sum s3.UploadChecksum, stamp object.Stamp) commit.Initiated {
 	ctx, cancel := context.WithTimeout(p.ctx, p.set.o.Times.Keep)
 	defer cancel()
 	at, err := p.set.at(ctx, p.b, replica, p.pace)
 	if err != nil {
 		return commit.Initiated{Replica: replica, Answer: commit.Answer{Class: commit.No}}
 	}
+	if p.set.qualities.untagged().Has(replica) {
+		tags = nil
+	}
 	id, err := at.createUpload(ctx, backend.CreateUploadRequest{
-		Key: p.key.Name, Headers: headers, Stamp: stamp, Checksum: p.set.announced(replica, sum),
+		Key: p.key.Name, Headers: headers, Tags: tags, Stamp: stamp, Checksum: p.set.announced(replica, sum),
 	})
 	return commit.Initiated{Replica: replica, UploadID: id, Answer: answerOf(err)}
 }

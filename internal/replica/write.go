@@ -252,9 +252,17 @@ func carryBody(w *write, q *request, at place, stamp object.Stamp) (backend.PutR
 	}
 	framing, headers := w.plan.of(q.replica, w.body)
 	return at.put(q.ctx, backend.PutRequest{
-		Key: w.key.Name, Headers: headers, Stamp: stamp,
+		Key: w.key.Name, Headers: headers, Tags: w.tagsAt(q.replica), Stamp: stamp,
 		Size: w.body.size, Body: q.cursor, Framing: framing,
 	})
+}
+
+// tagsAt are the tags that a replica is asked to keep with the version.
+func (w *write) tagsAt(replica string) object.Tags {
+	if len(w.plan.tags) == 0 || w.set.qualities.untagged().Has(replica) {
+		return nil
+	}
+	return w.plan.tags
 }
 
 // ended tells the machine how a request ended.

@@ -30,7 +30,7 @@ var table = map[string][]string{
 	"crew":   {}, // goroutines that are kept
 	// contracts
 	"backend": {"object", "s3", "sigv4"},
-	"probe":   {"object", "sigv4", "backend"},
+	"probe":   {"object", "s3", "sigv4", "backend"},
 	"auth":    {"object", "s3", "sigv4"},
 	"oplog":   {"object"},
 	// adapters, which never see each other
