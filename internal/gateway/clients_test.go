@@ -76,6 +76,7 @@ func TestAWSSDK(t *testing.T) {
 			awsConditions(t, c)
 			awsLists(t, c)
 			awsRefusals(t, c)
+			awsTags(t, c)
 		})
 		client.CloseIdleConnections()
 	}
@@ -262,11 +263,50 @@ func awsDeletes(t *testing.T, c *awss3.Client, keys []string) {
 	}
 }
 
+// awsTags has an object's tags change in every way.
+func awsTags(t *testing.T, c *awss3.Client) {
+	t.Helper()
+	ctx, bucket, key := t.Context(), aws.String("photos"), aws.String("tagged")
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(count int32, tags ...string) {
+		t.Helper()
+		got, err := c.GetObjectTagging(ctx, &awss3.GetObjectTaggingInput{Bucket: bucket, Key: key})
+		var have []string
+		if err == nil {
+			for _, tag := range got.TagSet {
+				have = append(have, *tag.Key+"="+*tag.Value)
+			}
+		}
+		obj, getErr := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key})
+		if err != nil || getErr != nil || !slices.Equal(have, tags) || aws.ToInt32(obj.TagCount) != count {
+			t.Errorf("got %v, %v, %v, want %v", have, err, getErr, tags)
+			return
+		}
+		obj.Body.Close()
+	}
+	must(c.PutObject(ctx, &awss3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x"), Tagging: aws.String("a=1&b=")}))
+	want(2, "a=1", "b=")
+	must(c.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("c"), Value: aws.String("é 1")}}}}))
+	want(1, "c=é 1")
+	must(c.CopyObject(ctx, &awss3.CopyObjectInput{Bucket: bucket, Key: aws.String("tagged2"), CopySource: aws.String("photos/tagged")}))
+	must(c.DeleteObjectTagging(ctx, &awss3.DeleteObjectTaggingInput{Bucket: bucket, Key: key}))
+	want(0)
+	must(c.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key}))
+	key = aws.String("tagged2")
+	want(1, "c=é 1")
+	must(c.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key}))
+}
+
 // awsRefusals asks for what is not done: the SDK understands the answer.
 func awsRefusals(t *testing.T, c *awss3.Client) {
 	ctx, bucket, key := t.Context(), aws.String("photos"), aws.String("k")
 	all := map[string]error{}
-	_, all["PutObjectTagging"] = c.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
+	_, all["PutObjectLegalHold"] = c.PutObjectLegalHold(ctx, &awss3.PutObjectLegalHoldInput{Bucket: bucket, Key: key, LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOn}})
 	_, all["PutBucketVersioning"] = c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 	_, all["GetObject of a version"] = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("1")})
 	_, all["PutObject encrypted"] = c.PutObject(ctx, &awss3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x"), ServerSideEncryption: types.ServerSideEncryptionAes256})

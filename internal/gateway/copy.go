@@ -31,7 +31,7 @@ func (h *Handler) copyObject(w http.ResponseWriter, r *request) error {
 	}
 	return h.lateDocument(s3.NewLateAnswer(w), r, func() ([]byte, error) {
 		info, err := h.Replicas.Copy(r.Context(), replica.CopyRequest{
-			Key: r.op.ObjectKey(), Source: source, Headers: ask.Apply, Algorithm: ask.Algorithm, If: conditions,
+			Key: r.op.ObjectKey(), Source: source, Headers: ask.Apply, Tags: ask.ApplyTags, KeepsTags: !ask.ReplaceTags, Algorithm: ask.Algorithm, If: conditions,
 			Check: func(source object.Info) error {
 				if err := onSource.CheckCopy(source); err != nil {
 					return err

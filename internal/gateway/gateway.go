@@ -44,6 +44,10 @@ type Objects interface {
 	// caller closes Body, which gives Range.Length bytes and then io.EOF, or
 	// another error when no replica can go on.
 	Get(ctx context.Context, r replica.GetRequest) (*replica.Object, error)
+	// Tags returns the tags of the current version, and which that is; NoSuchKey.
+	Tags(ctx context.Context, key object.Key) (object.Tags, object.Info, error)
+	// PutTags gives the current version these tags and no others; NoSuchKey.
+	PutTags(ctx context.Context, r replica.TagRequest) error
 	// List returns keys and common prefixes greater than r.After, at most r.Max
 	// of them in all. Next, when it is not empty, is where the next page begins.
 	List(ctx context.Context, r replica.ListRequest) (replica.ListPage, error)
@@ -158,6 +162,10 @@ var acts = map[s3.OperationName]act{
 	s3.GetBucketLocation: (*Handler).bucketLocation,
 
 	s3.ListObjectVersions: (*Handler).listVersions,
+
+	s3.GetObjectTagging:    (*Handler).getTags,
+	s3.PutObjectTagging:    (*Handler).putTags,
+	s3.DeleteObjectTagging: (*Handler).deleteTags,
 
 	s3.GetBucketTagging:              getSetting(settingTags),
 	s3.PutBucketTagging:              putSetting(settingTags),
@@ -313,7 +321,7 @@ var takesChunks = map[s3.OperationName]bool{s3.PutObject: true, s3.UploadPart: t
 var takesBody = map[s3.OperationName]bool{
 	s3.PutObject: true, s3.DeleteObjects: true, s3.CreateBucket: true,
 	s3.UploadPart: true, s3.CompleteMultipartUpload: true,
-	s3.PostObject:       true,
+	s3.PostObject: true, s3.PutObjectTagging: true,
 	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true,
 	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -79,6 +80,9 @@ func (h *Handler) describe(header http.Header, r *request, v replica.Version, pa
 		Overrides: r.op.Overrides,
 		Checksums: s3.WantsChecksums(r.Header) && !part.Partial,
 	})
+	if v.TagCount > 0 {
+		header.Set("x-amz-tagging-count", strconv.Itoa(v.TagCount))
+	}
 	if v.Status != "" {
 		header.Set("x-amz-replication-status", v.Status)
 	}

@@ -35,12 +35,16 @@ func (h *Handler) createUpload(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	tags, err := s3.ParseTaggingHeader(r.Header)
+	if err != nil {
+		return err
+	}
 	sum, err := s3.ParseUploadChecksum(r.Header)
 	if err != nil {
 		return err
 	}
 	id, err := h.Replicas.CreateUpload(r.Context(), replica.CreateUploadRequest{
-		Key: r.op.ObjectKey(), Headers: headers, Checksum: sum, Actor: r.actor(),
+		Key: r.op.ObjectKey(), Headers: headers, Tags: tags, Checksum: sum, Actor: r.actor(),
 	})
 	if err != nil {
 		return err

@@ -41,12 +41,16 @@ func (h *Handler) put(r *request, req *http.Request) (info object.Info, sum obje
 	if err != nil {
 		return info, nil, err
 	}
+	tags, err := s3.ParseTaggingHeader(req.Header)
+	if err != nil {
+		return info, nil, err
+	}
 	conditions, err := s3.ParseWriteConditions(req.Header)
 	if err != nil {
 		return info, nil, err
 	}
 	info, err = h.Replicas.Put(r.Context(), replica.PutRequest{
-		Key: r.op.ObjectKey(), Headers: headers, Body: body, If: conditions,
+		Key: r.op.ObjectKey(), Headers: headers, Tags: tags, Body: body, If: conditions,
 		Actor: r.actor(), Request: r.id,
 	})
 	if err != nil {

@@ -77,7 +77,7 @@ func (s *store) snapshot() map[string]string {
 	for b, objects := range s.buckets {
 		all[b] = ""
 		for k, o := range objects {
-			all[b+"/"+k] = string(o.data)
+			all[b+"/"+k] = string(o.data) + s3.TaggingHeader(o.info.Tags)
 		}
 	}
 	return all
@@ -123,7 +123,7 @@ func (s *store) Put(ctx context.Context, r replica.PutRequest) (object.Info, err
 	}
 	o := &stored{data: data, info: object.Info{
 		Kind: object.Present, ETag: hex.EncodeToString(r.Body.MD5()), Size: int64(len(data)),
-		ModTime: testTime, Headers: r.Headers.Clone(),
+		ModTime: testTime, Headers: r.Headers.Clone(), Tags: r.Tags,
 	}}
 	if algorithm, value := r.Body.Checksum(); algorithm != "" {
 		o.info.Headers[object.ChecksumPrefix+algorithm] = value
@@ -173,7 +173,7 @@ func (s *store) Copy(ctx context.Context, r replica.CopyRequest) (object.Info, e
 		return object.Info{}, err
 	}
 	to := &stored{data: from.data, info: from.info}
-	to.info.Headers = r.Headers(from.info.Headers)
+	to.info.Headers, to.info.Tags = r.Headers(from.info.Headers), r.Tags(from.info.Tags)
 	if v := from.info.Headers["x-amz-checksum-crc32"]; v != "" && (r.Algorithm == "" || r.Algorithm == "crc32") {
 		to.info.Headers["x-amz-checksum-crc32"] = v
 	}
@@ -204,7 +204,7 @@ func (s *store) DeleteMany(ctx context.Context, r replica.DeleteManyRequest) ([]
 }
 
 func (s *store) version(o *stored) replica.Version {
-	return replica.Version{Info: o.info, Replica: "eu-1", Status: "PENDING"}
+	return replica.Version{Info: o.info, Replica: "eu-1", Status: "PENDING", TagCount: len(o.info.Tags)}
 }
 
 func (s *store) Head(ctx context.Context, key object.Key) (replica.Version, error) {
@@ -373,4 +373,29 @@ func slow(d time.Duration) func(context.Context, string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func (s *store) Tags(ctx context.Context, key object.Key) (object.Tags, object.Info, error) {
+	if err := s.begin(ctx, "Tags"); err != nil {
+		return nil, object.Info{}, err
+	}
+	o, err := s.present(key)
+	if err != nil {
+		return nil, object.Info{}, err
+	}
+	return o.info.Tags, o.info, nil
+}
+
+func (s *store) PutTags(ctx context.Context, r replica.TagRequest) error {
+	if err := s.begin(ctx, "PutTags"); err != nil {
+		return err
+	}
+	o, err := s.present(r.Key)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.info.Tags = r.Tags
+	return nil
 }

@@ -91,7 +91,7 @@ func TestHoistedHeadersAreChecked(t *testing.T) {
 		"x-amz-acl=private":                     "",
 		"x-amz-acl=public-read":                 AccessControlListNotSupported,
 		"x-amz-copy-source=%2Fa%2Fb":            NotImplemented,
-		"x-amz-tagging=a%3Db":                   NotImplemented,
+		"x-amz-tagging=a%3Db":                   "",
 		"x-amz-server-side-encryption=AES256":   NotImplemented,
 		"x-amz-checksum-crc32=AAAAAA%3D%3D":     "",
 		"x-amz-meta-a=1&X-Amz-Meta-A=2":         InvalidArgument,

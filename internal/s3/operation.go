@@ -47,7 +47,7 @@ func (op *Operation) ObjectKey() object.Key {
 // Implemented tells whether the gateway does what was asked. The caller answers
 // with NotImplemented otherwise, once the client is authenticated.
 func (op *Operation) Implemented() bool {
-	return op.Unsupported == "" && (implemented[op.Name] || op.backend && behind[op.Name])
+	return op.Unsupported == "" && implemented[op.Name]
 }
 
 // NotImplemented is the answer to an operation that is not Implemented.
@@ -76,9 +76,7 @@ func Parse(r *http.Request, domains []string) (*Operation, error) {
 }
 
 // ParseBackend is Parse for a server that stands behind the gateway, as the
-// in-memory one does. The reserved keys are keys like any other there, and it
-// does what the gateway does not do yet: multipart uploads, copies, batches of
-// deletes, tags and attributes.
+// in-memory one does. The reserved keys are keys like any other there.
 func ParseBackend(r *http.Request, domains []string) (*Operation, error) {
 	return parse(r, domains, &Operation{backend: true})
 }

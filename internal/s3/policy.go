@@ -11,7 +11,6 @@ import (
 type headerRule struct {
 	ops    []OperationName
 	values []string // nil: any; compared without case
-	behind bool     // only behind the gateway: see ParseBackend
 	list   bool     // may be repeated
 }
 
@@ -50,7 +49,7 @@ var headerRules = map[string]headerRule{
 	"x-amz-bucket-object-lock-enabled": {ops: []OperationName{CreateBucket}, values: []string{"false"}}, // rclone
 	"x-amz-object-ownership":           {ops: []OperationName{CreateBucket}},
 
-	"x-amz-tagging": {ops: versionMakers, behind: true},
+	"x-amz-tagging": {ops: versionMakers},
 
 	"x-amz-decoded-content-length": {ops: bodies},
 	"x-amz-trailer":                {ops: bodies},
@@ -139,7 +138,7 @@ func (op *Operation) checkHeader(name string, values []string) error {
 		return nil // CheckPutACL
 	}
 	rule, ok := headerRules[name]
-	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) || rule.behind && !op.backend {
+	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) {
 		return headerNotImplemented(name)
 	}
 	if len(values) > 1 && !rule.list {

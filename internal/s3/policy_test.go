@@ -49,7 +49,7 @@ func TestHeaderPolicy(t *testing.T) {
 		{"x-amz-acl", "bucket-owner-full-control", []string{putK, create}},
 		{"x-amz-storage-class", "STANDARD", []string{putK}},
 		{"x-amz-storage-class", "GLACIER", nil},
-		{"x-amz-tagging", "a=b", nil},
+		{"x-amz-tagging", "a=b", []string{putK}},
 		{"x-amz-server-side-encryption", "AES256", nil},
 		{"x-amz-server-side-encryption-customer-algorithm", "AES256", nil},
 		{"x-amz-object-lock-mode", "GOVERNANCE", nil},

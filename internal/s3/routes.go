@@ -128,6 +128,8 @@ var implemented = map[OperationName]bool{
 
 	PostObject: true,
 
+	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
+
 	// what a bucket is asked about, and what can be set of it
 	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
 	GetBucketNotificationConfiguration: true, GetBucketReplication: true, GetBucketRequestPayment: true, GetBucketVersioning: true,
@@ -138,12 +140,6 @@ var implemented = map[OperationName]bool{
 	GetBucketCors: true, PutBucketCors: true, DeleteBucketCors: true,
 	GetPublicAccessBlock: true, PutPublicAccessBlock: true, DeletePublicAccessBlock: true,
 	GetBucketAcl: true, PutBucketAcl: true, GetObjectAcl: true, PutObjectAcl: true,
-}
-
-// behind are the operations that a server behind the gateway does beside
-// those: see ParseBackend. They move up as the gateway learns them.
-var behind = map[OperationName]bool{
-	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
 }
 
 // ImplementedOperations returns the names that an implemented Operation can
