@@ -82,7 +82,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		Logger: p.logger, Registerer: p.metrics,
 	})
 	face := gateway.New(gateway.Options{
-		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Tokens: s3.NewTokenKey(p.secrets.key),
+		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Tokens: s3.NewTokenKey(p.secrets.stamps),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Tracer: p.tracer, Log: p.logger, Metrics: p.metrics,
 	})

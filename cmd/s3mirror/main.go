@@ -128,7 +128,7 @@ Look at it: s3mirror status`,
 		newMode(std, env),
 		newObject(std, env),
 		newUser(std, env),
-		newKey(std, env),
+		newKey(std, env), newSecretKey(std, env),
 		newVersion(std),
 		newMan(std),
 	)

@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
@@ -26,7 +24,8 @@ const secretKeySize = 32
 // secrets are what makes this deployment itself: the key from which stamps and
 // the encryption of stored secrets are derived, and the built-in user.
 type secrets struct {
-	key          []byte // 32 bytes
+	keyring
+	file         string // where the keyring stands
 	root         rootKeys
 	passwordHash string
 }
@@ -63,14 +62,15 @@ func openSecrets(ctx context.Context, env environ, dataDir string, log oplog.Doc
 	if err != nil && !first {
 		return nil, fmt.Errorf("read user root: %w", err)
 	}
-	key, err := secretKey(env, dataDir, first)
+	file, ring, err := openKeyring(env, dataDir, first)
 	if err != nil {
 		return nil, err
 	}
-	s := &secrets{key: key}
+	key := ring.key
+	s := &secrets{keyring: ring, file: file}
 	var kept keptRoot
 	if !first {
-		if kept, err = readRoot(key, doc.Body); err != nil {
+		if kept, err = readRoot(ring, doc.Body); err != nil {
 			return nil, err
 		}
 	}
@@ -97,12 +97,17 @@ type keptRoot struct {
 
 // readRoot decrypts root's record. It proves on the way that the secret key is
 // the one of this log: with another one every stored object would be foreign.
-func readRoot(key, body []byte) (keptRoot, error) {
+func readRoot(ring keyring, body []byte) (keptRoot, error) {
 	var record rootRecord
 	if err := json.Unmarshal(body, &record); err != nil {
 		return keptRoot{}, fmt.Errorf("read user root: %w", err)
 	}
-	secret, err := unseal(key, record.Sealed)
+	secret, err := unseal(ring.key, record.Sealed)
+	for _, old := range ring.before {
+		if err != nil {
+			secret, err = unseal(old, record.Sealed)
+		}
+	}
 	if err != nil {
 		return keptRoot{}, errors.New("the secret key is not the one with which this data folder was made: stored secrets cannot be read, and stored objects would not be recognised; restore the key")
 	}
@@ -168,43 +173,6 @@ func randomText(bytes int) string {
 	b := make([]byte, bytes)
 	rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-// secretKey reads the deployment's key from where the environment says, or from
-// the data folder, where the first start makes it. Once there are stamps, a
-// missing key is an error and never a new key.
-func secretKey(env environ, dataDir string, first bool) ([]byte, error) {
-	if file := env.get("S3MIRROR_SECRET_KEY_FILE"); file != "" {
-		text, err := readBounded(file, 4<<10)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("S3MIRROR_SECRET_KEY_FILE: %w", err)}
-		}
-		key, err := parseSecretKey(text)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("S3MIRROR_SECRET_KEY_FILE %s: %w", file, err)}
-		}
-		return key, nil
-	}
-	file := filepath.Join(dataDir, "secret.key")
-	text, err := readBounded(file, 4<<10)
-	switch {
-	case err == nil:
-		key, err := parseSecretKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("secret key %s: %w", file, err)
-		}
-		return key, nil
-	case !errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("secret key: %w", err)
-	case !first:
-		return nil, fmt.Errorf("secret key %s is gone: restore it from a backup, or name its copy in S3MIRROR_SECRET_KEY_FILE; a new key would not recognise one stored object", file)
-	}
-	key := make([]byte, secretKeySize)
-	rand.Read(key)
-	if err := writePrivate(file, []byte(hex.EncodeToString(key)+"\n")); err != nil {
-		return nil, fmt.Errorf("make the secret key: %w", err)
-	}
-	return key, nil
 }
 
 // parseSecretKey reads 32 bytes: raw, as 64 hex digits, or as base64.

@@ -131,6 +131,7 @@ type node struct {
 	directory *auth.Directory
 	accounts  *auth.Accounts
 	logins    *auth.Logins
+	rotation  *rotation
 	audit     *audit
 	backends  *backends
 	engine    *engine
@@ -171,7 +172,7 @@ func passwordsAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/4) }
 // openUsers joins what knows who may do what (3), and what keeps record of it.
 func (n *node) openUsers(ctx context.Context) (err error) {
 	n.directory = auth.NewDirectory(auth.DirectoryOptions{
-		Store: document.NewStore(n.log), Vault: auth.NewVault(n.secrets.key), Now: time.Now, Log: n.logger,
+		Store: document.NewStore(n.log), Vault: auth.NewVault(n.secrets.key, n.secrets.before...), Now: time.Now, Log: n.logger,
 		Root: auth.Root(n.secrets.root.AccessKeyID, n.secrets.root.SecretAccessKey), RootPasswordHash: n.secrets.passwordHash,
 	})
 	n.accounts = auth.NewAccounts(n.directory, n.passwords)
@@ -179,14 +180,23 @@ func (n *node) openUsers(ctx context.Context) (err error) {
 		return err
 	}
 	issuers, err := openIssuers(n.cfg)
+	if err != nil {
+		return err
+	}
 	n.logins.Trust(issuers...)
+	n.rotation = &rotation{
+		ring: n.secrets.keyring, file: n.secrets.file, shared: n.cfg.Log.Engine != enginePebble, log: n.log, logins: n.logins, logger: n.logger,
+	}
+	if err := n.rotation.resume(ctx); err != nil {
+		return fmt.Errorf("go on with a change of the secret key: %w", err)
+	}
 	n.audit = newAudit(n.log, n.metrics, n.logger)
 	return err
 }
 
 // openBackends builds the endpoints and asks each whether it is there (4).
 func (n *node) openBackends(ctx context.Context) (err error) {
-	stamps := object.NewStampKey(n.secrets.key)
+	stamps := object.NewStampKey(n.secrets.stamps)
 	if n.backends, err = openBackends(n.cfg, stamps, backend.NewMetrics(n.metrics), n.tracer, n.logger); err != nil {
 		return err
 	}
@@ -237,7 +247,7 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
 		Source: readiness{n.engine.source, &n.closing}, Replicas: n.engine.set, S3: n.engine.s3, Healer: n.engine.healer, Replication: n.engine.sets, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Feed: n.audit.feed, Demo: n.demo,
-		Backup: n.backup(), S3URL: n.publicURL(), Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
+		Backup: n.backup(), SecretKey: n.rotation, S3URL: n.publicURL(), Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version()},
 	}))
 	n.adminServer.Handler = below(n.cfg.Admin.Path, web.Over(n.adminServer.Handler))

@@ -41,6 +41,9 @@ type Options struct {
 	Feed     *Feed          // what is audited, for /events; nil: nothing comes there
 	Demo     Demo           // nil but in `s3mirror demo`: its routes then answer 404
 
+	// SecretKey changes the deployment's; nil: nothing does.
+	SecretKey SecretKey
+
 	// S3URL is where clients reach S3, for links; without a host name they reach it by
 	// the name by which they reach this API.
 	S3URL url.URL

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -29,6 +30,24 @@ type Source interface {
 	// why not, in words that may be shown to anyone who reaches the listener.
 	Ready(ctx context.Context) error
 }
+
+// SecretKey is the deployment's secret key.
+type SecretKey interface {
+	// Rotate makes a new one, seals with it what is stored, and tells how many records
+	// that were. What fails in the middle goes on with the next call, or the next start.
+	// ErrRotating, ErrSharedKey, ErrKeyFile.
+	Rotate(ctx context.Context) (resealed int, err error)
+}
+
+// Errors of SecretKey.
+var (
+	// ErrRotating: it is being changed at this moment.
+	ErrRotating = errors.New("the secret key is being changed already")
+	// ErrSharedKey: several nodes have it, each in a file of its own.
+	ErrSharedKey = errors.New("several nodes may have the secret key")
+	// ErrKeyFile wraps why the file could not be replaced.
+	ErrKeyFile = errors.New("the file of the secret key cannot be replaced")
+)
 
 // Demo switches the endpoints that run inside the process of `s3mirror demo`.
 type Demo interface {

@@ -101,6 +101,12 @@ func problemOf(err error) *Problem {
 		return problem(http.StatusConflict, "user-exists", "There is such a user already", "")
 	case errors.Is(err, auth.ErrConflict):
 		return problem(http.StatusConflict, "changed-meanwhile", "Somebody else changed it at the same time", "try again")
+	case errors.Is(err, ErrRotating):
+		return problem(http.StatusConflict, "rotating", "The secret key is being changed already", "")
+	case errors.Is(err, ErrSharedKey):
+		return problem(http.StatusConflict, "shared-key", "Several nodes may have the secret key", "put the new key into the file of each: docs/operations.md tells how")
+	case errors.Is(err, ErrKeyFile):
+		return problem(http.StatusConflict, "key-file", "The file of the secret key cannot be replaced", "the server must be allowed to write into its folder; its log tells more")
 	case errors.Is(err, ErrUnknownBackend):
 		return problem(http.StatusNotFound, "unknown-backend", "There is no such backend", "")
 	case errors.Is(err, errManyListeners):

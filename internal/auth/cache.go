@@ -109,6 +109,13 @@ func (c *cache[T]) done(name string, e *cached[T], value T, began time.Time, err
 	}
 }
 
+// forgetAll is forget for all records.
+func (c *cache[T]) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+}
+
 // forget makes the next get read the store: what it returns is no older than
 // this call.
 func (c *cache[T]) forget(name string) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,8 +48,8 @@ type Logins struct {
 	issuers   []*Issuer // other ones; does not change once somebody asks
 	throttle  *throttle
 	now       func() time.Time
-	refresh   [32]byte // key of the codes in refresh tokens
-	nobody    string   // hash of a password that nobody has
+	refresh   atomic.Pointer[[32]byte] // key of the codes in refresh tokens
+	nobody    string                   // hash of a password that nobody has
 	pace      *rate.Limiter
 	waiting   chan struct{} // one for each that waits for its password to be checked
 	turns     chan struct{} // one for each whose password is being checked
@@ -78,13 +79,19 @@ func NewLogins(ctx context.Context, d *Directory, passwords *Passwords, secret [
 		opened: map[[32]byte]claims{}, foreign: map[[32]byte]foreign{}, known: map[string][32]byte{},
 	}
 	rand.Read(l.key[:])
-	l.refresh = [32]byte(mac(secret, "s3mirror refresh tokens v1"))
+	l.setRefreshKey(secret)
 	var err error
 	if l.nobody, err = passwords.Hash(ctx, rand.Text()); err != nil {
 		return nil, err
 	}
 	_, err = l.signers.load(ctx)
 	return l, err
+}
+
+// setRefreshKey derives the key of the codes in refresh tokens.
+func (l *Logins) setRefreshKey(secret []byte) {
+	key := [32]byte(mac(secret, "s3mirror refresh tokens v1"))
+	l.refresh.Store(&key)
 }
 
 // Format hides the keys from every verb of package fmt.

@@ -163,7 +163,9 @@ func (l *Logins) refreshToken(id string, step uint64) string {
 	return refreshPrefix + base64.RawURLEncoding.EncodeToString(append(b, l.refreshCode(b)...))
 }
 
-func (l *Logins) refreshCode(b []byte) []byte { return mac(l.refresh[:], string(b))[:refreshCode] }
+func (l *Logins) refreshCode(b []byte) []byte {
+	return mac(l.refresh.Load()[:], string(b))[:refreshCode]
+}
 
 // openRefresh reads what refreshToken wrote. ErrToken.
 func (l *Logins) openRefresh(token string) (id string, step uint64, err error) {

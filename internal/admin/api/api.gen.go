@@ -757,6 +757,12 @@ type Replication struct {
 // Role defines model for Role.
 type Role string
 
+// Rotated defines model for Rotated.
+type Rotated struct {
+	// Resealed Records that were sealed with the old one
+	Resealed int `json:"resealed"`
+}
+
 // Scope defines model for Scope.
 type Scope string
 
@@ -1691,6 +1697,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
 	SetPace(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateSecretKey Put a new secret key in the place of the deployment's
+	//
+	// Everything that is stored is sealed with it before this is answered; a crash in
+	// the middle is made good at the next start. Refresh tokens, temporary keys and
+	// links that were given before end: everybody logs in again.
+	//
+	// Corresponds with POST /api/v1/secret-key/rotate (the `RotateSecretKey` operationId).
+	RotateSecretKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Status The node in one document
 	//
@@ -2841,6 +2856,25 @@ func (c *Client) SetPaceWithBody(ctx context.Context, contentType string, body i
 // Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
 func (c *Client) SetPace(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetPaceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateSecretKey Put a new secret key in the place of the deployment's
+//
+// Everything that is stored is sealed with it before this is answered; a crash in
+// the middle is made good at the next start. Refresh tokens, temporary keys and
+// links that were given before end: everybody logs in again.
+//
+// Corresponds with POST /api/v1/secret-key/rotate (the `RotateSecretKey` operationId).
+func (c *Client) RotateSecretKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSecretKeyRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -5267,6 +5301,33 @@ func NewSetPaceRequestWithBody(server string, contentType string, body io.Reader
 	return req, nil
 }
 
+// NewRotateSecretKeyRequest constructs an http.Request for the RotateSecretKey method
+func NewRotateSecretKeyRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/secret-key/rotate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStatusRequest constructs an http.Request for the Status method
 func NewStatusRequest(server string) (*http.Request, error) {
 	var err error
@@ -6417,6 +6478,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v1/replication/pace (the `SetPace` operationId).
 	SetPaceWithResponse(ctx context.Context, body SetPaceJSONRequestBody, reqEditors ...RequestEditorFn) (*SetPaceAnswer, error)
+
+	// RotateSecretKeyWithResponse Put a new secret key in the place of the deployment's
+	//
+	// Everything that is stored is sealed with it before this is answered; a crash in
+	// the middle is made good at the next start. Refresh tokens, temporary keys and
+	// links that were given before end: everybody logs in again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/secret-key/rotate (the `RotateSecretKey` operationId).
+	RotateSecretKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RotateSecretKeyAnswer, error)
 
 	// StatusWithResponse The node in one document
 	//
@@ -8616,6 +8688,54 @@ func (r SetPaceAnswer) ContentType() string {
 	return ""
 }
 
+type RotateSecretKeyAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rotated
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateSecretKeyAnswer) GetJSON200() *Rotated {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateSecretKeyAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateSecretKeyAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateSecretKeyAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateSecretKeyAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateSecretKeyAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type StatusAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10142,6 +10262,23 @@ func (c *ClientWithResponses) SetPaceWithResponse(ctx context.Context, body SetP
 		return nil, err
 	}
 	return ParseSetPaceAnswer(rsp)
+}
+
+// RotateSecretKeyWithResponse Put a new secret key in the place of the deployment's
+//
+// Everything that is stored is sealed with it before this is answered; a crash in
+// the middle is made good at the next start. Refresh tokens, temporary keys and
+// links that were given before end: everybody logs in again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/secret-key/rotate (the `RotateSecretKey` operationId).
+func (c *ClientWithResponses) RotateSecretKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RotateSecretKeyAnswer, error) {
+	rsp, err := c.RotateSecretKey(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateSecretKeyAnswer(rsp)
 }
 
 // StatusWithResponse The node in one document
@@ -11849,6 +11986,39 @@ func ParseSetPaceAnswer(rsp *http.Response) (*SetPaceAnswer, error) {
 	return response, nil
 }
 
+// ParseRotateSecretKeyAnswer parses an HTTP response from a RotateSecretKeyWithResponse call
+func ParseRotateSecretKeyAnswer(rsp *http.Response) (*RotateSecretKeyAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateSecretKeyAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rotated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseStatusAnswer parses an HTTP response from a StatusWithResponse call
 func ParseStatusAnswer(rsp *http.Response) (*StatusAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12432,6 +12602,9 @@ type ServerInterface interface {
 	// SetPace Limit what heals may take
 	// (PUT /api/v1/replication/pace)
 	SetPace(w http.ResponseWriter, r *http.Request)
+	// RotateSecretKey Put a new secret key in the place of the deployment's
+	// (POST /api/v1/secret-key/rotate)
+	RotateSecretKey(w http.ResponseWriter, r *http.Request)
 	// Status The node in one document
 	// (GET /api/v1/status)
 	Status(w http.ResponseWriter, r *http.Request)
@@ -13946,6 +14119,20 @@ func (siw *ServerInterfaceWrapper) SetPace(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// RotateSecretKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateSecretKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateSecretKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Status operation middleware
 func (siw *ServerInterfaceWrapper) Status(w http.ResponseWriter, r *http.Request) {
 
@@ -14479,6 +14666,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}", wrapper.ListParts)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}", wrapper.CompleteUpload)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/buckets/{bucket}/uploads/{upload}/{part}", wrapper.PutPart)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/secret-key/rotate", wrapper.RotateSecretKey)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.Jwks)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/auth/refresh", wrapper.Refresh)
@@ -16265,6 +16453,44 @@ func (response SetPacedefaultApplicationProblemPlusJSONResponse) VisitSetPaceRes
 	return err
 }
 
+type RotateSecretKeyRequestObject struct {
+}
+
+type RotateSecretKeyResponseObject interface {
+	VisitRotateSecretKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateSecretKey200JSONResponse Rotated
+
+func (response RotateSecretKey200JSONResponse) VisitRotateSecretKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateSecretKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateSecretKeydefaultApplicationProblemPlusJSONResponse) VisitRotateSecretKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StatusRequestObject struct {
 }
 
@@ -16924,6 +17150,9 @@ type StrictServerInterface interface {
 	// SetPace Limit what heals may take
 	// (PUT /api/v1/replication/pace)
 	SetPace(ctx context.Context, request SetPaceRequestObject) (SetPaceResponseObject, error)
+	// RotateSecretKey Put a new secret key in the place of the deployment's
+	// (POST /api/v1/secret-key/rotate)
+	RotateSecretKey(ctx context.Context, request RotateSecretKeyRequestObject) (RotateSecretKeyResponseObject, error)
 	// Status The node in one document
 	// (GET /api/v1/status)
 	Status(ctx context.Context, request StatusRequestObject) (StatusResponseObject, error)
@@ -18203,6 +18432,30 @@ func (sh *strictHandler) SetPace(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SetPaceResponseObject); ok {
 		if err := validResponse.VisitSetPaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateSecretKey operation middleware
+func (sh *strictHandler) RotateSecretKey(w http.ResponseWriter, r *http.Request) {
+	var request RotateSecretKeyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateSecretKey(ctx, request.(RotateSecretKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateSecretKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateSecretKeyResponseObject); ok {
+		if err := validResponse.VisitRotateSecretKeyResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

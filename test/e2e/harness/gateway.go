@@ -31,6 +31,7 @@ const (
 // Gateway is one s3mirror serve process, which can be killed and started
 // again on the same ports and the same data folder.
 type Gateway struct {
+	SecretFile        string // of the secret key
 	S3Addr, AdminAddr string
 	Keys              wire.Keys
 	Client            *Client
@@ -82,6 +83,7 @@ func NewGateway(t testing.TB, backends []*Backend, o Options) *Gateway {
 		g.DataDir = o.DataDir
 	}
 	secretFile := filepath.Join(dir, "secret")
+	g.SecretFile = secretFile
 	if err := os.WriteFile(secretFile, []byte(hex.EncodeToString(g.secret)), 0o600); err != nil {
 		t.Fatal(err)
 	}
