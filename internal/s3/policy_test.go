@@ -41,6 +41,8 @@ func TestHeaderPolicy(t *testing.T) {
 		{"x-amz-security-token", "t", everywhere},
 		{"x-amz-request-payer", "requester", everywhere},
 		{"x-amz-request-payer", "me", nil},
+		{"x-amz-api-version", "2006-03-01", everywhere},
+		{"x-amz-api-version", "2036-03-01", nil},
 		{"User-Agent", "x", everywhere},
 		{"amz-sdk-invocation-id", "x", everywhere},
 		{"X-Amzn-Trace-Id", "Root=1", everywhere},
@@ -61,8 +63,8 @@ func TestHeaderPolicy(t *testing.T) {
 		{"x-amz-website-redirect-location", "/x", []string{putK}},
 		{"x-amz-meta-a", "b", []string{putK}},
 		{"x-amz-sdk-checksum-algorithm", "CRC32", []string{putK}},
-		{"x-amz-checksum-crc32", "AAAAAA==", []string{putK}},
-		{"x-amz-checksum-none", "AAAAAA==", []string{putK}}, // ParseChecksum refuses it
+		{"x-amz-checksum-crc32", "AAAAAA==", []string{putK, getK}}, // of nothing: AWS SDK for Java v2 on a GET
+		{"x-amz-checksum-none", "AAAAAA==", []string{putK, getK}},  // ParseChecksum refuses it
 		{"x-amz-checksum-type", "COMPOSITE", nil},
 		{"x-amz-checksum-mode", "ENABLED", []string{getK, headK}},
 		{"x-amz-checksum-mode", "other", nil},
@@ -164,7 +166,7 @@ func TestHeaderPolicyBehindTheGateway(t *testing.T) {
 		{"x-amz-checksum-algorithm", "CRC32", append(slices.Clip(makers), UploadPart, CompleteMultipartUpload)},
 		{"x-amz-checksum-type", "COMPOSITE", []OperationName{CreateMultipartUpload, CompleteMultipartUpload}},
 		{"x-amz-mp-object-size", "5", []OperationName{CompleteMultipartUpload}},
-		{"x-amz-checksum-crc64nvme", "AAAAAAAAAAA=", []OperationName{PutObject, UploadPart, CompleteMultipartUpload, DeleteObjects, PutObjectTagging}},
+		{"x-amz-checksum-crc64nvme", "AAAAAAAAAAA=", []OperationName{GetObject, PutObject, UploadPart, CompleteMultipartUpload, DeleteObjects, PutObjectTagging}},
 		{"x-amz-sdk-checksum-algorithm", "CRC32", []OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}},
 		{"x-amz-trailer", "x-amz-checksum-crc32", []OperationName{PutObject, UploadPart}},
 		{"x-amz-decoded-content-length", "5", []OperationName{PutObject, UploadPart}},
