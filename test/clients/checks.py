@@ -1,11 +1,13 @@
-"""What the boto3 suites share: counted checks, and bodies that can be told apart."""
+"""What the Python suites share: counted checks, bodies that can be told apart, and what is left behind."""
 
 import hashlib
+import json
 import sys
 
 from botocore.exceptions import ClientError
 
 passed = 0
+left = {}  # key: SHA-256 of what must lie there in the end
 
 
 def check(what, got, want):
@@ -32,6 +34,13 @@ def body(name, size):
     return (seed * (size // len(seed) + 1))[:size]
 
 
+def leave(key, data):
+    """Notes what a key must hold when the suite has ended, on every backend."""
+    left[key] = hashlib.sha256(data).hexdigest()
+
+
 def done():
     """Says how much was checked: whoever runs a suite wants to see that it was something."""
     print(f"{passed} checks passed")
+    if left:
+        print("LEFT " + json.dumps(left))

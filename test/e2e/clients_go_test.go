@@ -15,7 +15,10 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	tmtypes "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -38,6 +41,51 @@ func (s site) transport(t *testing.T) *http.Transport {
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
+}
+
+// sdk is the AWS SDK for Go v2 with its defaults, but one attempt.
+func (s site) sdk(t *testing.T) *s3.Client {
+	t.Helper()
+	return s3.New(s3.Options{
+		BaseEndpoint: aws.String(s.url()), Region: s.keys.Region, UsePathStyle: true, RetryMaxAttempts: 1,
+		HTTPClient:                 &http.Client{Transport: s.transport(t)},
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: s.keys.Access, SecretAccessKey: s.keys.Secret}, nil
+		}),
+	})
+}
+
+// read is what a key holds.
+func (s site) read(t *testing.T, c *s3.Client, bucket, key string) []byte {
+	t.Helper()
+	got, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatalf("%q: %v", key, err)
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
+	if err != nil {
+		t.Fatalf("%q: %v", key, err)
+	}
+	return body
+}
+
+// list is every key of a bucket.
+func (s site) list(t *testing.T, c *s3.Client, bucket string) []string {
+	t.Helper()
+	var keys []string
+	for p := s3.NewListObjectsV2Paginator(c, &s3.ListObjectsV2Input{Bucket: &bucket}); p.HasMorePages(); {
+		page, err := p.NextPage(t.Context())
+		if err != nil {
+			t.Fatalf("list of %s: %v", bucket, err)
+		}
+		for _, o := range page.Contents {
+			keys = append(keys, *o.Key)
+		}
+	}
+	return keys
 }
 
 // minioGo sends signed chunks over http and, asked for trailers, a checksum
@@ -123,16 +171,7 @@ func minioRoundTrip(t *testing.T, c *minio.Client, bucket, key string, body []by
 // awsSDKGo sends a literal hash over http, and an unsigned body with a
 // trailer and a Content-Length over https.
 func awsSDKGo(t *testing.T, s site, bucket string) int {
-	ctx := t.Context()
-	c := s3.New(s3.Options{
-		BaseEndpoint: aws.String(s.url()), Region: s.keys.Region, UsePathStyle: true, RetryMaxAttempts: 1,
-		HTTPClient:                 &http.Client{Transport: s.transport(t)},
-		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
-		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: s.keys.Access, SecretAccessKey: s.keys.Secret}, nil
-		}),
-	})
+	ctx, c := t.Context(), s.sdk(t)
 	if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 		t.Fatal(err)
 	}
@@ -166,4 +205,37 @@ func awsSDKGo(t *testing.T, s site, bucket string) int {
 		t.Errorf("list: %v, %v", fmt.Sprint(page), err)
 	}
 	return len(fileKeys) - 1
+}
+
+// transferManager splits and joins by itself: parts go out and come back
+// several at once, with checksums of its own choice.
+func transferManager(t *testing.T, s site, bucket string) sums {
+	ctx, c, left := t.Context(), s.sdk(t), sums{}
+	if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+		t.Fatal(err)
+	}
+	for i, algorithm := range []types.ChecksumAlgorithm{"", types.ChecksumAlgorithmCrc32c, types.ChecksumAlgorithmCrc64nvme, types.ChecksumAlgorithmSha256} {
+		tm := transfermanager.New(c, func(o *transfermanager.Options) {
+			o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = 5<<20, 8<<20, 5
+			o.GetObjectType = []tmtypes.GetObjectType{tmtypes.GetObjectParts, tmtypes.GetObjectRanges}[i%2]
+		})
+		for _, size := range []int{0, 8<<20 - 1, 23<<20 + 7} {
+			key := fmt.Sprintf("sum %s/%d é", algorithm, size)
+			body := harness.Body(key, size)
+			if _, err := tm.UploadObject(ctx, &transfermanager.UploadObjectInput{
+				Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ChecksumAlgorithm: tmtypes.ChecksumAlgorithm(algorithm),
+			}); err != nil {
+				t.Fatalf("%q: %v", key, err)
+			}
+			back := tmtypes.NewWriteAtBuffer(nil)
+			if _, err := tm.DownloadObject(ctx, &transfermanager.DownloadObjectInput{Bucket: &bucket, Key: &key, WriterAt: back}); err != nil {
+				t.Fatalf("%q: %v", key, err)
+			}
+			if !bytes.Equal(back.Bytes(), body) {
+				t.Errorf("%q: read back %d bytes that are not the %d written", key, len(back.Bytes()), len(body))
+			}
+			left.add(key, body)
+		}
+	}
+	return left
 }

@@ -47,51 +47,6 @@ var fileKeys = []string{
 	"plain", "a b", "a+b", "a%2Fb", "é", "!*'()", "dir/object", "semi;colon", "a&b=c?d#e", "emoji 😀", "%zz", "~tilde", "$,:@=",
 }
 
-// TestClients runs real clients, over http and over https (where they frame
-// their bodies in other ways), and then compares the backends.
-func TestClients(t *testing.T) {
-	for _, scheme := range []string{"http", "https"} {
-		t.Run(scheme, func(t *testing.T) {
-			backends := harness.StartBackends(t, 3)
-			s := site{scheme: scheme}
-			o := harness.Options{}
-			if scheme == "https" {
-				cert, key := harness.Certificate(t)
-				o.S3, s.ca = fmt.Sprintf("tls: {cert: %s, key: %s}", cert, key), cert
-			}
-			g := harness.StartGateway(t, backends, o)
-			s.addr, s.keys = g.S3Addr, g.Keys
-			left := map[string]int{} // bucket: objects that must be in it in the end
-			for _, c := range clients {
-				t.Run(c.name, func(t *testing.T) {
-					bucket := "client-" + c.name
-					left[bucket] = c.run(t, s, bucket)
-				})
-			}
-			if t.Failed() {
-				return
-			}
-			g.Converge(t)
-			for bucket, want := range left {
-				if held := harness.RequireEqual(t, g, bucket, backends...); len(held) != want {
-					t.Errorf("%s: the backends hold %d objects, its client left %d", bucket, len(held), want)
-				}
-			}
-		})
-	}
-}
-
-// clients are run one after the other; each has a bucket of its own and
-// returns how many objects it left there.
-var clients = []struct {
-	name string
-	run  func(t *testing.T, s site, bucket string) int
-}{
-	{"boto3", boto3}, {"aws-cli", awsCLI}, {"curl", curl},
-	{"rclone-other", rclone("Other")}, {"rclone-aws", rclone("AWS")}, {"rclone-minio", rclone("Minio")},
-	{"minio-go", minioGo}, {"aws-sdk-go", awsSDKGo},
-}
-
 // run runs a client program and fails the test unless it exits 0.
 func run(t *testing.T, env []string, stdin string, args ...string) string {
 	t.Helper()
@@ -141,6 +96,26 @@ func boto3(t *testing.T, s site, bucket string) int {
 
 var passed = regexp.MustCompile(`(\d+) checks passed`)
 
+// parseScript reads how much a suite of test/clients checked, and what it left.
+func parseScript(t *testing.T, least int64, out string) sums {
+	t.Helper()
+	m := passed.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("it says nothing of its checks:\n%s", out)
+	}
+	n, _ := strconv.ParseInt(m[1], 10, 64) // digits, by the pattern
+	floor(t, "checks", n, least)
+	_, text, found := strings.Cut(out, "\nLEFT ")
+	if !found {
+		return nil
+	}
+	left := sums{}
+	if err := json.Unmarshal([]byte(text), &left); err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	return left
+}
+
 func boto3With(t *testing.T, s site, bucket string, keys []string) int {
 	python := harness.Tool(t, "py-aws/bin/python", "python3 with venv; then scripts/tools.sh")
 	text, err := json.Marshal(keys)
@@ -149,12 +124,7 @@ func boto3With(t *testing.T, s site, bucket string, keys []string) int {
 	}
 	env := append(s.env(t), "ENDPOINT="+s.url(), "BUCKET="+bucket, "KEYS="+string(text), "CA="+s.ca)
 	out := run(t, env, "", python, filepath.Join(harness.Root(), "test", "clients", "boto3_suite.py"))
-	m := passed.FindStringSubmatch(out)
-	if m == nil {
-		t.Fatalf("boto3 says nothing of its checks:\n%s", out)
-	}
-	n, _ := strconv.ParseInt(m[1], 10, 64) // digits, by the pattern
-	floor(t, "checks with boto3", n, 500)
+	parseScript(t, 500, out)
 	const others = 1 + 1 + 3 + 22 // reads, conditional, checksums, lists
 	return (len(keys)+1)/2 + others
 }
@@ -285,17 +255,7 @@ func curlWith(t *testing.T, s site, bucket string, keys []string) int {
 // it then cannot compute, so it is told not to.
 func rclone(provider string) func(*testing.T, site, string) int {
 	return func(t *testing.T, s site, bucket string) int {
-		bin := harness.Tool(t, "py-rclone/bin/rclone", "python3 with venv; then scripts/tools.sh")
-		env := append(harness.CleanEnv(t), "RCLONE_CONFIG_R_TYPE=s3", "RCLONE_CONFIG_R_PROVIDER="+provider,
-			"RCLONE_CONFIG_R_ACCESS_KEY_ID="+s.keys.Access, "RCLONE_CONFIG_R_SECRET_ACCESS_KEY="+s.keys.Secret,
-			"RCLONE_CONFIG_R_ENDPOINT="+s.url(), "RCLONE_CONFIG_R_REGION="+s.keys.Region, "RCLONE_CONFIG_R_FORCE_PATH_STYLE=true",
-			"RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1", "RCLONE_CONFIG="+filepath.Join(t.TempDir(), "none"))
-		if s.ca != "" {
-			env = append(env, "RCLONE_CA_CERT="+s.ca)
-		}
-		if s.scheme == "http" && provider == "AWS" {
-			env = append(env, "RCLONE_CONFIG_R_USE_UNSIGNED_PAYLOAD=true")
-		}
+		bin, env := rcloneRemote(t, s, provider)
 		call := func(args ...string) string {
 			t.Helper()
 			return run(t, env, "", append([]string{bin}, args...)...)
@@ -339,4 +299,54 @@ func rclone(provider string) func(*testing.T, site, string) int {
 		}
 		return 5
 	}
+}
+
+// rcloneRemote is the environment of a remote r: one attempt at everything.
+func rcloneRemote(t *testing.T, s site, provider string) (bin string, env []string) {
+	t.Helper()
+	bin = harness.Tool(t, "py-rclone/bin/rclone", "python3 with venv; then scripts/tools.sh")
+	env = append(harness.CleanEnv(t), "RCLONE_CONFIG_R_TYPE=s3", "RCLONE_CONFIG_R_PROVIDER="+provider,
+		"RCLONE_CONFIG_R_ACCESS_KEY_ID="+s.keys.Access, "RCLONE_CONFIG_R_SECRET_ACCESS_KEY="+s.keys.Secret,
+		"RCLONE_CONFIG_R_ENDPOINT="+s.url(), "RCLONE_CONFIG_R_REGION="+s.keys.Region, "RCLONE_CONFIG_R_FORCE_PATH_STYLE=true",
+		"RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1", "RCLONE_CONFIG="+filepath.Join(t.TempDir(), "none"))
+	if s.ca != "" {
+		env = append(env, "RCLONE_CA_CERT="+s.ca)
+	}
+	if s.scheme == "http" && provider == "AWS" {
+		env = append(env, "RCLONE_CONFIG_R_USE_UNSIGNED_PAYLOAD=true")
+	}
+	return bin, env
+}
+
+// rcloneChunks uploads whatever is larger than a chunk in parts. rclone
+// computes the ETag that the parts must have, and compares.
+func rcloneChunks(t *testing.T, s site, bucket string) sums {
+	bin, env := rcloneRemote(t, s, "Minio")
+	env = append(env, "RCLONE_S3_UPLOAD_CUTOFF=5Mi", "RCLONE_S3_CHUNK_SIZE=5Mi", "RCLONE_S3_COPY_CUTOFF=5Mi", "RCLONE_S3_UPLOAD_CONCURRENCY=4")
+	call := func(args ...string) string {
+		t.Helper()
+		return run(t, env, "", append([]string{bin}, args...)...)
+	}
+	at := "r:" + bucket + "/"
+	folder, left := tree(t, "tree/")
+	call("sync", folder, at+"tree")
+	call("check", "--download", folder, at+"tree")
+	if out := call("sync", "--dry-run", "--log-format=", "--use-json-log=false", "--verbose", folder, at+"tree"); strings.Contains(out, "Skipped") {
+		t.Errorf("a second sync copies again:\n%s", out)
+	}
+	run(t, env, string(harness.Body("piped", 12<<20)), bin, "rcat", "--streaming-upload-cutoff=0", at+"piped")
+	left.add("piped", harness.Body("piped", 12<<20))
+	call("copyto", at+"tree/sub/parts", at+"copied é") // by parts of the server's own
+	left["copied é"] = left["tree/sub/parts"]
+	call("move", at+"tree/sub", at+"moved")
+	for key, sum := range left {
+		if name, below := strings.CutPrefix(key, "tree/sub/"); below {
+			left["moved/"+name] = sum
+			delete(left, key)
+		}
+	}
+	back := t.TempDir()
+	call("copy", "--multi-thread-cutoff=5Mi", "--multi-thread-streams=4", at, back)
+	sameFile(t, filepath.Join(back, "moved", "parts"), harness.Body("sub/parts", 17<<20+3))
+	return left
 }

@@ -12,34 +12,67 @@ import (
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
 
-// Backend is one versitygw process over a folder.
+// Backend is one process of an S3 server over a folder: versitygw, or MinIO.
 type Backend struct {
 	Name   string
 	Addr   string
-	Dir    string // its buckets are the folders below
+	Dir    string // versitygw's buckets are the folders below
 	Keys   wire.Keys
 	Client *Client // straight to it, past the gateway
 
-	args []string
-	proc *Process
+	brand brand
+	args  []string
+	proc  *Process
 }
+
+// brand is what servers of one make have in common.
+type brand struct {
+	program string // below .tools/bin
+	health  string // path that answers 200 when it serves
+	access  string // environment variables of the root user's keys
+	secret  string
+	more    []string // more of its environment
+	install string   // what brings it
+}
+
+var (
+	versitygw = brand{program: "versitygw", health: "/health", access: "ROOT_ACCESS_KEY", secret: "ROOT_SECRET_KEY",
+		install: "scripts/tools.sh"}
+	minIO = brand{program: "minio", health: "/minio/health/ready", access: "MINIO_ROOT_USER", secret: "MINIO_ROOT_PASSWORD",
+		more: []string{"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1"}, install: "scripts/tools.sh minio"}
+)
 
 // StartBackend runs a versitygw that keeps connections alive or not: the
 // servers of the world do both.
 func StartBackend(t testing.TB, name string, keepAlive bool) *Backend {
 	t.Helper()
-	b := &Backend{
-		Name: name, Addr: Addr(t), Dir: t.TempDir(),
-		Keys: wire.Keys{Access: "access-" + name, Secret: "secret-of-" + name, Region: "us-east-1"},
-	}
-	b.Client = NewClient(b.Addr, b.Keys)
-	b.Client.PlainLists = true
+	b := newBackend(t, name, versitygw)
 	b.args = []string{"--port", b.Addr, "--health", "/health", "--quiet"}
 	if keepAlive {
 		b.args = append(b.args, "--keep-alive")
 	}
 	b.args = append(b.args, "posix", b.Dir)
 	b.Start(t)
+	return b
+}
+
+// StartMinIO runs a MinIO of one drive. It keeps connections alive.
+func StartMinIO(t testing.TB, name string) *Backend {
+	t.Helper()
+	b := newBackend(t, name, minIO)
+	b.args = []string{"server", "--quiet", "--address", b.Addr, b.Dir}
+	b.Start(t)
+	return b
+}
+
+func newBackend(t testing.TB, name string, of brand) *Backend {
+	t.Helper()
+	b := &Backend{
+		Name: name, Addr: Addr(t), Dir: t.TempDir(), brand: of,
+		Keys: wire.Keys{Access: "access-" + name, Secret: "secret-of-" + name, Region: "us-east-1"},
+	}
+	b.Client = NewClient(b.Addr, b.Keys)
+	b.Client.PlainLists = true
 	return b
 }
 
@@ -58,22 +91,22 @@ func StartBackends(t testing.TB, n int) []*Backend {
 func (b *Backend) Start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(b.program(t), b.args...)
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+b.Keys.Access, "ROOT_SECRET_KEY="+b.Keys.Secret)
+	cmd.Env = append(append(os.Environ(), b.brand.access+"="+b.Keys.Access, b.brand.secret+"="+b.Keys.Secret), b.brand.more...)
 	b.proc = Start(t, "backend "+b.Name, cmd)
 	Eventually(t, "backend "+b.Name+" answers", func() error {
 		if !b.proc.Running() {
 			t.Fatalf("backend %s ended:\n%s", b.Name, b.proc.tail(2000))
 		}
-		return healthy(b.Addr, "/health")
+		return healthy(b.Addr, b.brand.health)
 	})
 }
 
-// program is never skipped over: Go alone brings versitygw.
+// program is never skipped over: Go alone brings it.
 func (b *Backend) program(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(Root(), ".tools", "bin", "versitygw")
+	path := filepath.Join(Root(), ".tools", "bin", b.brand.program)
 	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("versitygw is not built: run scripts/tools.sh (%v)", err)
+		t.Fatalf("%s is not built: run %s (%v)", b.brand.program, b.brand.install, err)
 	}
 	return path
 }

@@ -138,7 +138,7 @@ func (c *Client) Object(ctx context.Context, bucket, key string) (Object, error)
 		if name == object.StampHeader {
 			o.Stamp = values[0]
 		}
-		if object.Stored(name) {
+		if object.Stored(name) && (name != "x-amz-storage-class" || values[0] != "STANDARD") { // which some say and others imply
 			o.Header[name] = strings.Join(values, ",")
 		}
 	}
