@@ -71,7 +71,7 @@ type engine struct {
 func openEngine(ctx context.Context, p parts) (*engine, error) {
 	probes := newProber(p.cfg, p.backends, p.log, p.logger)
 	options := replicaOptions(p)
-	options.Qualify = probes.qualify
+	options.Qualify, options.Recall = probes.qualify, probes.recall(ctx)
 	set, err := replica.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("replicas: %w", err)

@@ -75,10 +75,24 @@ func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Qual
 	mode, err := p.judge(name, rep)
 	p.logger.InfoContext(ctx, "backend was probed", "backend", name, "level", rep.Level, "payload_mode", mode,
 		"taken", rep.Taken, "duration", time.Since(began).Round(time.Millisecond), "odd", odd(rep), "error", err)
-	return replica.Quality{
+	return quality(mode, rep), err
+}
+
+func quality(mode string, rep probe.Report) replica.Quality {
+	q := replica.Quality{
 		Payload: payloads[mode], Copies: rep.Result(probe.CopyMatch) == probe.Yes, NoTags: rep.Result(probe.TagsKept) == probe.No,
 		Sums: rep.Sums(),
-	}, err
+	}
+	q.Refuses, q.Mixes = rep.Keys()
+	return q
+}
+
+// recall is what the log knows of a backend from before the start.
+func (p *prober) recall(ctx context.Context) func(string) (replica.Quality, bool) {
+	return func(name string) (replica.Quality, bool) {
+		rep, ok := p.kept(ctx, name)
+		return quality(rep.PayloadMode, rep), ok
+	}
 }
 
 // judge is the payload mode to use: the configuration's, else the report's.

@@ -45,7 +45,11 @@ func (s *Server) deleteEntry(q *request, e s3.DeleteEntry) error {
 	case s.faults.hits(q.faults.keyErrorRate):
 		return s3.Err(s3.InternalError)
 	}
-	return s.store.remove(object.Key{Bucket: q.op.Bucket, Name: e.Key}, q.started, e.If, q.faults.startOrdered)
+	name, err := s.o.Files.path(e.Key)
+	if err != nil {
+		return err
+	}
+	return s.store.remove(object.Key{Bucket: q.op.Bucket, Name: name}, q.started, e.If, q.faults.startOrdered)
 }
 
 // writing is the writer of a document for finish.

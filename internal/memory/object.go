@@ -27,6 +27,9 @@ func (s *Server) putObject(q *request) error {
 	if err != nil {
 		return err
 	}
+	if s.o.Files == RefusingFiles && strings.HasSuffix(q.op.Key, "/") && body.Size() > 0 {
+		return s3.Err(s3.DirectoryObjectContainsData)
+	}
 	key := q.op.ObjectKey()
 	if err := s.store.check(key, cond); err != nil {
 		return err
@@ -174,7 +177,7 @@ func (s *Server) listObjects(q *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.store.list(l)
+	page, err := s.store.list(l, s.o.Files == HidingFiles)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type Personality struct {
 	// IgnoresPartNumber answers a read of one part with the whole object.
 	IgnoresPartNumber bool
 
+	// Files is how keys are kept that file systems have trouble with.
+	Files Files
+
 	// IgnoresCopyConditions copies whatever the source is.
 	IgnoresCopyConditions bool
 

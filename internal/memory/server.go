@@ -121,6 +121,9 @@ func (s *Server) serve(q *request) error {
 	if err := q.op.CheckHeaders(q.Header); err != nil {
 		return err
 	}
+	if err := s.asFiles(q); err != nil {
+		return err
+	}
 	if q.faults, err = s.faults.before(q); err != nil {
 		return err
 	}

@@ -30,8 +30,9 @@ func (s *store) names(l *s3.BucketsRequest, region string) ([]s3.BucketEntry, bo
 	return out, false
 }
 
-// list returns one page.
-func (s *store) list(l *s3.ListRequest) (*s3.ListPage, error) {
+// list returns one page. With hides it leaves out what continues another object's key
+// after a slash.
+func (s *store) list(l *s3.ListRequest, hides bool) (*s3.ListPage, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	b, err := s.bucket(l.Bucket)
@@ -42,6 +43,10 @@ func (s *store) list(l *s3.ListRequest) (*s3.ListPage, error) {
 	i, _ := slices.BinarySearch(b.keys, max(l.ScanAfter(), l.Prefix))
 	for i < len(b.keys) && strings.HasPrefix(b.keys[i], l.Prefix) {
 		key := b.keys[i]
+		if hides && b.below(key) {
+			i++
+			continue
+		}
 		p, rolled := l.CommonPrefix(key)
 		if !rolled {
 			p = key

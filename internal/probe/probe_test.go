@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/memory"
+	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
@@ -293,5 +294,68 @@ func TestJudge(t *testing.T) {
 		if rep.PayloadMode != c.mode || rep.Level != c.level {
 			t.Errorf("%s %s %s: mode %q, level %s", c.literal, c.trailer, c.signed, rep.PayloadMode, rep.Level)
 		}
+	}
+}
+
+// TestServersWithFiles: what the probes find of the two kinds of servers that keep
+// objects as files, and which keys they are about.
+func TestServersWithFiles(t *testing.T) {
+	for name, c := range map[string]struct {
+		files          memory.Files
+		refuses, mixes object.KeyRules
+	}{
+		"none": {memory.NoFiles, 0, 0},
+		"refusing": {
+			memory.RefusingFiles,
+			object.FileAndFolder | object.FolderWithData | object.LongSegment,
+			object.EmptySegment | object.DotSegment | object.DotDotSegment,
+		},
+		"hiding": {
+			memory.HidingFiles,
+			object.DotSegment | object.DotDotSegment | object.LongSegment,
+			object.FileAndFolder | object.EmptySegment,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := memory.New(memory.Options{AccessKeyID: "AKIAPROBE", SecretAccessKey: "secret", Personality: memory.Personality{Files: c.files}})
+			o := options(t, server)
+			remote, err := backend.NewRemote(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := remote.CreateBucket(t.Context(), "photos"); err != nil {
+				t.Fatal(err)
+			}
+			rep := run(t, o)
+			if refuses, mixes := rep.Keys(); refuses != c.refuses || mixes != c.mixes || !rep.Whole() {
+				t.Errorf("refuses %b, want %b; mixes %b, want %b", refuses, c.refuses, mixes, c.mixes)
+			}
+			if st := server.Stats(); st.Objects != 0 {
+				t.Errorf("%d objects are left", st.Objects)
+			}
+		})
+	}
+}
+
+// TestRulesAreOfTheirKind: the key of each rule is of the kind that it stands for, its
+// rival of none, so that what is refused for a finding is what the finding is about.
+func TestRulesAreOfTheirKind(t *testing.T) {
+	for i, rule := range rules {
+		size := int64(200)
+		if rule.empty {
+			size = 0
+		}
+		if rule.of != object.AllKeyRules()[i] {
+			t.Errorf("rule %d is %v", i, rule.of)
+		}
+		if got := object.KeyRulesOf(folder+object.NewID().String()+"/"+rule.key, size); got&rule.of == 0 && rule.of != object.FileAndFolder {
+			t.Errorf("%v: %q is %b", rule.of, rule.key, got)
+		}
+		if got := object.KeyRulesOf(rule.rival, 200); got != 0 && rule.of != object.CombiningMark {
+			t.Errorf("%v: its rival %q is %v", rule.of, rule.rival, got)
+		}
+	}
+	if len(rules) != len(object.AllKeyRules()) {
+		t.Errorf("%d rules for %d kinds", len(rules), len(object.AllKeyRules()))
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 3
+const Edition = 4
 
 // Result is what a probe found, in one word.
 type Result string
@@ -37,7 +37,7 @@ const (
 	CopyMatch     = "copy-if-source-matches"
 	TagsKept      = "tags-kept"
 	SumProbe      = "checksum-" // followed by an algorithm
-	KeyProbe      = "key-"      // followed by the rule
+	KeyProbe      = "key-"      // followed by the rule: object.KeyRules
 )
 
 // Probe is one finding.

@@ -69,6 +69,10 @@ func (s *Set) Copy(ctx context.Context, r CopyRequest) (object.Info, error) {
 		return object.Info{}, err
 	}
 	defer c.close()
+	if err := s.holdable(ctx, b, r.Key, c.size); err != nil {
+		over()
+		return object.Info{}, err
+	}
 	cond := condition{c: r.If}
 	op := commit.Op{ID: object.NewID(), Type: oplog.OpCopy, Stream: c.size > s.o.Held, If: cond.verdict()}
 	op.Info = object.Info{Kind: object.Present, Size: c.size}

@@ -162,10 +162,15 @@ func inBubble(t *testing.T, do func(t *testing.T, r *rig)) {
 }
 
 func newRig(t *testing.T, log oplog.Log, names ...string) *rig {
+	return newRigOf(t, log, nil, names...)
+}
+
+// newRigOf is newRig with backends of different make.
+func newRigOf(t *testing.T, log oplog.Log, make map[string]memory.Personality, names ...string) *rig {
 	r := &rig{t: t, log: log, names: names, wires: map[string]*wire{}, servers: map[string]*memory.Server{}, counts: map[string]*counter{}, started: time.Now(), ctx: context.Background()}
 	var serving sync.WaitGroup
 	for i, name := range names {
-		srv := memory.New(memory.Options{AccessKeyID: "k", SecretAccessKey: "s", Seed: uint64(i)})
+		srv := memory.New(memory.Options{AccessKeyID: "k", SecretAccessKey: "s", Seed: uint64(i), Personality: make[name]})
 		w := newWire()
 		count := &counter{Handler: srv, seen: map[string]int{}}
 		hs := &http.Server{Handler: count, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}

@@ -41,6 +41,8 @@ func (s *Set) at(ctx context.Context, b *bucket, replica string, pace pace) (pla
 	case paid:
 		p.Endpoint = stack.Paid
 	}
+	keys := s.qualities.keysOf(replica)
+	p.Endpoint = backend.Shield(p.Endpoint, keys.refuses, keys.mixes)
 	return p, nil
 }
 

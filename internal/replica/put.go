@@ -67,6 +67,10 @@ func (s *Set) Put(ctx context.Context, r PutRequest) (object.Info, error) {
 		return object.Info{}, err
 	}
 	size := r.Body.Size()
+	if err := s.holdable(ctx, b, r.Key, size); err != nil {
+		over()
+		return object.Info{}, err
+	}
 	slabs := slabsFor(min(size, s.o.PerUpload))
 	if err := s.memory.reserve(ctx, slabs); err != nil {
 		over()

@@ -21,6 +21,9 @@ type Quality struct {
 	// Sums are the algorithms of checksums that it keeps, among those that are
 	// s3.Recent; the others every backend is taken to know that knows trailers.
 	Sums []string
+
+	// Kinds of keys that it refuses, and that it mixes up with others or hides.
+	Refuses, Mixes object.KeyRules
 }
 
 // Qualifier finds out the quality of a backend. bucket stands on the backend, under
@@ -47,6 +50,7 @@ type qualities struct {
 	sums    map[string][]string // of a backend its Quality.Sums; never changes, likewise
 	bare    object.Replicas     // keep no tags; never changes, likewise
 	known   map[string]bool
+	keys    map[string]keyTrouble
 	asking  map[string]chan struct{} // has room for who asks; never changes
 }
 
@@ -56,9 +60,15 @@ func (q *qualities) open(o *Options) {
 		q.payload = map[string]Payload{}
 	}
 	q.sums = map[string][]string{}
-	q.known, q.asking = map[string]bool{}, map[string]chan struct{}{}
+	q.known, q.asking, q.keys = map[string]bool{}, map[string]chan struct{}{}, map[string]keyTrouble{}
 	for _, s := range o.Stacks {
 		q.asking[s.Name()] = make(chan struct{}, 1)
+		if o.Recall == nil {
+			continue
+		}
+		if was, ok := o.Recall(s.Name()); ok {
+			q.keys[s.Name()] = keyTrouble{was.Refuses, was.Mixes}
+		}
 	}
 }
 
@@ -115,6 +125,7 @@ func (q *qualities) learn(replica string, found Quality) {
 	sums := maps.Clone(q.sums)
 	sums[replica] = found.Sums
 	q.sums = sums
+	q.keys[replica] = keyTrouble{found.Refuses, found.Mixes}
 	q.copies = q.copies.Without(replica)
 	if found.Copies {
 		q.copies = q.copies.With(replica)
@@ -123,6 +134,28 @@ func (q *qualities) learn(replica string, found Quality) {
 	if found.NoTags {
 		q.bare = q.bare.With(replica)
 	}
+}
+
+// keysOf is the trouble of one backend with kinds of keys.
+func (q *qualities) keysOf(replica string) keyTrouble {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.keys[replica]
+}
+
+// trouble is that of any of the replicas. look says that an object and one that
+// continues its key must be kept from standing side by side by us: some replica would
+// mix them up or hide one, or only some refuse it.
+func (q *qualities) trouble(replicas object.Replicas) (trouble object.KeyRules, look bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	refuse := true
+	for _, r := range replicas {
+		k := q.keys[r]
+		trouble |= k.any()
+		refuse = refuse && k.refuses&object.FileAndFolder != 0
+	}
+	return trouble, trouble&object.FileAndFolder != 0 && !refuse
 }
 
 // begin runs a probe, unless the end has come.

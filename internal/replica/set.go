@@ -65,7 +65,9 @@ type Options struct {
 	Times     commit.Times
 	Payload   map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
 	Copies    object.Replicas    // backends that may copy by themselves, until Qualify has told
-	Qualify   Qualifier          // nil: what Payload and Copies say is right
+	// Recall is what was found of a backend before this start; nil: nothing was.
+	Recall  func(backend string) (Quality, bool)
+	Qualify Qualifier // nil: what Payload and Copies say is right
 
 	Mode     commit.Mode       // of buckets that have none of their own, until SetMode says another
 	Defaults Policy            // of buckets that Buckets does not name
@@ -153,6 +155,7 @@ type Set struct {
 	buckets buckets
 
 	qualities qualities
+	folders   folders
 	singles   sync.Map // names of backends that were found to know no batches of deletes
 	settings  settings
 	nodes     nodes

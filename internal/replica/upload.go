@@ -38,6 +38,10 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 	if err != nil {
 		return "", err
 	}
+	if err := s.holdable(ctx, b, r.Key, -1); err != nil {
+		over()
+		return "", err
+	}
 	headers := r.Headers.Clone()
 	if headers == nil {
 		headers = object.Headers{}
