@@ -210,6 +210,7 @@ func TestALateChangeOfTagsIsMended(t *testing.T) {
 		r.converge()
 		r.servers["b"].SetFaults(memory.Faults{Ops: []s3.OperationName{s3.PutObjectTagging}, LateRate: 1, LateBy: 9 * time.Second})
 		r.mustTag("k", red)
+		synctest.Wait() // it is acknowledged by one: the request has to reach the server
 		r.servers["b"].SetFaults(memory.Faults{})
 		r.putTagged("k", 10, blue)
 		r.tagsAre("k", blue)
