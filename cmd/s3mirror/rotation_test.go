@@ -173,3 +173,23 @@ func TestSecretKeyByCommand(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// FuzzKeyring: whatever is read is written so that it is read again.
+func FuzzKeyring(f *testing.F) {
+	a := bytes.Repeat([]byte{1}, 32)
+	for _, text := range []string{"", string(a), fmt.Sprintf("%x\n", a), fmt.Sprintf("%x\nbefore %x\nstamps %x\n", a, a, a), fmt.Sprintf("%x\n before %x \r\n", a, a), "x\nbefore y"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		ring, err := parseKeyring(text)
+		if err != nil {
+			return
+		}
+		if len(ring.key) != secretKeySize || len(ring.stamps) != secretKeySize {
+			t.Fatalf("%q: %v", text, ring)
+		}
+		if again, err := parseKeyring(ring.text()); err != nil || fmt.Sprint(again) != fmt.Sprint(ring) {
+			t.Errorf("%q: %v is read as %v, %v", text, ring, again, err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"mime/multipart"
@@ -16,8 +17,9 @@ import (
 	"github.com/s3mirror/s3mirror/internal/gateway"
 )
 
-// browserForm is a browser's upload to photos.
+// browserForm is a browser's upload.
 type browserForm struct {
+	bucket     string   // default photos
 	fields     []string // names and values, beside those of the signature
 	conditions string   // more of them, each behind a comma
 	file       string
@@ -37,7 +39,8 @@ func (f *browserForm) ask(t testing.TB) ask {
 	}
 	now := time.Now().UTC()
 	date, scope := now.Format("20060102T150405Z"), f.key.id+"/"+now.Format("20060102")+"/eu/s3/aws4_request"
-	conditions := `{"bucket": "photos"}`
+	bucket := cmp.Or(f.bucket, "photos")
+	conditions := fmt.Sprintf(`{"bucket": %q}`, bucket)
 	for i := 0; i < len(f.fields); i += 2 {
 		conditions += fmt.Sprintf(`, ["starts-with", "$%s", ""]`, f.fields[i])
 	}
@@ -68,7 +71,7 @@ func (f *browserForm) ask(t testing.TB) ask {
 	}
 	part.Write([]byte(f.file))
 	w.Close()
-	return ask{method: "POST", path: "/photos", anonymous: true, body: b.String(), header: header("Content-Type", w.FormDataContentType())}
+	return ask{method: "POST", path: "/" + bucket, anonymous: true, body: b.String(), header: header("Content-Type", w.FormDataContentType())}
 }
 
 func TestPostForm(t *testing.T) {

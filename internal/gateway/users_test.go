@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -397,7 +398,15 @@ func TestEveryDoorAgrees(t *testing.T) {
 		counts[want == nil]++
 		bearer, signedURL := r.ask, f.presigned(r.ask.method, r.ask.path, r.ask.query, r.ask.body)
 		bearer.anonymous, bearer.header = true, header("Authorization", "Bearer token of ann")
-		for door, a := range map[string]ask{"header": r.ask, "presigned": signedURL, "bearer": bearer} {
+		doors := map[string]ask{"header": r.ask, "presigned": signedURL, "bearer": bearer}
+		if r.op == s3.PutObject {
+			form := browserForm{bucket: r.bucket, fields: []string{"key", r.key}, file: "x"}
+			doors["form"] = form.ask(t)
+			folder, name := path.Split(r.key)
+			form.fields, form.filename = []string{"key", folder + "${filename}"}, name
+			doors["form that is named by the file"] = form.ask(t)
+		}
+		for door, a := range doors {
 			if got := f.send(t, a); (got.status == 403) != (want != nil) {
 				rt.Errorf("%s %s?%s by %s: %d, Authorize says %v", r.ask.method, r.ask.path, r.ask.query, door, got.status, want)
 			}
