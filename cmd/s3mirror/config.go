@@ -141,7 +141,37 @@ type CassandraConfig struct {
 	// How many nodes of the datacenter hold each row. With fewer than 3 the log stands still
 	// while one of them is away.
 	ReplicationFactor int `yaml:"replication_factor"`
+	// How many nodes of other datacenters hold each row, as in `{dc2: 3}`. `migrate` makes the
+	// keyspace so; with `serial` their votes count in every write.
+	Datacenters map[string]int `yaml:"datacenters"`
+	// Who votes: `serial`, the nodes of all datacenters together, or `local_serial`, those of
+	// `datacenter` alone. `local_serial` is right only while every gateway has the same
+	// `datacenter`; it spares each write and read the way between them, and the loss of that
+	// datacenter can lose what was acknowledged last.
+	Consistency string `yaml:"consistency"`
+	// Speak TLS with every node.
+	TLS *CassandraTLS `yaml:"tls"`
 }
+
+// CassandraTLS is how nodes prove who they are, and we to them. PEM files, read at
+// the start.
+type CassandraTLS struct {
+	// Trust the authorities in this file instead of the system's.
+	CAFile string `yaml:"ca_file"`
+	// Our certificate, where the cluster asks for one (`require_client_auth`).
+	Cert string `yaml:"cert"`
+	// The key of `cert`.
+	Key string `yaml:"key"`
+	// The name that the certificate of every node bears. Unset: each bears the address under
+	// which it is reached.
+	ServerName string `yaml:"server_name"`
+}
+
+// Who votes in the log.
+const (
+	consistencySerial = "serial"
+	consistencyLocal  = "local_serial"
+)
 
 // BackendConfig is one S3 endpoint with its credentials.
 type BackendConfig struct {
@@ -360,6 +390,7 @@ func (c *Config) setDefaults() {
 		k.Datacenter = cmp.Or(k.Datacenter, "datacenter1")
 		k.Keyspace = cmp.Or(k.Keyspace, "s3mirror")
 		k.ReplicationFactor = cmp.Or(k.ReplicationFactor, 3)
+		k.Consistency = cmp.Or(k.Consistency, consistencySerial)
 	}
 	if len(c.Replication.ReplicaSet) == 0 {
 		c.Replication.ReplicaSet = c.backendNames()

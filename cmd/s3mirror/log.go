@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -95,7 +96,13 @@ func member(cfg *Config) (*replica.Member, error) {
 
 // cassandraOptions says in the log's words what the configuration says.
 func cassandraOptions(k *CassandraConfig, logger *slog.Logger) cassandra.Options {
+	secure, err := k.TLS.load()
+	if err != nil { // it was read when the configuration was checked, and is gone since
+		logger.Error("log.cassandra.tls cannot be read any more", "error", err)
+		secure = &tls.Config{MinVersion: tls.VersionTLS12} // never without
+	}
 	return cassandra.Options{
+		Datacenters: k.Datacenters, LocalSerial: k.Consistency == consistencyLocal, TLS: secure,
 		Hosts: k.Hosts, Port: k.Port, Datacenter: k.Datacenter, Keyspace: k.Keyspace,
 		Username: k.Username, Password: string(k.Password), ReplicationFactor: k.ReplicationFactor, Logger: logger,
 	}

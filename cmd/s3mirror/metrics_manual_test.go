@@ -20,6 +20,10 @@ const metricsHead = `# Metrics
 What ` + "`/metrics`" + ` on the admin listener answers, in Prometheus' format. Names and labels are stable; labels
 come from closed sets, so that no client can make series. A histogram has its ` + "`_bucket`, `_sum` and `_count`" + `.
 
+Here are those of the embedded log. With engine cassandra there is, of ` + "`s3mirror_log_*`, `s3mirror_log_swaps_total`" + ` and
+` + "`s3mirror_log_paxos_rounds_total`" + ` (counter, label kind): statements that Cassandra answers by a round of Paxos, reads
+of rows and documents, and compare-and-sets.
+
 <!-- Made from the program: go test ./cmd/s3mirror -run MetricsManual -update -->
 | metric | type | labels | meaning |
 |---|---|---|---|

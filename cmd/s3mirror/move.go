@@ -134,7 +134,7 @@ The secret key is not in it: the new node needs the same one
 			if *undo {
 				return archive.Recall(ctx, log)
 			}
-			return export(ctx, std, log, args[0], cfg.Log.Engine)
+			return export(ctx, std, log, args[0], cfg)
 		})
 	}
 	return cmd
@@ -142,16 +142,16 @@ The secret key is not in it: the new node needs the same one
 
 // export marks first: who starts on the log meanwhile is refused, or was there
 // before and is seen.
-func export(ctx context.Context, std streams, log oplog.Log, file, engine string) error {
+func export(ctx context.Context, std streams, log oplog.Log, file string, cfg *Config) error {
 	if err := archive.CheckHome(ctx, log); err != nil {
 		return err
 	}
 	if err := archive.Retire(ctx, log); err != nil {
 		return err
 	}
-	err := nobodyServes(ctx, log)
+	err := nobodyServes(ctx, log, time.Duration(cfg.Replication.Lease))
 	if err == nil {
-		err = writeArchive(ctx, std, log, file, archive.Header{Engine: engine, Moved: true})
+		err = writeArchive(ctx, std, log, file, archive.Header{Engine: cfg.Log.Engine, Moved: true})
 	}
 	if err != nil {
 		return errors.Join(err, archive.Recall(context.WithoutCancel(ctx), log))
@@ -332,18 +332,18 @@ func withStopped(ctx context.Context, std streams, cfg *Config, use func(context
 	return errors.Join(use(ctx, log), log.Close())
 }
 
-// nobodyServes wants no document of a node that changes: a node renews its own
-// every third of its lease. The node of an embedded log has one that never does,
-// and it is this process that holds the log. errNodeLives.
-func nobodyServes(ctx context.Context, log oplog.Documents) error {
+// nobodyServes wants no document of a node that changes within a lease: a node that
+// lives renews its own. The node of an embedded log has one that never changes, and
+// it is this process that holds the log. errNodeLives.
+func nobodyServes(ctx context.Context, log oplog.Documents, lease time.Duration) error {
 	before, err := log.Docs(ctx, oplog.DocNode, "", 1000)
 	if err != nil {
 		return err
 	}
-	if embedded, ok := log.(*pebble.Log); ok && embedded != nil || len(before) == 0 {
+	if _, embedded := log.(*pebble.Log); embedded || len(before) == 0 {
 		return nil
 	}
-	if !pause(ctx, maxLease/2) { // more than a third of any lease
+	if !pause(ctx, lease) {
 		return ctx.Err()
 	}
 	after, err := log.Docs(ctx, oplog.DocNode, "", 1000)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -177,4 +179,36 @@ func TestLogVerbsWantTheirArguments(t *testing.T) {
 	want(t, 1, "no such file", "log", "import", "/does/not/exist", "--config", newSite(t).config)
 	want(t, 1, "no such file", "log", "check", "/does/not/exist")
 	want(t, 1, "there is no log", "log", "check", "--config", newSite(t).config)
+}
+
+// pulse is documents of nodes, whose epochs move from one look to the next while
+// they live.
+type pulse struct {
+	oplog.Documents
+	live  bool
+	nodes []oplog.Doc
+}
+
+func (p *pulse) Docs(context.Context, oplog.DocKind, string, int) ([]oplog.Doc, error) {
+	if p.live {
+		p.nodes = []oplog.Doc{{Name: "n1", Epoch: oplog.NewEpoch()}}
+	}
+	return p.nodes, nil
+}
+
+func TestExportLooksForNodes(t *testing.T) {
+	dead := []oplog.Doc{{Name: "n1", Epoch: oplog.NewEpoch()}}
+	for name, c := range map[string]struct {
+		p    pulse
+		want error
+	}{"none": {pulse{}, nil}, "dead": {pulse{nodes: dead}, nil}, "live": {pulse{live: true}, errNodeLives}} {
+		if err := nobodyServes(t.Context(), &c.p, time.Millisecond); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := nobodyServes(ctx, &pulse{nodes: dead}, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want the context's error", err)
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -194,6 +195,48 @@ func validateCassandra(k *CassandraConfig, bad report) {
 	if k.ReplicationFactor < 1 || k.ReplicationFactor > maxCopies {
 		bad("log.cassandra.replication_factor", "must be between 1 and %d", maxCopies)
 	}
+	for _, dc := range slices.Sorted(maps.Keys(k.Datacenters)) {
+		switch n := k.Datacenters[dc]; {
+		case dc == k.Datacenter:
+			bad("log.cassandra.datacenters."+dc, "is log.cassandra.datacenter: its copies are replication_factor")
+		case n < 1 || n > maxCopies:
+			bad("log.cassandra.datacenters."+dc, "must be between 1 and %d", maxCopies)
+		}
+	}
+	if k.Consistency != consistencySerial && k.Consistency != consistencyLocal {
+		bad("log.cassandra.consistency", "%q is none: want %s or %s", k.Consistency, consistencySerial, consistencyLocal)
+	}
+	if _, err := k.TLS.load(); err != nil {
+		bad("log.cassandra.tls", "%v", err)
+	}
+}
+
+// load reads the files; nil: no TLS.
+func (t *CassandraTLS) load() (*tls.Config, error) {
+	if t == nil {
+		return nil, nil //nolint:nilnil // no TLS is no error
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CAFile != "" {
+		pem, err := readBounded(t.CAFile, 1<<20)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM form", t.CAFile)
+		}
+	}
+	if (t.Cert == "") != (t.Key == "") {
+		return nil, errors.New("give both cert and key, or neither")
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
 }
 
 var backendName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)

@@ -19,6 +19,62 @@ type sight struct {
 	nodes       map[string]int    // by datacenter, down ones included
 	settings    map[string]string // its own
 	replication map[string]string // of the keyspace; nil: there is none
+	clocks      []nodeClock       // of the nodes that answered; empty: nobody looked
+}
+
+// nodeClock is how far a node's clock is ahead of ours, at least: what the way of the
+// question and of the answer may account for is taken off.
+type nodeClock struct {
+	node  string
+	ahead time.Duration
+}
+
+// maxSkew is how far clocks may be apart (A4).
+const maxSkew = time.Second
+
+// lookAtClocks asks the nodes that are up for their time. One that does not answer
+// is left out: that it is away others tell.
+func (c *cql) lookAtClocks(ctx context.Context, s *sight) {
+	for _, host := range c.session.GetHosts() {
+		if !host.IsUp() {
+			continue
+		}
+		began := time.Now()
+		var there time.Time
+		ask, cancel := c.bound(ctx)
+		q := c.session.Query("SELECT toTimestamp(now()) FROM system.local").SetHostID(host.HostID())
+		err := c.levels.plain(q).Consistency(gocql.One).ScanContext(ask, &there)
+		cancel()
+		if err == nil {
+			s.clocks = append(s.clocks, nodeClock{host.ConnectAddress().String(), apart(began, there, time.Now())})
+		}
+	}
+}
+
+// apart is how far a clock that showed a time at some moment from began to ended is
+// surely ahead of ours, negative: behind. It shows milliseconds.
+func apart(began, there, ended time.Time) time.Duration {
+	switch {
+	case there.After(ended):
+		return there.Sub(ended)
+	case there.Add(time.Millisecond).Before(began):
+		return there.Add(time.Millisecond).Sub(began)
+	}
+	return 0
+}
+
+// judgeClocks tells of clocks that are wrong.
+func (s sight) judgeClocks() (faults []string) {
+	for _, c := range s.clocks {
+		if c.ahead.Abs() >= maxSkew {
+			way := "ahead of"
+			if c.ahead < 0 {
+				way = "behind"
+			}
+			faults = append(faults, fmt.Sprintf("the clock of node %s is %s %s ours: keep all clocks together by NTP, less than %s apart", c.node, c.ahead.Abs().Round(time.Millisecond), way, maxSkew))
+		}
+	}
+	return faults
 }
 
 // look asks a node.
@@ -65,7 +121,7 @@ func (c *cql) look(ctx context.Context) (sight, error) {
 func (c *cql) ask(ctx context.Context, stmt string, each func(gocql.Scanner) error, values ...any) error {
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	rows := plain(c.session.Query(stmt, values...)).Consistency(gocql.One).IterContext(ctx).Scanner()
+	rows := c.levels.plain(c.session.Query(stmt, values...)).Consistency(gocql.One).IterContext(ctx).Scanner()
 	for rows.Next() {
 		if err := each(rows); err != nil {
 			return errors.Join(err, rows.Err())
@@ -77,7 +133,13 @@ func (c *cql) ask(ctx context.Context, stmt string, each func(gocql.Scanner) err
 // judge tells everything for which the cluster, or the keyspace if there is one,
 // cannot hold the log. ErrUnsuitable.
 func (s sight) judge(o Options) error {
-	var faults []string
+	if faults := s.faults(o); faults != nil {
+		return fmt.Errorf("%w: %s", ErrUnsuitable, strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+func (s sight) faults(o Options) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 
 	for _, v := range s.versions {
@@ -93,10 +155,7 @@ func (s sight) judge(o Options) error {
 	}
 	s.judgeTimeouts(fault)
 	s.judgeReplicas(o, fault)
-	if faults == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", ErrUnsuitable, strings.Join(faults, "; "))
+	return faults
 }
 
 // judgeTimeouts wants every limit of the server below the driver's.
@@ -117,12 +176,29 @@ func (s sight) judgeTimeouts(fault func(string, ...any)) {
 	}
 }
 
+// copies are the copies of the log in each datacenter.
+func (o Options) copies() map[string]int {
+	all := maps.Clone(o.Datacenters)
+	if all == nil {
+		all = map[string]int{}
+	}
+	all[o.Datacenter] = o.ReplicationFactor
+	return all
+}
+
 func (s sight) judgeReplicas(o Options, fault func(string, ...any)) {
-	switch n := s.nodes[o.Datacenter]; {
-	case n == 0:
-		fault("there is no datacenter %q: there is %q", o.Datacenter, slices.Sorted(maps.Keys(s.nodes)))
-	case n < o.ReplicationFactor:
-		fault("replication_factor is %d, and datacenter %s has %d nodes", o.ReplicationFactor, o.Datacenter, n)
+	copies := o.copies()
+	for _, dc := range slices.Sorted(maps.Keys(copies)) {
+		name := "replication_factor"
+		if dc != o.Datacenter {
+			name = "datacenters." + dc
+		}
+		switch n := s.nodes[dc]; {
+		case n == 0:
+			fault("there is no datacenter %q: there is %q", dc, slices.Sorted(maps.Keys(s.nodes)))
+		case n < copies[dc]:
+			fault("%s is %d, and datacenter %s has %d nodes", name, copies[dc], dc, n)
+		}
 	}
 	if s.replication == nil {
 		return
@@ -130,8 +206,15 @@ func (s sight) judgeReplicas(o Options, fault func(string, ...any)) {
 	if class := s.replication["class"]; !strings.HasSuffix(class, "NetworkTopologyStrategy") {
 		fault("keyspace %s is replicated by %s: want NetworkTopologyStrategy", o.Keyspace, class)
 	}
-	if have := s.replication[o.Datacenter]; have != strconv.Itoa(o.ReplicationFactor) {
-		fault("keyspace %s has %q copies in datacenter %s, and replication_factor is %d: alter the keyspace and repair it, or change the configuration", o.Keyspace, have, o.Datacenter, o.ReplicationFactor)
+	for _, dc := range slices.Sorted(maps.Keys(copies)) {
+		if have := s.replication[dc]; have != strconv.Itoa(copies[dc]) {
+			fault("keyspace %s has %q copies in datacenter %s, and the configuration says %d: alter the keyspace and repair it, or change the configuration", o.Keyspace, have, dc, copies[dc])
+		}
+	}
+	for _, dc := range slices.Sorted(maps.Keys(s.replication)) {
+		if _, named := copies[dc]; !named && dc != "class" {
+			fault("keyspace %s has copies in datacenter %s, which the configuration does not name: their votes count", o.Keyspace, dc)
+		}
 	}
 }
 
@@ -143,6 +226,9 @@ func (s sight) warnings(o Options) []string {
 	}
 	if o.ReplicationFactor < 3 {
 		list = append(list, fmt.Sprintf("replication_factor is %d: the log stands still while one node is away; use 3 for anything that matters", o.ReplicationFactor))
+	}
+	if len(o.copies()) > 1 && o.LocalSerial {
+		list = append(list, "consistency is local_serial with copies in several datacenters: every gateway must use datacenter "+o.Datacenter+", and what was acknowledged last may not have reached the others when it is lost")
 	}
 	return list
 }

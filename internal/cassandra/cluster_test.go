@@ -74,6 +74,10 @@ func TestUnfitClustersAreNamedInWords(t *testing.T) {
 		{func(s *sight, _ *Options) { s.nodes["dc1"] = 2 }, "has 2 nodes"},
 		{func(s *sight, _ *Options) { s.replication["class"] = "SimpleStrategy" }, "want NetworkTopologyStrategy"},
 		{func(s *sight, _ *Options) { s.replication["dc1"] = "1" }, `has "1" copies`},
+		{func(_ *sight, o *Options) { o.Datacenters = map[string]int{"dc2": 3} }, `no datacenter "dc2"`},
+		{func(s *sight, o *Options) { o.Datacenters, s.nodes["dc2"] = map[string]int{"dc2": 3}, 2 }, "datacenters.dc2 is 3, and datacenter dc2 has 2 nodes"},
+		{func(s *sight, o *Options) { o.Datacenters, s.nodes["dc2"] = map[string]int{"dc2": 3}, 3 }, `has "" copies in datacenter dc2`},
+		{func(s *sight, _ *Options) { s.replication["dc3"] = "1" }, "copies in datacenter dc3, which the configuration does not name"},
 	} {
 		s, o := fit()
 		c.spoil(&s, &o)
@@ -89,6 +93,11 @@ func TestUnfitClustersAreNamedInWords(t *testing.T) {
 	}
 	s.settings["commitlog_sync"] = "periodic"
 	if w := s.warnings(o); len(w) != 1 || !strings.Contains(w[0], "periodic") {
+		t.Errorf("warnings: %q", w)
+	}
+	s, o = fit()
+	o.Datacenters, o.LocalSerial = map[string]int{"dc2": 3}, true
+	if w := s.warnings(o); len(w) != 1 || !strings.Contains(w[0], "local_serial") {
 		t.Errorf("warnings: %q", w)
 	}
 }
@@ -122,15 +131,57 @@ func TestOutcomes(t *testing.T) {
 
 // The driver sends a conditional statement once: R29.
 func TestConditionalStatementsAreSentOnce(t *testing.T) {
-	session := &gocql.Session{}
-	if conditional(session.Query("UPDATE x").Idempotent(true)).IsIdempotent() {
+	session, l := &gocql.Session{}, levelsOf(Options{})
+	if l.conditional(session.Query("UPDATE x").Idempotent(true)).IsIdempotent() {
 		t.Error("a conditional statement is marked idempotent: the driver may repeat it")
 	}
-	if level, ok := conditional(session.Query("UPDATE x")).GetSerialConsistency(); !ok || level != gocql.SerialConsistency(serial) {
+	if level, ok := l.conditional(session.Query("UPDATE x")).GetSerialConsistency(); !ok || level != gocql.Serial {
 		t.Errorf("its serial level is %v", level)
 	}
-	if q := plain(session.Query("SELECT x")); !q.IsIdempotent() || q.GetConsistency() != quorum {
+	if q := l.plain(session.Query("SELECT x")); !q.IsIdempotent() || q.GetConsistency() != gocql.Quorum {
 		t.Error("a plain statement is not one")
+	}
+}
+
+// Of one datacenter alone every statement asks that one: levels are never mixed.
+func TestLocalLevels(t *testing.T) {
+	session, l := &gocql.Session{}, levelsOf(Options{LocalSerial: true})
+	if q := l.conditional(session.Query("UPDATE x")); q.GetConsistency() != gocql.LocalQuorum {
+		t.Errorf("commit at %v", q.GetConsistency())
+	}
+	if level, ok := l.conditional(session.Query("UPDATE x")).GetSerialConsistency(); !ok || level != gocql.LocalSerial {
+		t.Errorf("serial level %v", level)
+	}
+	if q := l.plain(session.Query("SELECT x")); q.GetConsistency() != gocql.LocalQuorum || l.serial != gocql.LocalSerial {
+		t.Errorf("plain at %v, reads of rows at %v", q.GetConsistency(), l.serial)
+	}
+}
+
+func TestKeyspaces(t *testing.T) {
+	o := Options{Keyspace: "s3mirror", Datacenter: "dc'2", ReplicationFactor: 3, Datacenters: map[string]int{"dc1": 2}}
+	want := "CREATE KEYSPACE IF NOT EXISTS s3mirror WITH replication = {'class': 'NetworkTopologyStrategy', 'dc''2': 3, 'dc1': 2}"
+	if got := createKeyspace(o); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestClocks(t *testing.T) {
+	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
+	for _, c := range []struct {
+		began, there, ended float64
+		want                time.Duration
+	}{
+		{0, 0.5, 1, 0}, {0, 1, 1, 0}, {0, -0.001, 1, 0}, {0, 3, 1, 2 * time.Second}, {0, -2.001, 1, -2 * time.Second},
+		{0, 9, 10, 0}, // a slow answer tells little
+	} {
+		if got := apart(at(c.began), at(c.there), at(c.ended)); got != c.want {
+			t.Errorf("%v: %v, want %v", c, got, c.want)
+		}
+	}
+	s := sight{clocks: []nodeClock{{"10.0.0.1", 999 * time.Millisecond}, {"10.0.0.2", -time.Second}, {"10.0.0.3", 2 * time.Second}}}
+	got := strings.Join(s.judgeClocks(), "\n")
+	if strings.Contains(got, "10.0.0.1") || !strings.Contains(got, "10.0.0.2 is 1s behind") || !strings.Contains(got, "10.0.0.3 is 2s ahead of") {
+		t.Error(got)
 	}
 }
 

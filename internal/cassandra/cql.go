@@ -15,26 +15,33 @@ import (
 // cql is the store that speaks to Cassandra.
 type cql struct {
 	session  *gocql.Session
+	levels   levels
 	keyspace string
 	timeout  time.Duration // of one statement, retries of plain ones included
 }
 
-// Consistencies. One serial level for all: levels that are mixed do not see each
-// other's rounds.
-const (
-	serial = gocql.Serial
-	quorum = gocql.Quorum
-)
+// levels are the consistencies of a session. One serial level for all gateways of
+// a log: rounds of different levels do not see each other.
+type levels struct {
+	serial, quorum gocql.Consistency
+}
+
+func levelsOf(o Options) levels {
+	if o.LocalSerial {
+		return levels{gocql.LocalSerial, gocql.LocalQuorum}
+	}
+	return levels{gocql.Serial, gocql.Quorum}
+}
 
 // conditional makes a query one that the driver sends once, whatever becomes of
 // it.
-func conditional(q *gocql.Query) *gocql.Query {
-	return q.Idempotent(false).RetryPolicy(nil).Consistency(quorum).SerialConsistency(serial)
+func (l levels) conditional(q *gocql.Query) *gocql.Query {
+	return q.Idempotent(false).RetryPolicy(nil).Consistency(l.quorum).SerialConsistency(l.serial)
 }
 
 // plain makes a query one that the driver may send to another node when it fails.
-func plain(q *gocql.Query) *gocql.Query {
-	return q.Idempotent(true).RetryPolicy(oneMore{}).Consistency(quorum)
+func (l levels) plain(q *gocql.Query) *gocql.Query {
+	return q.Idempotent(true).RetryPolicy(oneMore{}).Consistency(l.quorum)
 }
 
 // oneMore tries a plain statement once more, on the next node.
@@ -68,11 +75,11 @@ func (c *cql) where(t *rowTable) string {
 }
 
 func (c *cql) read(ctx context.Context, t *rowTable, id rowID) (stored, bool, error) {
-	return c.row(ctx, t, id, serial)
+	return c.row(ctx, t, id, c.levels.serial)
 }
 
 func (c *cql) glance(ctx context.Context, t *rowTable, id rowID) (stored, bool, error) {
-	return c.row(ctx, t, id, quorum)
+	return c.row(ctx, t, id, c.levels.quorum)
 }
 
 func (c *cql) row(ctx context.Context, t *rowTable, id rowID, level gocql.Consistency) (row stored, ok bool, err error) {
@@ -80,7 +87,7 @@ func (c *cql) row(ctx context.Context, t *rowTable, id rowID, level gocql.Consis
 	defer cancel()
 	q := c.session.Query("SELECT epoch, mark, body FROM "+c.table(t.name)+c.where(t), blob(id.space), blob(id.name))
 	var epoch, mark []byte
-	err = plain(q).Consistency(level).ScanContext(ctx, &epoch, &mark, &row.body)
+	err = c.levels.plain(q).Consistency(level).ScanContext(ctx, &epoch, &mark, &row.body)
 	if errors.Is(err, gocql.ErrNotFound) {
 		return stored{}, false, nil
 	}
@@ -114,7 +121,7 @@ func (c *cql) remove(ctx context.Context, t *rowTable, id rowID, old oplog.Epoch
 func (c *cql) cas(ctx context.Context, stmt string, values ...any) (applied bool, err error) {
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	applied, err = conditional(c.session.Query(stmt, values...)).MapScanCASContext(ctx, map[string]any{})
+	applied, err = c.levels.conditional(c.session.Query(stmt, values...)).MapScanCASContext(ctx, map[string]any{})
 	return applied && err == nil, outcome(err)
 }
 
@@ -160,7 +167,7 @@ func (c *cql) drop(ctx context.Context, t *recordTable, partition key) error {
 func (c *cql) exec(ctx context.Context, stmt string, values ...any) error {
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	return plain(c.session.Query(stmt, values...)).ExecContext(ctx)
+	return c.levels.plain(c.session.Query(stmt, values...)).ExecContext(ctx)
 }
 
 // pageSize is how many records the driver fetches at a time.
@@ -195,7 +202,7 @@ func (c *cql) scan(ctx context.Context, t *recordTable, partition key, s span) (
 		stmt += " LIMIT ?"
 		values = append(values, s.limit)
 	}
-	rows := plain(c.session.Query(stmt, values...)).PageSize(pageSize).IterContext(ctx).Scanner()
+	rows := c.levels.plain(c.session.Query(stmt, values...)).PageSize(pageSize).IterContext(ctx).Scanner()
 	var found []record
 	for rows.Next() {
 		r, err := scanRecord(t, rows)
@@ -241,7 +248,7 @@ func (c *cql) count(ctx context.Context, t *recordTable, partition key) (n int64
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	q := c.session.Query("SELECT COUNT(*) FROM "+c.table(t.name)+equals(t.partition), blobs(partition)...)
-	err = plain(q).ScanContext(ctx, &n)
+	err = c.levels.plain(q).ScanContext(ctx, &n)
 	return n, err
 }
 

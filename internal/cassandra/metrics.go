@@ -40,4 +40,4 @@ func outcomeOf(err error) string {
 }
 
 // Collector exports the log's metrics; the caller registers it.
-func (l *Log) Collector() prometheus.Collector { return l.swaps }
+func (l *Log) Collector() prometheus.Collector { return collectors{l.swaps, l.rounds} }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -169,7 +170,7 @@ func Migrate(ctx context.Context, o Options, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	c := &cql{session: session, keyspace: o.Keyspace, timeout: statementTimeout}
+	c := newCQL(session, o)
 	defer c.close()
 	seen, err := c.look(ctx)
 	if err != nil {
@@ -196,8 +197,7 @@ func Migrate(ctx context.Context, o Options, say func(string)) error {
 // without it; two who do so at once make the same.
 func (c *cql) prepareMigration(ctx context.Context, o Options, seen sight) error {
 	if seen.replication == nil {
-		err := c.changeSchema(ctx, fmt.Sprintf("CREATE KEYSPACE IF NOT EXISTS %s WITH replication = {'class': 'NetworkTopologyStrategy', '%s': %d}",
-			o.Keyspace, strings.ReplaceAll(o.Datacenter, "'", "''"), o.ReplicationFactor))
+		err := c.changeSchema(ctx, createKeyspace(o))
 		if err != nil {
 			return fmt.Errorf("make keyspace %s: %w", o.Keyspace, err)
 		}
@@ -209,6 +209,16 @@ func (c *cql) prepareMigration(ctx context.Context, o Options, seen sight) error
 	return c.changeSchema(ctx, "CREATE TABLE IF NOT EXISTS migration (kind text, name text, epoch blob, mark blob, body blob, PRIMARY KEY ((kind, name)))")
 }
 
+// createKeyspace is the statement that makes it.
+func createKeyspace(o Options) string {
+	copies := o.copies()
+	stmt := "CREATE KEYSPACE IF NOT EXISTS " + o.Keyspace + " WITH replication = {'class': 'NetworkTopologyStrategy'"
+	for _, dc := range slices.Sorted(maps.Keys(copies)) {
+		stmt += fmt.Sprintf(", '%s': %d", strings.ReplaceAll(dc, "'", "''"), copies[dc])
+	}
+	return stmt + "}"
+}
+
 // changeSchema runs a statement that changes the schema and waits until all nodes
 // agree.
 func (c *cql) changeSchema(ctx context.Context, stmt string) error {
@@ -217,7 +227,7 @@ func (c *cql) changeSchema(ctx context.Context, stmt string) error {
 	if !strings.HasPrefix(stmt, "CREATE KEYSPACE") {
 		stmt = qualified(stmt, c.keyspace)
 	}
-	if err := c.session.Query(stmt).RetryPolicy(nil).Consistency(quorum).ExecContext(ctx); err != nil {
+	if err := c.session.Query(stmt).RetryPolicy(nil).Consistency(c.levels.quorum).ExecContext(ctx); err != nil {
 		return err
 	}
 	return wrapIf(c.session.AwaitSchemaAgreement(ctx), "not all nodes have the new schema yet")

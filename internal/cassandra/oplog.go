@@ -28,6 +28,7 @@ type Log struct {
 	turns  *queue
 
 	swaps  *prometheus.CounterVec // by outcome
+	rounds *prometheus.CounterVec // by kind
 	seq    atomic.Uint64          // of the last event
 	places places
 	hours  hours
@@ -43,7 +44,8 @@ func newLog(s store, logger *slog.Logger, now func() time.Time) *Log {
 	if now == nil {
 		now = time.Now
 	}
-	l := &Log{store: s, logger: logger, now: now, turns: newQueue(turnWait), swaps: newSwaps()}
+	rounds := newRounds()
+	l := &Log{store: count(s, rounds), logger: logger, now: now, turns: newQueue(turnWait), swaps: newSwaps(), rounds: rounds}
 	l.seq.Store(uint64(now().UnixNano())) // later than before the restart
 	return l
 }

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,8 @@ import (
 var (
 	// ErrUnreachable: no node of the cluster takes us in.
 	ErrUnreachable = errors.New("cluster of Cassandra cannot be reached")
+	// ErrRefused wraps ErrUnreachable: a node answers, and does not let us in, or we not it.
+	ErrRefused = fmt.Errorf("%w: it refuses", ErrUnreachable)
 	// ErrUnsuitable: the cluster, or the keyspace, cannot keep the log's promises.
 	ErrUnsuitable = errors.New("cluster of Cassandra is not fit to hold the log")
 	// ErrSchema: the schema is not the one of this version of the program.
@@ -33,6 +36,15 @@ type Options struct {
 	Password          string
 	ReplicationFactor int // copies of the log in the datacenter
 	Logger            *slog.Logger
+
+	// Datacenters are the copies in other datacenters, by their names.
+	Datacenters map[string]int
+	// LocalSerial has the datacenter's nodes alone vote. It is safe while every
+	// gateway asks the same datacenter.
+	LocalSerial bool
+	// TLS to every node; nil: none. Its ServerName, if it has one, is what the
+	// certificate of every node must name; else each must name the node's address.
+	TLS *tls.Config
 }
 
 // Time limits. The driver's own lies above what the server takes at most, so that
@@ -51,12 +63,41 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cql{session: session, keyspace: o.Keyspace, timeout: statementTimeout}
+	c := newCQL(session, o)
 	if err := c.check(ctx, o); err != nil {
 		session.Close()
 		return nil, err
 	}
 	return newLog(c, o.Logger, nil), nil
+}
+
+func newCQL(session *gocql.Session, o Options) *cql {
+	return &cql{session: session, levels: levelsOf(o), keyspace: o.Keyspace, timeout: statementTimeout}
+}
+
+// Report is what Inspect found.
+type Report struct {
+	Faults   []string // for which the cluster cannot hold the log
+	Warnings []string // what an operator should know
+}
+
+// Inspect looks at the cluster as Open does, and at the clocks of its nodes.
+// Whether the schema is there is no question of its. ErrUnreachable; ErrUnsuitable
+// when it cannot even be looked at.
+func Inspect(ctx context.Context, o Options) (Report, error) {
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	session, err := connect(o, statementTimeout)
+	if err != nil {
+		return Report{}, err
+	}
+	c := newCQL(session, o)
+	defer c.close()
+	seen, err := c.look(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	c.lookAtClocks(ctx, &seen)
+	return Report{Faults: append(seen.faults(o), seen.judgeClocks()...), Warnings: seen.warnings(o)}, nil
 }
 
 // check looks whether cluster, keyspace and schema are right.
@@ -68,7 +109,9 @@ func (c *cql) check(ctx context.Context, o Options) error {
 	if err := seen.judge(o); err != nil {
 		return err
 	}
-	for _, w := range seen.warnings(o) {
+	c.lookAtClocks(ctx, &seen)
+	// A node whose clock is wrong makes rounds slow, and loses nothing.
+	for _, w := range append(seen.warnings(o), seen.judgeClocks()...) {
 		o.Logger.WarnContext(ctx, "cluster of Cassandra has a weakness", "todo", w)
 	}
 	return c.checkSchema(ctx, seen)
@@ -81,7 +124,8 @@ func connect(o Options, limit time.Duration) (*gocql.Session, error) {
 	cluster.Port = cmp.Or(o.Port, 9042)
 	cluster.ProtoVersion = 5
 	cluster.Timeout, cluster.ConnectTimeout = limit, connectTimeout
-	cluster.Consistency, cluster.SerialConsistency = quorum, serial
+	levels := levelsOf(o)
+	cluster.Consistency, cluster.SerialConsistency = levels.quorum, levels.serial
 	cluster.RetryPolicy, cluster.DefaultIdempotence = nil, false // see conditional and plain
 	cluster.NumConns = 2
 	// A node that is down is looked for every second; the default of a minute would be
@@ -97,24 +141,30 @@ func connect(o Options, limit time.Duration) (*gocql.Session, error) {
 	if o.Username != "" {
 		cluster.Authenticator = gocql.PasswordAuthenticator{Username: o.Username, Password: o.Password}
 	}
+	if o.TLS != nil {
+		cluster.SslOpts = &gocql.SslOptions{Config: o.TLS}
+	}
 	session, err := cluster.CreateSession()
 	if err != nil {
-		return nil, fmt.Errorf("%w at %s, port %d: %s: %w", ErrUnreachable, strings.Join(o.Hosts, ", "), cluster.Port, advice(err), err)
+		todo, kind := advice(err)
+		return nil, fmt.Errorf("%w at %s, port %d: %s: %w", kind, strings.Join(o.Hosts, ", "), cluster.Port, todo, err)
 	}
 	return session, nil
 }
 
 // advice says what a person has to do about an error of the first contact. The
 // driver gives most of them as text only.
-func advice(err error) string {
+func advice(err error) (todo string, kind error) {
 	text := err.Error()
 	switch {
+	case strings.Contains(text, "tls: ") || strings.Contains(text, "x509: "):
+		return "check the tls section: authority, certificate and server_name", ErrRefused
 	case strings.Contains(text, "username") || strings.Contains(text, "authenticat"):
-		return "check username and password"
+		return "check username and password", ErrRefused
 	case strings.Contains(text, "protocol version"):
-		return "it wants to be Apache Cassandra 4.1.6 or later"
+		return "it wants to be Apache Cassandra 4.1.6 or later", ErrRefused
 	}
-	return "is it running, and are hosts and port right?"
+	return "is it running, and are hosts and port right?", ErrUnreachable
 }
 
 // driverLog hands the driver's own messages to slog, all but its errors at debug:

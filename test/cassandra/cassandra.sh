@@ -5,7 +5,9 @@
 #   cassandra.sh run DIR I N    runs node I of N in the foreground; data, log and configuration in DIR
 #
 # Node I listens on 127.0.0.I. CASS_PORT (9042) and CASS_STORAGE_PORT (7000) are the ports of all
-# nodes. The user is cassandra, the password cassandra. N is part of a cluster's shape: use another
+# nodes. The user is cassandra, the password cassandra. With CASS_KEYSTORE (a PEM file with the key
+# and the certificate of this node) and CASS_TRUSTSTORE (the authority's) clients must speak TLS and
+# show a certificate. CASS_HEAP (256m) is the heap. N is part of a cluster's shape: use another
 # DIR for another N.
 #
 # It needs a JDK 17 and Maven. Where they are missing `install` says so and exits 3; with CI=true
@@ -75,6 +77,18 @@ render() { # DIR I N
   sed -e "s|@DIR@|$dir|g; s|@ADDRESS@|127.0.0.$i|g; s|@SEEDS@|$seeds|; s|@TOKEN@|$token|" \
       -e "s|@PORT@|$port|; s|@STORAGE_PORT@|$storage_port|" \
       "$here/cassandra.yaml.tmpl" >"$dir/conf/cassandra.yaml"
+  if [ -n "${CASS_KEYSTORE:-}" ]; then
+    cat >>"$dir/conf/cassandra.yaml" <<EOF
+
+client_encryption_options:
+  enabled: true
+  optional: false
+  require_client_auth: true
+  ssl_context_factory: {class_name: org.apache.cassandra.security.PEMBasedSslContextFactory}
+  keystore: $CASS_KEYSTORE
+  truststore: $CASS_TRUSTSTORE
+EOF
+  fi
   cp "$here/logback.xml" "$dir/conf/"
 }
 
@@ -92,5 +106,5 @@ run() { # DIR I N
 case ${1:-} in
   install) install ;;
   run) [ $# = 4 ] || { say "run DIR I N"; exit 2; }; run "$2" "$3" "$4" ;;
-  *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
