@@ -68,7 +68,7 @@ func (v *Verified) Document(r *http.Request, maxBytes int64) ([]byte, error) {
 		return nil, s3.Errorf(s3.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	}
 	if r.ContentLength > maxBytes {
-		return nil, s3.Err(s3.MaxMessageLengthExceeded)
+		return nil, s3.Err(s3.MaxMessageLengthExceeded).With("MaxMessageLengthBytes", strconv.FormatInt(maxBytes, 10))
 	}
 	b, err := v.body(r, r.ContentLength)
 	if err != nil {
@@ -79,7 +79,7 @@ func (v *Verified) Document(r *http.Request, maxBytes int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case int64(len(data)) > maxBytes:
-		return nil, s3.Err(s3.MaxMessageLengthExceeded)
+		return nil, s3.Err(s3.MaxMessageLengthExceeded).With("MaxMessageLengthBytes", strconv.FormatInt(maxBytes, 10))
 	}
 	return data, nil
 }

@@ -176,6 +176,9 @@ var acts = map[s3.OperationName]act{
 	s3.GetBucketCors:                 getSetting(settingCORS),
 	s3.PutBucketCors:                 putSetting(settingCORS),
 	s3.DeleteBucketCors:              deleteSetting(settingCORS),
+	s3.GetBucketWebsite:              getSetting(settingWebsite),
+	s3.PutBucketWebsite:              putSetting(settingWebsite),
+	s3.DeleteBucketWebsite:           deleteSetting(settingWebsite),
 	s3.GetPublicAccessBlock:          getSetting(settingPublicAccess),
 	s3.PutPublicAccessBlock:          putSetting(settingPublicAccess),
 	s3.DeletePublicAccessBlock:       deleteSetting(settingPublicAccess),
@@ -195,10 +198,8 @@ var acts = map[s3.OperationName]act{
 	s3.GetBucketReplication:               (*Handler).defaultConfiguration,
 	s3.GetBucketRequestPayment:            (*Handler).defaultConfiguration,
 	s3.GetBucketVersioning:                (*Handler).defaultConfiguration,
-	s3.GetBucketWebsite:                   (*Handler).defaultConfiguration,
 	s3.GetObjectLockConfiguration:         (*Handler).defaultConfiguration,
 	s3.DeleteBucketPolicy:                 (*Handler).deleteNothing,
-	s3.DeleteBucketWebsite:                (*Handler).deleteNothing,
 
 	s3.CreateMultipartUpload:   (*Handler).createUpload,
 	s3.UploadPart:              (*Handler).uploadPart,
@@ -322,7 +323,7 @@ var takesBody = map[s3.OperationName]bool{
 	s3.PutObject: true, s3.DeleteObjects: true, s3.CreateBucket: true,
 	s3.UploadPart: true, s3.CompleteMultipartUpload: true,
 	s3.PostObject: true, s3.PutObjectTagging: true,
-	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true,
+	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true, s3.PutBucketWebsite: true,
 	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
 }
 

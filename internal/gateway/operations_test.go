@@ -66,6 +66,7 @@ const (
 	tagging      = `<Tagging><TagSet><Tag><Key>colour</Key><Value>blue</Value></Tag></TagSet></Tagging>`
 	ownership    = `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>`
 	publicAccess = `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><RestrictPublicBuckets>TRUE</RestrictPublicBuckets></PublicAccessBlockConfiguration>`
+	website      = `<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>`
 	cors         = `<CORSConfiguration><CORSRule><ID>site</ID><AllowedOrigin>https://*.example.org</AllowedOrigin><AllowedMethod>GET</AllowedMethod>` +
 		`<AllowedMethod>PUT</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader><ExposeHeader>x-amz-request-id</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>` +
 		`<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>HEAD</AllowedMethod></CORSRule></CORSConfiguration>`
@@ -283,6 +284,17 @@ var examples = []struct {
 		{"twice, by a checksum", ask{method: "POST", path: "/photos", query: "delete", body: deletes("d/3 &amp; &lt;", "d/3 &amp; &lt;"),
 			header: header("X-Amz-Checksum-Crc32", crc32Of(deletes("d/3 &amp; &lt;", "d/3 &amp; &lt;")), "X-Amz-Sdk-Checksum-Algorithm", "CRC32")}},
 		{"all of them are gone", query("GET", "/photos", "list-type=2&prefix=d")},
+	}},
+	{"website", []example{
+		{"site, never set", query("GET", "/photos", "website")},
+		{"set site", document("/photos", "website", website)},
+		{"site", query("GET", "/photos", "website")},
+		{"site of no bucket", document("/nothing", "website", website)},
+		{"site without an index", document("/photos", "website", "<WebsiteConfiguration/>")},
+		{"suffix with a slash", document("/photos", "website", strings.Replace(website, "index.html", "a/b", 1))},
+		{"too large a site", document("/photos", "website", website+strings.Repeat(" ", 128<<10))},
+		{"delete site", query("DELETE", "/photos", "website")},
+		{"no site", query("GET", "/photos", "website")},
 	}},
 	{"cors", []example{
 		{"preflight without rules", preflight("/photos/k", "https://a.example.org", "GET", "")},
@@ -537,6 +549,7 @@ func TestEveryOperationIsThere(t *testing.T) {
 	for _, a := range append(uploadAsks(), []ask{
 		get("/"), get("/photos"), query("GET", "/photos", "list-type=2"), query("GET", "/photos", "location"), head("/photos"),
 		query("GET", "/photos", "versions"),
+		document("/photos", "website", website), query("GET", "/photos", "website"), query("DELETE", "/photos", "website"),
 		document("/photos", "tagging", tagging), query("GET", "/photos", "tagging"), query("DELETE", "/photos", "tagging"),
 		document("/photos", "ownershipControls", ownership), query("GET", "/photos", "ownershipControls"), query("DELETE", "/photos", "ownershipControls"),
 		document("/photos", "publicAccessBlock", publicAccess), query("GET", "/photos", "publicAccessBlock"), query("DELETE", "/photos", "publicAccessBlock"),

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -12,6 +13,7 @@ const (
 	settingOwnership    = "ownershipControls"
 	settingPublicAccess = "publicAccessBlock"
 	settingTags         = "tagging"
+	settingWebsite      = "website"
 )
 
 // maxSetting bounds the document of a setting, in bytes; its parser may be
@@ -29,6 +31,8 @@ type setting struct {
 	unset string
 	// put is the status of a success; zero: 200.
 	put int
+	// most bytes of the client's document; zero: maxSetting.
+	most int64
 }
 
 // settings are those that there are. A document that is kept is the very one
@@ -49,6 +53,10 @@ var settings = map[string]setting{
 		},
 	},
 	settingCORS: {name: settingCORS, absent: s3.NoSuchCORSConfiguration, parse: parseCORS},
+
+	settingWebsite: {name: settingWebsite, absent: s3.NoSuchWebsiteConfiguration, most: s3.MaxWebsiteBytes, parse: func(document []byte) (string, error) {
+		return s3.ParseWebsite(bytes.NewReader(document))
+	}},
 
 	settingPublicAccess: {name: settingPublicAccess, absent: s3.NoSuchPublicAccessBlock, parse: func(document []byte) (string, error) {
 		return s3.ParsePublicAccessBlock(bytes.NewReader(document))
@@ -79,7 +87,7 @@ func putSetting(name string) act {
 		if err := h.Replicas.HeadBucket(r.Context(), r.op.Bucket); err != nil {
 			return err
 		}
-		body, err := r.sender.Document(r.Request, maxSetting)
+		body, err := r.sender.Document(r.Request, cmp.Or(set.most, maxSetting))
 		if err != nil {
 			return err
 		}

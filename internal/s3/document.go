@@ -11,7 +11,6 @@ var absences = map[OperationName]Code{
 	GetBucketPolicy:                 NoSuchBucketPolicy,
 	GetBucketPolicyStatus:           NoSuchBucketPolicy,
 	GetBucketReplication:            ReplicationNotFound,
-	GetBucketWebsite:                NoSuchWebsiteConfiguration,
 	GetObjectLockConfiguration:      ObjectLockConfigurationNotFound,
 }
 

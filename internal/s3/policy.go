@@ -20,12 +20,12 @@ var anyOperation = []OperationName{}
 
 // The operations that take the same headers.
 var (
-	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                  // fix what a version is
-	bodies        = []OperationName{PutObject, UploadPart}                                                                                         // carry data
-	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                    // verify a checksum of their body
-	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketAcl, PutObjectAcl} // of a document
-	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                        // or one of the object
-	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                               // come with an access control list
+	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                                    // fix what a version is
+	bodies        = []OperationName{PutObject, UploadPart}                                                                                                           // carry data
+	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                                      // verify a checksum of their body
+	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketWebsite, PutBucketAcl, PutObjectAcl} // of a document
+	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                                          // or one of the object
+	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                                                 // come with an access control list
 	copies        = []OperationName{CopyObject, UploadPartCopy}
 )
 
@@ -163,7 +163,7 @@ func sumHeader(name string) bool {
 func (op *Operation) writes() bool {
 	return slices.Contains([]OperationName{
 		PutBucketCors, DeleteBucketCors, PutBucketTagging, DeleteBucketTagging, PutBucketOwnershipControls, DeleteBucketOwnershipControls,
-		PutPublicAccessBlock, DeletePublicAccessBlock, PutBucketAcl, PutObjectAcl, DeleteBucketPolicy, DeleteBucketWebsite,
+		PutPublicAccessBlock, DeletePublicAccessBlock, PutBucketAcl, PutObjectAcl, DeleteBucketPolicy, PutBucketWebsite, DeleteBucketWebsite,
 		PutObject, DeleteObject, CreateBucket, DeleteBucket, CopyObject, DeleteObjects, PutObjectTagging, DeleteObjectTagging,
 		CreateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload,
 	}, op.Name)

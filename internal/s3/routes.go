@@ -134,7 +134,7 @@ var implemented = map[OperationName]bool{
 	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
 	GetBucketNotificationConfiguration: true, GetBucketReplication: true, GetBucketRequestPayment: true, GetBucketVersioning: true,
 	GetBucketPolicy: true, GetBucketPolicyStatus: true, DeleteBucketPolicy: true,
-	GetBucketWebsite: true, DeleteBucketWebsite: true, GetObjectLockConfiguration: true,
+	GetBucketWebsite: true, PutBucketWebsite: true, DeleteBucketWebsite: true, GetObjectLockConfiguration: true,
 	GetBucketTagging: true, PutBucketTagging: true, DeleteBucketTagging: true,
 	GetBucketOwnershipControls: true, PutBucketOwnershipControls: true, DeleteBucketOwnershipControls: true,
 	GetBucketCors: true, PutBucketCors: true, DeleteBucketCors: true,
