@@ -266,7 +266,8 @@ type ListUploadsRequest struct {
 	Max               int    // uploads and common prefixes together
 }
 
-// UploadsPage is a page of the uploads under way, by key and then by id.
+// UploadsPage is a page of the uploads under way, by key, and those of one key by
+// when they were begun and then by id.
 type UploadsPage struct {
 	Uploads         []UploadEntry
 	Prefixes        []string
@@ -289,9 +290,9 @@ func (s *Set) ListUploads(ctx context.Context, r ListUploadsRequest) (UploadsPag
 	}
 	var page UploadsPage
 	full := func() bool { page.More = len(page.Uploads)+len(page.Prefixes) == r.Max; return page.More }
-	err := s.eachUpload(ctx, r.Bucket, r.Prefix, func(key object.Key, id object.ID, rec *commit.UploadRecord) bool {
+	one := func(key object.Key, id object.ID, rec *commit.UploadRecord) bool {
 		open := (rec.State == commit.UploadOpen || rec.State == commit.UploadCompleting) && !s.uploads.isOver(id)
-		if !open || !r.behind(key.Name, id.String()) {
+		if !open {
 			return true
 		}
 		if prefix, ok := r.rolled(key.Name); ok {
@@ -313,16 +314,55 @@ func (s *Set) ListUploads(ctx context.Context, r ListUploadsRequest) (UploadsPag
 		})
 		page.LastKey, page.LastID = key.Name, id.String()
 		return true
+	}
+	var same []uploadOf // of one key, whatever their state
+	tell := func() bool {
+		for _, u := range r.behind(same) {
+			if !one(u.key, u.id, u.rec) {
+				return false
+			}
+		}
+		same = same[:0]
+		return true
+	}
+	err := s.eachUpload(ctx, r.Bucket, r.Prefix, func(key object.Key, id object.ID, rec *commit.UploadRecord) bool {
+		if len(same) > 0 && same[0].key != key && !tell() {
+			same = nil
+			return false
+		}
+		same = append(same, uploadOf{key, id, rec})
+		return true
 	})
+	if err == nil {
+		tell()
+	}
 	if err != nil {
 		return UploadsPage{}, unavailable(err)
 	}
 	return page, nil
 }
 
-// behind tells whether an upload is behind the place where the page begins.
-func (r *ListUploadsRequest) behind(key, id string) bool {
-	return key > r.AfterKey || key == r.AfterKey && r.AfterID != "" && id > r.AfterID
+// uploadOf is an upload and its record.
+type uploadOf struct {
+	key object.Key
+	id  object.ID
+	rec *commit.UploadRecord
+}
+
+// behind returns the uploads of one key that are behind the place where the page begins,
+// in the order of a list. When nothing is known any more of the one that the last page
+// ended with, all of its key's come again rather than that one is left out.
+func (r *ListUploadsRequest) behind(same []uploadOf) []uploadOf {
+	if len(same) == 0 || same[0].key.Name < r.AfterKey || same[0].key.Name == r.AfterKey && r.AfterID == "" {
+		return nil
+	}
+	slices.SortFunc(same, func(a, b uploadOf) int {
+		return cmp.Or(a.rec.Created.Compare(b.rec.Created), strings.Compare(a.id.String(), b.id.String()))
+	})
+	if same[0].key.Name > r.AfterKey {
+		return same
+	}
+	return same[1+slices.IndexFunc(same, func(u uploadOf) bool { return u.id.String() == r.AfterID }):]
 }
 
 func (r *ListUploadsRequest) rolled(key string) (prefix string, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -535,4 +536,37 @@ func TestPartsOfObjects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Uploads of one key are listed in the order in which they were begun, also in pages.
+func TestUploadsOfAKeyAreListedByTime(t *testing.T) {
+	withUploads(t, func(t *testing.T, r *rig) {
+		var want, got []string
+		for range 7 {
+			want = append(want, r.begin("k", s3.UploadChecksum{}).id)
+			time.Sleep(time.Second)
+		}
+		other := r.begin("l", s3.UploadChecksum{})
+		ask := replica.ListUploadsRequest{Bucket: testBucket, Max: 2}
+		for range 10 {
+			page, err := r.set.ListUploads(r.ctx, ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range page.Uploads {
+				got = append(got, u.ID)
+			}
+			if ask.AfterKey, ask.AfterID = page.LastKey, page.LastID; !page.More {
+				break
+			}
+			if len(got) == 4 { // what a page ended with is aborted before the next
+				if err := r.set.AbortUpload(r.ctx, replica.AbortRequest{Key: key("k"), UploadID: ask.AfterID}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if want = append(want, other.id); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
 }
