@@ -56,14 +56,15 @@ func (p parts) assumer() gateway.Assumer {
 
 // engine is everything between the S3 listener and the backends.
 type engine struct {
-	server *http.Server                    // the S3 face, for a listener of gateway.Listen
-	source admin.Source                    // what the admin API tells
-	set    admin.Replicas                  // what it shows of buckets and objects
-	sets   admin.Replication               // what it sets of replication
-	healer admin.Healer                    // what it tells of heals
-	s3     admin.S3                        // what it does to them
-	run    func(ctx context.Context) error // the healer and other loops, until ctx ends
-	drain  func(ctx context.Context) error // awaits what outlives its request; nothing new may come
+	server *http.Server                              // the S3 face, for a listener of gateway.Listen
+	source admin.Source                              // what the admin API tells
+	set    admin.Replicas                            // what it shows of buckets and objects
+	sets   admin.Replication                         // what it sets of replication
+	healer admin.Healer                              // what it tells of heals
+	s3     admin.S3                                  // what it does to them
+	hold   func(share string) (done func(), ok bool) // whether a piece of background work is this node's
+	run    func(ctx context.Context) error           // the healer and other loops, until ctx ends
+	drain  func(ctx context.Context) error           // awaits what outlives its request; nothing new may come
 }
 
 // openEngine joins gateway and heal to replica, and replica to the log and the
@@ -76,8 +77,12 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replicas: %w", err)
 	}
+	var shares heal.Shares // nil: all of them
+	if p.member != nil {
+		shares = set
+	}
 	healer := heal.New(heal.Options{
-		Set: set, Log: p.log,
+		Set: set, Log: p.log, Shares: shares,
 		Interval: time.Duration(p.cfg.Heal.Interval), Retention: time.Duration(p.cfg.Log.Retention),
 		Logger: p.logger, Registerer: p.metrics,
 	})
@@ -96,6 +101,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 			group.Go(func() error { return healer.Run(ctx) })
 			return group.Wait()
 		},
+		hold:  set.Hold,
 		drain: set.Drain,
 	}, nil
 }

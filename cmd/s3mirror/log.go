@@ -77,7 +77,9 @@ func (n *node) openCassandra(ctx context.Context) (err error) {
 	if n.member, err = member(n.cfg); err != nil {
 		return err
 	}
-	n.loops = append(n.loops, log.Run)
+	n.loops = append(n.loops, func(ctx context.Context) error {
+		return log.Run(ctx, func() (func(), bool) { return n.engine.hold(replica.ShareIndex) })
+	})
 	return n.atHome(ctx)
 }
 

@@ -317,7 +317,9 @@ func (n *node) run(ctx context.Context) error {
 	for _, loop := range n.loops {
 		group.Go(func() error { return loop(failed) })
 	}
-	group.Go(func() error { return expireHistory(failed, n.log, time.Duration(n.cfg.Log.History), n.logger) })
+	group.Go(func() error {
+		return expireHistory(failed, n.log, time.Duration(n.cfg.Log.History), n.engine.hold, n.logger)
+	})
 
 	servers := make(chan error, 2)
 	var serving sync.WaitGroup
@@ -431,14 +433,17 @@ func (r readiness) Ready(ctx context.Context) error {
 // expireEvery is the pause between two looks at the age of the history.
 const expireEvery = time.Hour
 
-// expireHistory drops the history that is older than keep, now and every hour.
-// History is for people: when the log refuses, the next hour tries again.
-func expireHistory(ctx context.Context, log oplog.History, keep time.Duration, logger *slog.Logger) error {
+// expireHistory drops the history that is too old, now and every hour, if that is this
+// node's share. History is for people: when the log refuses, the next hour tries again.
+func expireHistory(ctx context.Context, log oplog.History, keep time.Duration, hold func(string) (func(), bool), logger *slog.Logger) error {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		if err := log.Expire(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
-			logger.WarnContext(ctx, "history could not be trimmed", "error", err)
+		if done, mine := hold(replica.ShareHistory); mine {
+			if err := log.Expire(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "history could not be trimmed", "error", err)
+			}
+			done()
 		}
 		select {
 		case <-ctx.Done():

@@ -14,10 +14,12 @@ import (
 const page = 500
 
 // stays tells which documents belong to a place, and not to what is kept there.
-func stays(k oplog.DocKind) bool { return k == oplog.DocNode || k == oplog.DocMove }
+func stays(k oplog.DocKind) bool {
+	return k == oplog.DocNode || k == oplog.DocShare || k == oplog.DocMove
+}
 
 // Export writes everything that the log holds, but for what belongs to its place:
-// documents of nodes and of moves. Nothing may change it meanwhile. Errors are
+// documents of nodes, of what they share, and of moves. Nothing may change it meanwhile. Errors are
 // the log's and the writer's.
 func Export(ctx context.Context, log oplog.Log, w io.Writer, h Header) (Counts, error) {
 	out, err := newWriter(w, h)

@@ -343,7 +343,7 @@ func TestRunSweeps(t *testing.T) {
 		done := make(chan error)
 		time.Sleep(3 * time.Hour) // of the bubble's clock
 		only(s, StatementScan, FateTimeout)
-		go func() { done <- l.Run(ctx) }()
+		go func() { done <- l.Run(ctx, nil) }()
 		synctest.Wait()
 		s.SetFault(nil)
 		before := s.Calls()[StatementUnmark]

@@ -16,13 +16,20 @@ const (
 
 // Run sweeps the index until ctx is done, now and then again and again, and
 // returns nil. Any number of nodes may do so at the same time: each mark that one
-// of them copies is the same mark.
-func (l *Log) Run(ctx context.Context) error {
+// of them copies is the same mark. So that one is enough, may tells whether it is this
+// node's turn, until done is called; nil: it always is.
+func (l *Log) Run(ctx context.Context, may func() (done func(), ok bool)) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	if may == nil {
+		may = func() (func(), bool) { return func() {}, true }
+	}
 	for {
-		if err := l.sweepAll(ctx); err != nil && ctx.Err() == nil {
-			l.logger.WarnContext(ctx, "index of the log could not be swept", "error", err)
+		if done, ok := may(); ok {
+			if err := l.sweepAll(ctx); err != nil && ctx.Err() == nil {
+				l.logger.WarnContext(ctx, "index of the log could not be swept", "error", err)
+			}
+			done()
 		}
 		select {
 		case <-ctx.Done():

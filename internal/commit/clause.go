@@ -71,6 +71,7 @@ const (
 	NStill Clause = "N3 still" // a node is dead after its record stood still for a whole lease
 	NFresh Clause = "N4 fresh" // a lease counts once the settings were read after it began
 	NAcked Clause = "N5 acked" // a change of the settings is answered once every live node has it
+	NHeld  Clause = "N6 held"  // what another live node does is not taken from it
 
 	UOnce    Clause = "U1 once"     // an upload that became a version does not become one again
 	UPermit  Clause = "U2 permit"   // nothing is released before the upload's record names the Complete
@@ -103,7 +104,7 @@ var Clauses = []Clause{
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
 	R22Anchor, R23After, R24Anchor, R25Roll, R25Newer, R25Deletes, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
-	NLease, NAdmit, NStill, NFresh, NAcked,
+	NLease, NAdmit, NStill, NFresh, NAcked, NHeld,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
 	TNamed, TMistagged, TMoved, TKept, TLook, TLearn, TBare, TSame, TLease,
 }

@@ -20,6 +20,7 @@ type NodeRecord struct {
 	Clock   time.Time        `json:"clock"`             // its own clock, right before the record was written
 	Joining bool             `json:"joining,omitempty"` // it does not serve yet
 	Config  uint64           `json:"config"`            // revision of the settings that is in force on it
+	Hints   [][2][]byte      `json:"hints,omitempty"`   // bucket and name of keys that whose share they are should look at
 	Met     map[string]int64 `json:"met,omitempty"`     // by life of the others that it knows: milliseconds that their clock is ahead of its own, at least
 }
 
@@ -55,6 +56,7 @@ type (
 	SettingsRead struct {
 		Revision uint64
 		Failed   bool
+		Hints    [][2][]byte // to be told to the others
 	}
 	// NodeSwapped answers WriteNode.
 	NodeSwapped struct {
@@ -390,7 +392,7 @@ func (m *Member) settings(now Now, ev SettingsRead) []Effect {
 	m.config, m.read = ev.Revision, m.asked
 	m.joined = m.joined || m.stood && m.met()
 	next := m.o.Record
-	next.Clock, next.Joining, next.Config, next.Met = now.Wall, !m.joined, m.config, map[string]int64{}
+	next.Clock, next.Joining, next.Config, next.Hints, next.Met = now.Wall, !m.joined, m.config, ev.Hints, map[string]int64{}
 	for _, n := range m.stand.Live {
 		p := m.known[n.Name]
 		next.Met[n.Record.Life] = max(p.ahead[0], p.ahead[1]).Milliseconds()
@@ -416,7 +418,7 @@ func (m *Member) met() bool {
 // news tells whether the record must be written.
 func (m *Member) news(now Now, next NodeRecord) bool {
 	old := m.stands
-	if !m.stood || m.failed || now.Boot >= m.stand.Until || next.Joining != old.Joining || next.Config != old.Config {
+	if !m.stood || m.failed || len(next.Hints) > 0 || now.Boot >= m.stand.Until || next.Joining != old.Joining || next.Config != old.Config {
 		return true
 	}
 	for life, ahead := range next.Met {

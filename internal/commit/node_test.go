@@ -462,3 +462,41 @@ func TestWhoQuitsIsNotWaitedFor(t *testing.T) {
 		t.Errorf("%+v", h.docs)
 	}
 }
+
+func TestWhatALiveNodeHasIsNotTaken(t *testing.T) { // N6
+	node := func(name string) NodeDoc { return NodeDoc{Name: name, Record: NodeRecord{Life: name + "#1"}} }
+	self, other := node("a"), node("b")
+	both := &MemberStanding{Live: []NodeDoc{other}}
+	alone := &MemberStanding{}
+	owners := map[string]int{}
+	for i := range 40 {
+		share := string(rune('A' + i))
+		owner := shareOwner(share, self, both)
+		if again := shareOwner(share, other, &MemberStanding{Live: []NodeDoc{self}}); again != owner {
+			t.Fatalf("%s: the nodes do not agree: %s, %s", share, owner, again)
+		}
+		owners[owner]++
+		doc := func(life string) ShareDoc {
+			return ShareDoc{Name: share, Epoch: oplog.Epoch{1}, Record: ShareRecord{Life: life}}
+		}
+		want := map[string]ShareAct{"": ShareTake, "a#1": ShareLeave, "b#1": ShareLost, "dead#1": ShareTake}
+		if owner == "b#1" {
+			want = map[string]ShareAct{"": ShareLost, "a#1": ShareYield, "b#1": ShareLost, "dead#1": ShareLost}
+		}
+		for life, act := range want {
+			if got := JudgeShare(doc(life), self, both); got != act {
+				t.Errorf("%s, which %q has and %s should have: got %v, want %v", share, life, owner, got, act)
+			}
+		}
+		if got := JudgeShare(doc("b#1"), self, alone); got != ShareTake {
+			t.Errorf("of a node that is gone: %v", got)
+		}
+	}
+	if owners["a#1"] < 12 || owners["b#1"] < 12 {
+		t.Errorf("the shares are %v", owners)
+	}
+	other.Record.Joining = true
+	if got := shareOwner("x", self, &MemberStanding{Live: []NodeDoc{other}}); got != "a#1" {
+		t.Errorf("who joins has nothing yet, and %s got it", got)
+	}
+}

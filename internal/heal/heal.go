@@ -35,10 +35,22 @@ type Set interface {
 	Watch(f func(object.Key))
 }
 
+// Shares tell which shards are this node's to look after, where several nodes share
+// the log; *replica.Set is one.
+type Shares interface {
+	// HoldShard keeps a shard this node's until done is called; false: it is another's.
+	HoldShard(shard int) (done func(), ok bool)
+	// Pass tells the node whose shard it is of a key.
+	Pass(key object.Key)
+	// Taken gets a value when this node has taken a shard.
+	Taken() <-chan struct{}
+}
+
 // Options of a Healer. Set and Log are required.
 type Options struct {
-	Set Set
-	Log Rows
+	Set    Set
+	Log    Rows
+	Shares Shares // nil: every shard is this node's
 
 	Interval  time.Duration // longest pause before a lagging key is tried again once its backend is up. 5 s
 	Retention time.Duration // how long a quiet row stays; as the Set's
@@ -65,6 +77,7 @@ type Healer struct {
 	o       Options
 	metrics *metrics
 	wake    chan struct{} // has room for one: the queue has changed
+	back    chan struct{} // has room for one: a backend that keys waited for is there again
 
 	mu      sync.Mutex // guards what follows
 	tasks   map[object.Key]*task
@@ -78,7 +91,7 @@ type Healer struct {
 // does.
 func New(o Options) *Healer {
 	o.defaults()
-	h := &Healer{o: o, wake: make(chan struct{}, 1), tasks: map[object.Key]*task{}, parked: map[*task]struct{}{}}
+	h := &Healer{o: o, wake: make(chan struct{}, 1), back: make(chan struct{}, 1), tasks: map[object.Key]*task{}, parked: map[*task]struct{}{}}
 	h.metrics = newMetrics(o.Registerer, h)
 	o.Set.Watch(h.Kick)
 	return h
@@ -107,7 +120,23 @@ func (h *Healer) Stats() Stats {
 }
 
 // Kick says that a key may need work now. It never blocks.
-func (h *Healer) Kick(key object.Key) { h.plan(key, time.Now()) }
+func (h *Healer) Kick(key object.Key) {
+	done, ok := h.hold(oplog.ShardOf(key))
+	if !ok {
+		h.o.Shares.Pass(key)
+		return
+	}
+	defer done()
+	h.plan(key, time.Now())
+}
+
+// hold keeps a shard this node's until done is called; false: it is another's.
+func (h *Healer) hold(shard int) (done func(), ok bool) {
+	if h.o.Shares == nil {
+		return func() {}, true
+	}
+	return h.o.Shares.HoldShard(shard)
+}
 
 // Run heals until ctx is done, waits for the visits under way and returns nil.
 // Call it once.
@@ -144,6 +173,15 @@ func (h *Healer) work(ctx context.Context) {
 
 // visit repairs one key and plans the next visit.
 func (h *Healer) visit(ctx context.Context, t *task) {
+	done, ok := h.hold(oplog.ShardOf(t.key))
+	if !ok { // whoever has the shard now has walked over it
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.running--
+		delete(h.tasks, t.key)
+		return
+	}
+	defer done()
 	report, err := h.o.Set.Repair(ctx, t.key, object.ID{})
 	h.metrics.visits.Inc()
 	now := time.Now()

@@ -204,6 +204,10 @@ func (h *Healer) unpark() {
 			delete(h.parked, t)
 			t.tries = 0
 			h.push(t, t.since) // due already, and the oldest first
+			select {
+			case h.back <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

@@ -18,17 +18,48 @@ func (h *Healer) walkOn(ctx context.Context) {
 	pause := min(max(h.o.Retention/4, time.Second), 5*time.Minute)
 	for {
 		for shard := range oplog.Shards {
-			if err := h.walk(ctx, shard); err != nil {
+			if err := h.walkHeld(ctx, shard); err != nil {
 				if ctx.Err() != nil {
 					return
 				}
 				h.o.Logger.Warn("rows could not be walked over", "shard", shard, "error", err)
 			}
 		}
-		if !sleep(ctx, pause) {
+		if !h.rest(ctx, pause) {
 			return
 		}
 	}
+}
+
+// rest pauses, or until this node has taken a shard, or a backend is back: nodes that
+// do not have a shard tell its owner of few of the keys that need work meanwhile.
+func (h *Healer) rest(ctx context.Context, d time.Duration) bool {
+	if h.o.Shares == nil {
+		return sleep(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-h.o.Shares.Taken():
+		return true
+	case <-h.back:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// walkHeld is walk if the shard is this node's. It may be given away meanwhile: its
+// keys are visited only while it is held.
+func (h *Healer) walkHeld(ctx context.Context, shard int) error {
+	done, ok := h.hold(shard)
+	if !ok {
+		return nil
+	}
+	done()
+	return h.walk(ctx, shard)
 }
 
 // walk plans the keys of one shard that are due.

@@ -119,6 +119,7 @@ const (
 	DocBackend    DocKind = "backend" // what its probes found
 	// DocReplication: what operators set while nodes run: mode, pauses, pace.
 	DocReplication DocKind = "replication"
+	DocShare       DocKind = "share" // which node does a piece of background work
 	// DocUpload: a multipart upload, named by UploadName. There may be many, and
 	// a name never comes back: what an implementation keeps of a name that was
 	// dropped it may forget.
@@ -131,7 +132,7 @@ const (
 // DocKinds are all kinds: a log that is moved is moved with all of them.
 var DocKinds = []DocKind{
 	DocBucket, DocGeneration, DocNode, DocUser, DocAccessKey, DocSession, DocSigners,
-	DocBackend, DocReplication, DocUpload, DocMove,
+	DocBackend, DocReplication, DocShare, DocUpload, DocMove,
 }
 
 // Documents are records by kind and name, changed by compare-and-set like rows.

@@ -240,12 +240,16 @@ func (r *rig) tryOpen(edit func(*replica.Options)) (run func(), err error) {
 		}
 		return nil, err
 	}
-	return func() { r.run(set, stacks, remotes, logger) }, nil
+	var shares heal.Shares
+	if o.Member != nil {
+		shares = set
+	}
+	return func() { r.run(set, shares, stacks, remotes, logger) }, nil
 }
 
 // run starts a Set that was opened.
-func (r *rig) run(set *replica.Set, stacks []*backend.Stack, remotes []*backend.Remote, logger *slog.Logger) {
-	healer := heal.New(heal.Options{Set: set, Log: r.log, Interval: time.Second, Retention: times.Retention, Logger: logger})
+func (r *rig) run(set *replica.Set, shares heal.Shares, stacks []*backend.Stack, remotes []*backend.Remote, logger *slog.Logger) {
+	healer := heal.New(heal.Options{Set: set, Shares: shares, Log: r.log, Interval: time.Second, Retention: times.Retention, Logger: logger})
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	for _, s := range stacks {

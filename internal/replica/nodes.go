@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +118,8 @@ func (ns *nodes) run(ctx context.Context) error {
 		return nil
 	}
 	wait, fault, lapsed := time.Duration(0), "", false
+	var lives string
+	balanced := -balanceEvery
 	for {
 		select {
 		case <-ctx.Done():
@@ -129,6 +132,12 @@ func (ns *nodes) run(ctx context.Context) error {
 			ns.set.logFailed(callRead, err)
 		}
 		st := ns.standing.Load()
+		if now := livesOf(st.Live); now != lives || ns.set.o.Boot()-balanced >= balanceEvery {
+			lives, balanced = now, ns.set.o.Boot()
+			if err := ns.set.shares.balance(ctx); err != nil && ctx.Err() == nil {
+				ns.set.logFailed(callRead, err)
+			}
+		}
 		if st.Fault != fault {
 			if fault = st.Fault; fault == "" {
 				ns.set.o.Logger.InfoContext(ctx, "node serves again")
@@ -147,6 +156,18 @@ func (ns *nodes) run(ctx context.Context) error {
 			return ns.faultOf(st)
 		}
 	}
+}
+
+// balanceEvery is the pause between two looks at who does which background work, when
+// no node comes or goes.
+const balanceEvery = 2 * time.Second
+
+func livesOf(list []commit.NodeDoc) string {
+	var b strings.Builder
+	for _, n := range list {
+		fmt.Fprintf(&b, "%s %v\n", n.Record.Life, n.Record.Joining)
+	}
+	return b.String()
 }
 
 // quit takes this node's record away, so that nobody waits for it. It is for a node
@@ -229,7 +250,7 @@ func (ns *nodes) readSettings(ctx context.Context) (commit.Event, error) {
 	if err := st.read(ctx); err != nil {
 		return commit.SettingsRead{Failed: true}, err
 	}
-	return commit.SettingsRead{Revision: st.now.Load().Revision}, nil
+	return commit.SettingsRead{Revision: st.now.Load().Revision, Hints: ns.set.shares.pending()}, nil
 }
 
 // write makes one compare-and-set of a node's record. That of another one's is
@@ -254,6 +275,9 @@ func (ns *nodes) write(ctx context.Context, e commit.WriteNode) (commit.Event, e
 		}
 		return nil, nil // the next look says what became of it
 	case err == nil:
+		if e.Record != nil {
+			ns.set.shares.told(len(e.Record.Hints))
+		}
 		return commit.NodeSwapped{Outcome: commit.Applied, Epoch: doc.Epoch}, nil
 	case conflict:
 		return commit.NodeSwapped{Outcome: commit.Conflict}, nil
@@ -271,6 +295,7 @@ func (ns *nodes) stand(ctx context.Context, st commit.MemberStanding) {
 			ns.set.o.Logger.InfoContext(ctx, "another node shares the log", "node", n.Name, "address", n.Record.Address, "version", n.Record.Version)
 		}
 	}
+	ns.set.shares.listen(st.Live)
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	close(ns.changed)

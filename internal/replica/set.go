@@ -159,6 +159,7 @@ type Set struct {
 	singles   sync.Map // names of backends that were found to know no batches of deletes
 	settings  settings
 	nodes     nodes
+	shares    shares
 
 	hedges  hedges
 	history history
@@ -206,6 +207,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s.history.open(s)
 	s.qualities.open(&s.o)
 	s.nodes.open(s)
+	s.shares.open(s)
 	if err := s.settings.open(ctx, s); err != nil {
 		return nil, err
 	}

@@ -41,8 +41,14 @@ func (u *uploads) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		done, mine := s.Hold(shareUploads)
+		if !mine {
+			clear(due) // another node has seen more of them by then
+			continue
+		}
 		u.visit(ctx, due)
 		u.sweep(ctx, swept)
+		done()
 	}
 }
 

@@ -25,15 +25,19 @@ func (bs *buckets) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		done, mine := bs.set.Hold(shareBuckets)
 		for _, b := range bs.all() {
 			if time.Now().Before(retry[b]) {
 				continue
 			}
-			if !bs.keep(ctx, b) {
+			if !bs.keep(ctx, b, mine) {
 				retry[b] = time.Now().Add(10 * upkeepEvery)
 			} else {
 				delete(retry, b)
 			}
+		}
+		if mine {
+			done()
 		}
 		for b := range retry {
 			if b.gone() {
@@ -53,20 +57,23 @@ func (bs *buckets) all() (all []*bucket) {
 	return all
 }
 
-// keep does what one bucket needs: false when that failed and may wait.
-func (bs *buckets) keep(ctx context.Context, b *bucket) bool {
+// keep does what one bucket needs: false when that failed and may wait. Whether the
+// bucket is the right one each node looks for itself; the rest one does for all.
+func (bs *buckets) keep(ctx context.Context, b *bucket, mine bool) bool {
 	rec := b.record()
-	switch rec.State {
-	case commit.BucketCreating:
+	switch {
+	case rec.State == commit.BucketCreating && mine:
 		return bs.locked(ctx, b, bs.advance)
-	case commit.BucketDeleting:
+	case rec.State == commit.BucketDeleting && mine:
 		return bs.locked(ctx, b, bs.remove)
+	case rec.State != commit.BucketActive:
+		return true
 	}
 	ok := true
 	for _, replica := range rec.Replicas {
 		if err := bs.trusted(b, replica); err != nil && bs.set.Up(replica) { // which begins a look
 			ok = false
-		} else if err == nil && rec.Wiped.Has(replica) {
+		} else if err == nil && mine && rec.Wiped.Has(replica) {
 			ok = bs.refill(ctx, b, replica) && ok
 		}
 	}

@@ -33,7 +33,7 @@ func TestCassandra(t *testing.T) {
 // kinds are all that any test makes documents of.
 var kinds = []oplog.DocKind{
 	oplog.DocBucket, oplog.DocGeneration, oplog.DocNode, oplog.DocUser, oplog.DocAccessKey, oplog.DocSession, oplog.DocSigners,
-	oplog.DocBackend, oplog.DocUpload,
+	oplog.DocBackend, oplog.DocShare, oplog.DocUpload,
 }
 
 // empty drops everything through the log itself: many times faster than TRUNCATE,
