@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/auth"
 	"github.com/s3mirror/s3mirror/internal/memory"
 )
@@ -29,6 +31,7 @@ const demoFinish = time.Second
 type demoFlags struct {
 	dir, s3Listen, adminListen, output string
 	backends                           int
+	load                               bool
 	logging                            *logging
 }
 
@@ -39,15 +42,18 @@ func newDemo(std streams, env environ) *cobra.Command {
 		Short: "Try it: S3 endpoints, gateway and admin API in one process",
 		Long: `Try it: S3 endpoints, gateway and admin API in one process.
 
-The endpoints live in memory and are gone at the end. In another terminal,
-"s3mirror demo off eu-2" and "s3mirror demo on eu-2" switch one off and on, and
-"s3mirror status" shows what becomes of it.`,
+The endpoints live in memory and are gone at the end. The console, at the address
+that is printed, has a page with a switch for each of them, on, slow and off, a
+button that puts load on the node, and a running account of what becomes of it all.
+In another terminal, "s3mirror demo off eu-2" and "s3mirror demo on eu-2" switch
+one off and on, and "s3mirror status" shows what becomes of it.`,
 		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&f.dir, "dir", "", "folder for the log of this run, removed at the end (default: the system's for temporary files)")
 	cmd.Flags().IntVar(&f.backends, "backends", 3, fmt.Sprintf("number of endpoints, 1 to %d", len(demoNames)))
 	cmd.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:9000", "address of the S3 API")
 	cmd.Flags().StringVar(&f.adminListen, "admin-listen", "127.0.0.1:9001", "address of the admin API")
+	cmd.Flags().BoolVar(&f.load, "load", false, "write, read and delete objects from the start, as the console's button does")
 	registerOutput(cmd, &f.output)
 	f.logging = loggingFlags(cmd)
 	cmd.Flag("log-level").DefValue = "warn"
@@ -125,12 +131,21 @@ func runDemo(ctx context.Context, f demoFlags, std streams, env environ, build f
 	if err != nil {
 		return err
 	}
+	ends.load = newDemoLoad(keys)
+	ends.load.turn(f.load)
+	ctx, stopLoad := context.WithCancel(ctx)
+	var loading sync.WaitGroup
+	defer func() {
+		stopLoad()
+		loading.Wait()
+	}()
 	var saved login
 	defer func() { saved.forget(env) }()
 	return serve(ctx, cfg, serveOptions{
 		env: demoEnviron(keys, password), logger: logger, demo: ends, finish: demoFinish, build: build,
 		say: func(string, string) {}, // the demo prints all of it itself
 		started: func(a addresses) {
+			loading.Go(func() { ends.load.run(ctx, a.S3) })
 			saved = login{Addr: a.Admin, User: auth.RootLogin, Password: password}
 			if err := saved.save(env); err != nil {
 				logger.Warn("login was not saved: other commands need S3MIRROR_ADDR, S3MIRROR_USER and S3MIRROR_PASSWORD", "error", err)
@@ -180,6 +195,7 @@ type endpoints struct {
 	keys      rootKeys // of all of them
 	servers   map[string]*memory.Server
 	listeners []net.Listener
+	load      *demoLoad
 	stop      func() error // ends all and waits
 }
 
@@ -213,10 +229,44 @@ func (e *endpoints) Switch(name string, on bool) error {
 	case !ok:
 		return admin.ErrUnknownBackend
 	case on:
+		server.SetFaults(memory.Faults{})
 		return server.On()
 	}
+	server.SetFaults(memory.Faults{})
 	server.Off()
 	return nil
+}
+
+// slowness is how long a slow endpoint lets each request wait.
+const slowness = 700 * time.Millisecond
+
+// Slow implements admin.Demo.
+func (e *endpoints) Slow(name string) error {
+	server, ok := e.servers[name]
+	if !ok {
+		return admin.ErrUnknownBackend
+	}
+	server.SetFaults(memory.Faults{Delay: slowness})
+	return server.On()
+}
+
+// Load implements admin.Demo.
+func (e *endpoints) Load(on bool) { e.load.turn(on) }
+
+// State implements admin.Demo.
+func (e *endpoints) State() admin.DemoState {
+	state := admin.DemoState{Load: e.load.on.Load(), Acknowledged: e.load.acknowledged.Load(), Failed: e.load.failed.Load()}
+	for _, name := range e.names {
+		is := api.DemoIsOn
+		switch server := e.servers[name]; {
+		case !server.Running():
+			is = api.DemoIsOff
+		case server.Faults().Delay > 0:
+			is = api.DemoIsSlow
+		}
+		state.Backends = append(state.Backends, api.DemoBackend{Name: name, State: is})
+	}
+	return state
 }
 
 // demoCard is what the demo shows of itself.
@@ -255,8 +305,9 @@ Make a bucket, write an object, read it back:
   %s -X PUT --data-binary 'hello' -H 'content-type: text/plain' %s/photos/hello.txt
   %s %s/photos/hello.txt
 
+The console at %s has switches for the endpoints and a button for load.
 In another terminal: s3mirror demo off %s, write again, s3mirror status, then
 s3mirror demo on %s, and s3mirror status --wait-converged 60s. Ctrl-C ends it.
 `, c.Endpoint, c.AccessKey, c.SecretKey, c.UI, c.User, c.Password,
-		curl, c.Endpoint, curl, c.Endpoint, curl, c.Endpoint, c.Backends[len(c.Backends)/2], c.Backends[len(c.Backends)/2])
+		curl, c.Endpoint, curl, c.Endpoint, curl, c.Endpoint, c.UI, c.Backends[len(c.Backends)/2], c.Backends[len(c.Backends)/2])
 }

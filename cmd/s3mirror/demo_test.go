@@ -4,11 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 )
 
 // demoRun is a demo under test, over a fake engine.
@@ -126,6 +131,86 @@ func TestDemoTellsHowToUseIt(t *testing.T) {
 	if login, err := savedLogin(d.env); err != nil || login.Addr != "" {
 		t.Errorf("the login is still there: %+v %v", login, err)
 	}
+}
+
+// TestDemoLoad has the demo write from its start, and its endpoints slowed down.
+func TestDemoLoad(t *testing.T) {
+	d := startDemo(t, func(f *demoFlags) { f.load = true })
+	client := &admin.Client{BaseURL: d.said(t, "ui"), User: "root", Password: d.said(t, "password")}
+	state := func(ask func(*api.Client) (*http.Response, error)) admin.DemoState {
+		t.Helper()
+		s, err := admin.Do[admin.DemoState](t.Context(), client, ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	now := func(c *api.Client) (*http.Response, error) { return c.Demo(t.Context()) }
+	for deadline := time.Now().Add(time.Minute); state(now).Acknowledged < 12; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does nothing: %+v", state(now))
+		}
+	}
+	s := state(func(c *api.Client) (*http.Response, error) { return c.DemoSlow(t.Context(), "eu-2") })
+	if !s.Load || s.Failed != 0 || len(s.Backends) != 3 || s.Backends[1] != (api.DemoBackend{Name: "eu-2", State: api.DemoIsSlow}) {
+		t.Errorf("slow: %+v", s)
+	}
+	if _, err := client.Switch(t.Context(), "eu-2", false); err != nil {
+		t.Error(err)
+	}
+	s = state(func(c *api.Client) (*http.Response, error) { return c.DemoLoadOff(t.Context()) })
+	if s.Load || s.Backends[1].State != api.DemoIsOff {
+		t.Errorf("off: %+v", s)
+	}
+	if _, err := client.Switch(t.Context(), "eu-2", true); err != nil {
+		t.Error(err)
+	}
+	if s = state(now); s.Backends[1].State != api.DemoIsOn {
+		t.Errorf("on again: %+v", s)
+	}
+	_, err := admin.Do[admin.DemoState](t.Context(), client, func(c *api.Client) (*http.Response, error) { return c.DemoSlow(t.Context(), "eu-9") })
+	var p *admin.Problem
+	if !errors.As(err, &p) || p.Status != http.StatusNotFound {
+		t.Errorf("an endpoint that there is not: %v", err)
+	}
+	d.end(t)
+}
+
+// TestDemoLoadCountsFailures: what is not answered as it should be is a failure, and no
+// reason to stop.
+func TestDemoLoadCountsFailures(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/"+demoBucket {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(server.Close)
+	l := newDemoLoad(newRootKeys())
+	l.turn(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.run(ctx, server.URL)
+	}()
+	for deadline := time.Now().Add(time.Minute); l.failed.Load() < 3 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	}
+	cancel()
+	<-ended
+	if l.failed.Load() < 3 || l.acknowledged.Load() != 0 {
+		t.Errorf("%d failed, %d acknowledged", l.failed.Load(), l.acknowledged.Load())
+	}
+}
+
+// said is one value of the demo's card.
+func (d *demoRun) said(t *testing.T, name string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut("\n"+d.out.String(), "\n"+name+": ")
+	value, _, _ := strings.Cut(rest, "\n")
+	if value == "" {
+		t.Fatalf("it does not say its %s:\n%s", name, d.out)
+	}
+	return value
 }
 
 func TestDemoForPrograms(t *testing.T) {

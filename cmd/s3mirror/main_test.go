@@ -332,6 +332,10 @@ func TestDemoSwitch(t *testing.T) {
 
 type demoSwitches map[string]bool
 
+func (demoSwitches) Slow(string) error      { return nil }
+func (demoSwitches) Load(bool)              {}
+func (demoSwitches) State() admin.DemoState { return admin.DemoState{} }
+
 func (d demoSwitches) Switch(name string, on bool) error {
 	if _, ok := d[name]; !ok {
 		return admin.ErrUnknownBackend

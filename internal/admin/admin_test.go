@@ -91,6 +91,13 @@ func (s switches) Switch(name string, on bool) error {
 	return nil
 }
 
+func (s switches) Slow(name string) error { return s.Switch(name, true) }
+func (s switches) Load(on bool)           { s["load"] = on }
+
+func (s switches) State() admin.DemoState {
+	return admin.DemoState{Backends: []api.DemoBackend{{Name: "eu-1", State: api.DemoIsSlow}}, Load: s["load"], Acknowledged: 7, Failed: 1}
+}
+
 // users are the users of a node, whose root has the password "secret".
 type users struct {
 	directory *auth.Directory
@@ -388,6 +395,26 @@ func TestSwitchOutsideADemo(t *testing.T) {
 	var p *admin.Problem
 	if !errors.As(err, &p) || p.Type != "urn:s3mirror:problem:not-a-demo" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestDemoState(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct{ method, path, want string }{
+		{"POST", "/api/v1/demo/load/on", `"load":true`},
+		{"GET", "/api/v1/demo", `{"name":"eu-1","state":"slow"}`},
+		{"GET", "/api/v1/demo", `"load":true`},
+		{"POST", "/api/v1/demo/backends/eu-1/slow", `"acknowledged":7`},
+		{"POST", "/api/v1/demo/backends/eu-9/slow", "unknown-backend"},
+		{"POST", "/api/v1/demo/load/off", `"load":false`},
+	} {
+		if _, body := f.do(t, c.method, c.path, "root"); !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %s", c.method, c.path, body)
+		}
+	}
+	f = newFixture(t, func(o *admin.Options) { o.Demo = nil })
+	if resp, body := f.do(t, "GET", "/api/v1/demo", "root"); resp.StatusCode != http.StatusNotFound || !strings.Contains(body, "not-a-demo") {
+		t.Errorf("outside of a demo: %d %s", resp.StatusCode, body)
 	}
 }
 

@@ -54,6 +54,11 @@ type Demo interface {
 	// Switch turns an endpoint off (it answers nothing) or on again. Idempotent.
 	// ErrUnknownBackend.
 	Switch(name string, on bool) error
+	// Slow lets an endpoint answer slowly, until it is switched. ErrUnknownBackend.
+	Slow(name string) error
+	// Load begins or ends a load on the node. Idempotent.
+	Load(on bool)
+	State() DemoState
 }
 
 // The documents, as the description has them.
@@ -65,6 +70,7 @@ type (
 	BackendList   = api.BackendList
 	BackendDetail = api.BackendDetail
 	State         = api.State
+	DemoState     = api.DemoState
 	Probe         = api.Probe
 	Finding       = api.Finding
 	Lag           = api.Lag

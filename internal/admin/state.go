@@ -80,13 +80,54 @@ func (h face) DemoOff(ctx context.Context, r api.DemoOffRequestObject) (api.Demo
 
 func (h face) switchTo(ctx context.Context, name string, on bool) (api.SwitchedJSONResponse, error) {
 	callOf(ctx).target = name
-	if h.Demo == nil {
-		return api.SwitchedJSONResponse{}, problem(http.StatusNotFound, "not-a-demo", "This is not a demo", "only the endpoints of `s3mirror demo` can be switched")
+	if h.Handler.Demo == nil {
+		return api.SwitchedJSONResponse{}, notADemo()
 	}
-	if err := h.Demo.Switch(name, on); err != nil {
+	if err := h.Handler.Demo.Switch(name, on); err != nil {
 		return api.SwitchedJSONResponse{}, fmt.Errorf("switch backend %q: %w", name, err)
 	}
 	return api.SwitchedJSONResponse{Name: name, On: on}, nil
+}
+
+func notADemo() *Problem {
+	return problem(http.StatusNotFound, "not-a-demo", "This is not a demo", "only the endpoints of `s3mirror demo` can be switched")
+}
+
+// demo does something with the demo, and tells how it stands then.
+func (h face) demo(act func(Demo) error) (api.DemoStateJSONResponse, error) {
+	if h.Handler.Demo == nil {
+		return api.DemoStateJSONResponse{}, notADemo()
+	}
+	err := act(h.Handler.Demo)
+	return api.DemoStateJSONResponse(h.Handler.Demo.State()), err
+}
+
+// Demo tells how the demo stands.
+func (h face) Demo(context.Context, api.DemoRequestObject) (api.DemoResponseObject, error) {
+	state, err := h.demo(func(Demo) error { return nil })
+	return api.Demo200JSONResponse{DemoStateJSONResponse: state}, err
+}
+
+// DemoLoadOn begins the load.
+func (h face) DemoLoadOn(context.Context, api.DemoLoadOnRequestObject) (api.DemoLoadOnResponseObject, error) {
+	state, err := h.demo(func(d Demo) error { d.Load(true); return nil })
+	return api.DemoLoadOn200JSONResponse{DemoStateJSONResponse: state}, err
+}
+
+// DemoLoadOff ends it.
+func (h face) DemoLoadOff(context.Context, api.DemoLoadOffRequestObject) (api.DemoLoadOffResponseObject, error) {
+	state, err := h.demo(func(d Demo) error { d.Load(false); return nil })
+	return api.DemoLoadOff200JSONResponse{DemoStateJSONResponse: state}, err
+}
+
+// DemoSlow makes an endpoint slow.
+func (h face) DemoSlow(ctx context.Context, r api.DemoSlowRequestObject) (api.DemoSlowResponseObject, error) {
+	callOf(ctx).target = r.Name
+	state, err := h.demo(func(d Demo) error { return d.Slow(r.Name) })
+	if err != nil {
+		return nil, fmt.Errorf("slow backend %q: %w", r.Name, err)
+	}
+	return api.DemoSlow200JSONResponse{DemoStateJSONResponse: state}, nil
 }
 
 // The bounds of a page.

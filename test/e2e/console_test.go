@@ -36,6 +36,7 @@ func TestConsole(t *testing.T) {
 	}
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
+	demo := harness.StartDemo(t)
 	control := httptest.NewServer(consoleControl(t, g, backends))
 	t.Cleanup(control.Close)
 	shots := t.TempDir()
@@ -48,6 +49,7 @@ func TestConsole(t *testing.T) {
 	cmd.Env = append(harness.CleanEnv(t),
 		"CONSOLE_URL=http://"+g.AdminAddr+"/", "CONSOLE_PROXIED_URL="+proxyBelow(t, "/tools/s3mirror", g.AdminAddr)+"/",
 		"CONSOLE_CONTROL="+control.URL, "CONSOLE_PASSWORD="+g.Password, "CONSOLE_SHOTS="+shots, "CONSOLE_CHROMIUM="+chromium,
+		"CONSOLE_DEMO_URL=http://"+demo.AdminAddr+"/", "CONSOLE_DEMO_PASSWORD="+demo.Said["password"],
 		"CONSOLE_OBJECTS="+strconv.Itoa(*consoleObjects))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)

@@ -7,6 +7,7 @@ import { backends } from "./backends.ts";
 import { crowd } from "./crowd.ts";
 import { files } from "./files.ts";
 import { people, shutOut } from "./people.ts";
+import { theShow } from "./show.ts";
 import { Act, browser, judge, type Look, login, password, press, proxied, root, sees } from "./stage.ts";
 
 const door = new Act("door");
@@ -85,7 +86,7 @@ await door.step("by keyboard: past the navigation, and through it", async () => 
 
 // What is written and who is made comes first; what looks at all of it, afterwards.
 await Promise.all([files(password), crowd(password)]);
-const key = await people(password);
+const [key] = await Promise.all([people(password), theShow()]);
 await backends(password);
 await Promise.all((["light", "dark", "phone"] as const).map((look) => tour(look, key)));
 await Promise.all([shutOut(password), belowAPath()]);

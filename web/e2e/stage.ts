@@ -29,7 +29,10 @@ const looks: Record<Look, Parameters<typeof browser.newContext>[0]> = {
 	phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true },
 };
 
-const ours = [root, proxied].map((u) => new URL(u).origin);
+export const show = need("CONSOLE_DEMO_URL"); // of `s3mirror demo`
+export const showPassword = need("CONSOLE_DEMO_PASSWORD");
+
+const ours = [root, proxied, show].map((u) => new URL(u).origin);
 const begun = Date.now();
 
 /** One act: what its pages complain of fails its steps and those of no other act that runs beside it. */

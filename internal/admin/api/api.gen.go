@@ -44,6 +44,27 @@ func (e BucketState) Valid() bool {
 	}
 }
 
+// Defines values for DemoBackendState.
+const (
+	DemoIsOff  DemoBackendState = "off"
+	DemoIsOn   DemoBackendState = "on"
+	DemoIsSlow DemoBackendState = "slow"
+)
+
+// Valid indicates whether the value is a known member of the DemoBackendState enum.
+func (e DemoBackendState) Valid() bool {
+	switch e {
+	case DemoIsOff:
+		return true
+	case DemoIsOn:
+		return true
+	case DemoIsSlow:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Mode.
 const (
 	ModeActive   Mode = "active"
@@ -363,6 +384,28 @@ type Count struct {
 type Credentials struct {
 	Login    string `json:"login"`
 	Password string `json:"password"`
+}
+
+// DemoBackend defines model for DemoBackend.
+type DemoBackend struct {
+	Name  string           `json:"name"`
+	State DemoBackendState `json:"state"`
+}
+
+// DemoBackendState defines model for DemoBackend.State.
+type DemoBackendState string
+
+// DemoState defines model for DemoState.
+type DemoState struct {
+	// Acknowledged Operations of the load that did as they should
+	Acknowledged int64         `json:"acknowledged"`
+	Backends     []DemoBackend `json:"backends"`
+
+	// Failed Operations of the load that did not
+	Failed int64 `json:"failed"`
+
+	// Load The load is on
+	Load bool `json:"load"`
 }
 
 // Event defines model for Event.
@@ -883,6 +926,9 @@ type UserPage struct {
 
 // Version defines model for Version.
 type Version struct {
+	// Demo It is `s3mirror demo`: /api/v1/demo is there
+	Demo bool `json:"demo,omitempty"`
+
 	// Go Version of the Go toolchain
 	Go      string `json:"go"`
 	Node    string `json:"node"`
@@ -1584,6 +1630,11 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part} (the `PutPart` operationId).
 	PutPartWithBody(ctx context.Context, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Demo How the demo stands
+	//
+	// Corresponds with GET /api/v1/demo (the `Demo` operationId).
+	Demo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DemoOff Make an endpoint of the demo unreachable
 	//
 	// Corresponds with POST /api/v1/demo/backends/{name}/off (the `DemoOff` operationId).
@@ -1593,6 +1644,23 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/demo/backends/{name}/on (the `DemoOn` operationId).
 	DemoOn(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DemoSlow Let an endpoint of the demo answer, but slowly
+	//
+	// It ends with `on` and with `off`.
+	//
+	// Corresponds with POST /api/v1/demo/backends/{name}/slow (the `DemoSlow` operationId).
+	DemoSlow(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DemoLoadOff End the demo's load
+	//
+	// Corresponds with POST /api/v1/demo/load/off (the `DemoLoadOff` operationId).
+	DemoLoadOff(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DemoLoadOn Have the demo write, read and delete objects of a bucket of its own
+	//
+	// Corresponds with POST /api/v1/demo/load/on (the `DemoLoadOn` operationId).
+	DemoLoadOn(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Events What happens, as it happens
 	//
@@ -2612,6 +2680,21 @@ func (c *Client) PutPartWithBody(ctx context.Context, bucket BucketName, upload 
 	return c.Client.Do(req)
 }
 
+// Demo How the demo stands
+//
+// Corresponds with GET /api/v1/demo (the `Demo` operationId).
+func (c *Client) Demo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDemoRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DemoOff Make an endpoint of the demo unreachable
 //
 // Corresponds with POST /api/v1/demo/backends/{name}/off (the `DemoOff` operationId).
@@ -2632,6 +2715,53 @@ func (c *Client) DemoOff(ctx context.Context, name BackendName, reqEditors ...Re
 // Corresponds with POST /api/v1/demo/backends/{name}/on (the `DemoOn` operationId).
 func (c *Client) DemoOn(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDemoOnRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DemoSlow Let an endpoint of the demo answer, but slowly
+//
+// It ends with `on` and with `off`.
+//
+// Corresponds with POST /api/v1/demo/backends/{name}/slow (the `DemoSlow` operationId).
+func (c *Client) DemoSlow(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDemoSlowRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DemoLoadOff End the demo's load
+//
+// Corresponds with POST /api/v1/demo/load/off (the `DemoLoadOff` operationId).
+func (c *Client) DemoLoadOff(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDemoLoadOffRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DemoLoadOn Have the demo write, read and delete objects of a bucket of its own
+//
+// Corresponds with POST /api/v1/demo/load/on (the `DemoLoadOn` operationId).
+func (c *Client) DemoLoadOn(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDemoLoadOnRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4787,6 +4917,33 @@ func NewPutPartRequestWithBody(server string, bucket BucketName, upload UploadID
 	return req, nil
 }
 
+// NewDemoRequest constructs an http.Request for the Demo method
+func NewDemoRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/demo")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewDemoOffRequest constructs an http.Request for the DemoOff method
 func NewDemoOffRequest(server string, name BackendName) (*http.Request, error) {
 	var err error
@@ -4838,6 +4995,94 @@ func NewDemoOnRequest(server string, name BackendName) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/demo/backends/%s/on", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDemoSlowRequest constructs an http.Request for the DemoSlow method
+func NewDemoSlowRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/demo/backends/%s/slow", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDemoLoadOffRequest constructs an http.Request for the DemoLoadOff method
+func NewDemoLoadOffRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/demo/load/off")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDemoLoadOnRequest constructs an http.Request for the DemoLoadOn method
+func NewDemoLoadOnRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/demo/load/on")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -6345,6 +6590,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part} (the `PutPart` operationId).
 	PutPartWithBodyWithResponse(ctx context.Context, bucket BucketName, upload UploadID, part int, params *PutPartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutPartAnswer, error)
 
+	// DemoWithResponse How the demo stands
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/demo (the `Demo` operationId).
+	DemoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoAnswer, error)
+
 	// DemoOffWithResponse Make an endpoint of the demo unreachable
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6358,6 +6610,29 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/demo/backends/{name}/on (the `DemoOn` operationId).
 	DemoOnWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DemoOnAnswer, error)
+
+	// DemoSlowWithResponse Let an endpoint of the demo answer, but slowly
+	//
+	// It ends with `on` and with `off`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/demo/backends/{name}/slow (the `DemoSlow` operationId).
+	DemoSlowWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DemoSlowAnswer, error)
+
+	// DemoLoadOffWithResponse End the demo's load
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/demo/load/off (the `DemoLoadOff` operationId).
+	DemoLoadOffWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoLoadOffAnswer, error)
+
+	// DemoLoadOnWithResponse Have the demo write, read and delete objects of a bucket of its own
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/demo/load/on (the `DemoLoadOn` operationId).
+	DemoLoadOnWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoLoadOnAnswer, error)
 
 	// EventsWithResponse What happens, as it happens
 	//
@@ -8126,6 +8401,54 @@ func (r PutPartAnswer) ContentType() string {
 	return ""
 }
 
+type DemoAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DemoState
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DemoAnswer) GetJSON200() *DemoState {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DemoAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DemoAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DemoAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DemoAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DemoAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type DemoOffAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8216,6 +8539,150 @@ func (r DemoOnAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DemoOnAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DemoSlowAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DemoState
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DemoSlowAnswer) GetJSON200() *DemoState {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DemoSlowAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DemoSlowAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DemoSlowAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DemoSlowAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DemoSlowAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DemoLoadOffAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DemoState
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DemoLoadOffAnswer) GetJSON200() *DemoState {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DemoLoadOffAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DemoLoadOffAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DemoLoadOffAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DemoLoadOffAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DemoLoadOffAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DemoLoadOnAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DemoState
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DemoLoadOnAnswer) GetJSON200() *DemoState {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DemoLoadOnAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DemoLoadOnAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DemoLoadOnAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DemoLoadOnAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DemoLoadOnAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10046,6 +10513,19 @@ func (c *ClientWithResponses) PutPartWithBodyWithResponse(ctx context.Context, b
 	return ParsePutPartAnswer(rsp)
 }
 
+// DemoWithResponse How the demo stands
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/demo (the `Demo` operationId).
+func (c *ClientWithResponses) DemoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoAnswer, error) {
+	rsp, err := c.Demo(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDemoAnswer(rsp)
+}
+
 // DemoOffWithResponse Make an endpoint of the demo unreachable
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10070,6 +10550,47 @@ func (c *ClientWithResponses) DemoOnWithResponse(ctx context.Context, name Backe
 		return nil, err
 	}
 	return ParseDemoOnAnswer(rsp)
+}
+
+// DemoSlowWithResponse Let an endpoint of the demo answer, but slowly
+//
+// It ends with `on` and with `off`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/demo/backends/{name}/slow (the `DemoSlow` operationId).
+func (c *ClientWithResponses) DemoSlowWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DemoSlowAnswer, error) {
+	rsp, err := c.DemoSlow(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDemoSlowAnswer(rsp)
+}
+
+// DemoLoadOffWithResponse End the demo's load
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/demo/load/off (the `DemoLoadOff` operationId).
+func (c *ClientWithResponses) DemoLoadOffWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoLoadOffAnswer, error) {
+	rsp, err := c.DemoLoadOff(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDemoLoadOffAnswer(rsp)
+}
+
+// DemoLoadOnWithResponse Have the demo write, read and delete objects of a bucket of its own
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/demo/load/on (the `DemoLoadOn` operationId).
+func (c *ClientWithResponses) DemoLoadOnWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoLoadOnAnswer, error) {
+	rsp, err := c.DemoLoadOn(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDemoLoadOnAnswer(rsp)
 }
 
 // EventsWithResponse What happens, as it happens
@@ -11604,6 +12125,39 @@ func ParsePutPartAnswer(rsp *http.Response) (*PutPartAnswer, error) {
 	return response, nil
 }
 
+// ParseDemoAnswer parses an HTTP response from a DemoWithResponse call
+func ParseDemoAnswer(rsp *http.Response) (*DemoAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DemoAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DemoState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDemoOffAnswer parses an HTTP response from a DemoOffWithResponse call
 func ParseDemoOffAnswer(rsp *http.Response) (*DemoOffAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11653,6 +12207,105 @@ func ParseDemoOnAnswer(rsp *http.Response) (*DemoOnAnswer, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Switched
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDemoSlowAnswer parses an HTTP response from a DemoSlowWithResponse call
+func ParseDemoSlowAnswer(rsp *http.Response) (*DemoSlowAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DemoSlowAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DemoState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDemoLoadOffAnswer parses an HTTP response from a DemoLoadOffWithResponse call
+func ParseDemoLoadOffAnswer(rsp *http.Response) (*DemoLoadOffAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DemoLoadOffAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DemoState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDemoLoadOnAnswer parses an HTTP response from a DemoLoadOnWithResponse call
+func ParseDemoLoadOnAnswer(rsp *http.Response) (*DemoLoadOnAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DemoLoadOnAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DemoState
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12566,12 +13219,24 @@ type ServerInterface interface {
 	// PutPart Write a part
 	// (PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part})
 	PutPart(w http.ResponseWriter, r *http.Request, bucket BucketName, upload UploadID, part int, params PutPartParams)
+	// Demo How the demo stands
+	// (GET /api/v1/demo)
+	Demo(w http.ResponseWriter, r *http.Request)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(w http.ResponseWriter, r *http.Request, name BackendName)
 	// DemoOn Let an endpoint of the demo answer again
 	// (POST /api/v1/demo/backends/{name}/on)
 	DemoOn(w http.ResponseWriter, r *http.Request, name BackendName)
+	// DemoSlow Let an endpoint of the demo answer, but slowly
+	// (POST /api/v1/demo/backends/{name}/slow)
+	DemoSlow(w http.ResponseWriter, r *http.Request, name BackendName)
+	// DemoLoadOff End the demo's load
+	// (POST /api/v1/demo/load/off)
+	DemoLoadOff(w http.ResponseWriter, r *http.Request)
+	// DemoLoadOn Have the demo write, read and delete objects of a bucket of its own
+	// (POST /api/v1/demo/load/on)
+	DemoLoadOn(w http.ResponseWriter, r *http.Request)
 	// Events What happens, as it happens
 	// (GET /api/v1/events)
 	Events(w http.ResponseWriter, r *http.Request)
@@ -13785,6 +14450,20 @@ func (siw *ServerInterfaceWrapper) PutPart(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// Demo operation middleware
+func (siw *ServerInterfaceWrapper) Demo(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Demo(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DemoOff operation middleware
 func (siw *ServerInterfaceWrapper) DemoOff(w http.ResponseWriter, r *http.Request) {
 
@@ -13828,6 +14507,60 @@ func (siw *ServerInterfaceWrapper) DemoOn(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.DemoOn(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DemoSlow operation middleware
+func (siw *ServerInterfaceWrapper) DemoSlow(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DemoSlow(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DemoLoadOff operation middleware
+func (siw *ServerInterfaceWrapper) DemoLoadOff(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DemoLoadOff(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DemoLoadOn operation middleware
+func (siw *ServerInterfaceWrapper) DemoLoadOn(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DemoLoadOn(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -14687,6 +15420,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/users/{login}/keys/{id}", wrapper.DeleteKey)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/users/{login}/keys/{id}", wrapper.GetKey)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/users/{login}/keys/{id}/rotate", wrapper.RotateKey)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/demo", wrapper.Demo)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/load/on", wrapper.DemoLoadOn)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/load/off", wrapper.DemoLoadOff)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/slow", wrapper.DemoSlow)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/on", wrapper.DemoOn)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/off", wrapper.DemoOff)
 
@@ -14696,6 +15433,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 type BackendJSONResponse BackendDetail
 
 type BucketJSONResponse Bucket
+
+type DemoStateJSONResponse DemoState
 
 type ModesJSONResponse Modes
 
@@ -15956,6 +16695,44 @@ func (response PutPartdefaultApplicationProblemPlusJSONResponse) VisitPutPartRes
 	return err
 }
 
+type DemoRequestObject struct {
+}
+
+type DemoResponseObject interface {
+	VisitDemoResponse(w http.ResponseWriter) error
+}
+
+type Demo200JSONResponse struct{ DemoStateJSONResponse }
+
+func (response Demo200JSONResponse) VisitDemoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemodefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DemodefaultApplicationProblemPlusJSONResponse) VisitDemoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DemoOffRequestObject struct {
 	Name BackendName `json:"name"`
 }
@@ -16023,6 +16800,121 @@ type DemoOndefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DemoOndefaultApplicationProblemPlusJSONResponse) VisitDemoOnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoSlowRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type DemoSlowResponseObject interface {
+	VisitDemoSlowResponse(w http.ResponseWriter) error
+}
+
+type DemoSlow200JSONResponse struct{ DemoStateJSONResponse }
+
+func (response DemoSlow200JSONResponse) VisitDemoSlowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoSlowdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DemoSlowdefaultApplicationProblemPlusJSONResponse) VisitDemoSlowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoLoadOffRequestObject struct {
+}
+
+type DemoLoadOffResponseObject interface {
+	VisitDemoLoadOffResponse(w http.ResponseWriter) error
+}
+
+type DemoLoadOff200JSONResponse struct{ DemoStateJSONResponse }
+
+func (response DemoLoadOff200JSONResponse) VisitDemoLoadOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoLoadOffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DemoLoadOffdefaultApplicationProblemPlusJSONResponse) VisitDemoLoadOffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoLoadOnRequestObject struct {
+}
+
+type DemoLoadOnResponseObject interface {
+	VisitDemoLoadOnResponse(w http.ResponseWriter) error
+}
+
+type DemoLoadOn200JSONResponse struct{ DemoStateJSONResponse }
+
+func (response DemoLoadOn200JSONResponse) VisitDemoLoadOnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoLoadOndefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DemoLoadOndefaultApplicationProblemPlusJSONResponse) VisitDemoLoadOnResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17114,12 +18006,24 @@ type StrictServerInterface interface {
 	// PutPart Write a part
 	// (PUT /api/v1/buckets/{bucket}/uploads/{upload}/{part})
 	PutPart(ctx context.Context, request PutPartRequestObject) (PutPartResponseObject, error)
+	// Demo How the demo stands
+	// (GET /api/v1/demo)
+	Demo(ctx context.Context, request DemoRequestObject) (DemoResponseObject, error)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(ctx context.Context, request DemoOffRequestObject) (DemoOffResponseObject, error)
 	// DemoOn Let an endpoint of the demo answer again
 	// (POST /api/v1/demo/backends/{name}/on)
 	DemoOn(ctx context.Context, request DemoOnRequestObject) (DemoOnResponseObject, error)
+	// DemoSlow Let an endpoint of the demo answer, but slowly
+	// (POST /api/v1/demo/backends/{name}/slow)
+	DemoSlow(ctx context.Context, request DemoSlowRequestObject) (DemoSlowResponseObject, error)
+	// DemoLoadOff End the demo's load
+	// (POST /api/v1/demo/load/off)
+	DemoLoadOff(ctx context.Context, request DemoLoadOffRequestObject) (DemoLoadOffResponseObject, error)
+	// DemoLoadOn Have the demo write, read and delete objects of a bucket of its own
+	// (POST /api/v1/demo/load/on)
+	DemoLoadOn(ctx context.Context, request DemoLoadOnRequestObject) (DemoLoadOnResponseObject, error)
 	// Events What happens, as it happens
 	// (GET /api/v1/events)
 	Events(ctx context.Context, request EventsRequestObject) (EventsResponseObject, error)
@@ -18129,6 +19033,30 @@ func (sh *strictHandler) PutPart(w http.ResponseWriter, r *http.Request, bucket 
 	}
 }
 
+// Demo operation middleware
+func (sh *strictHandler) Demo(w http.ResponseWriter, r *http.Request) {
+	var request DemoRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Demo(ctx, request.(DemoRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Demo")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DemoResponseObject); ok {
+		if err := validResponse.VisitDemoResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DemoOff operation middleware
 func (sh *strictHandler) DemoOff(w http.ResponseWriter, r *http.Request, name BackendName) {
 	var request DemoOffRequestObject
@@ -18174,6 +19102,80 @@ func (sh *strictHandler) DemoOn(w http.ResponseWriter, r *http.Request, name Bac
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DemoOnResponseObject); ok {
 		if err := validResponse.VisitDemoOnResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DemoSlow operation middleware
+func (sh *strictHandler) DemoSlow(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request DemoSlowRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DemoSlow(ctx, request.(DemoSlowRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DemoSlow")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DemoSlowResponseObject); ok {
+		if err := validResponse.VisitDemoSlowResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DemoLoadOff operation middleware
+func (sh *strictHandler) DemoLoadOff(w http.ResponseWriter, r *http.Request) {
+	var request DemoLoadOffRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DemoLoadOff(ctx, request.(DemoLoadOffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DemoLoadOff")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DemoLoadOffResponseObject); ok {
+		if err := validResponse.VisitDemoLoadOffResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DemoLoadOn operation middleware
+func (sh *strictHandler) DemoLoadOn(w http.ResponseWriter, r *http.Request) {
+	var request DemoLoadOnRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DemoLoadOn(ctx, request.(DemoLoadOnRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DemoLoadOn")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DemoLoadOnResponseObject); ok {
+		if err := validResponse.VisitDemoLoadOnResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { type Course, follow } from "../words/healing";
-import { replication, status } from "./gen/sdk.gen";
+import { replication, status, version } from "./gen/sdk.gen";
 import { every } from "./live";
 
 // Ages grow while nothing else changes, of which the stream says nothing.
@@ -18,6 +18,14 @@ export const useReplication = () =>
 		queryKey: ["replication"],
 		queryFn: async () => (await replication()).data,
 		refetchInterval: (q) => every(q.state.data?.converged ? 20_000 : 2_000, 2_000)(),
+	});
+
+/** What the server is; it does not change while it runs. */
+export const useAbout = () =>
+	useQuery({
+		queryKey: ["version"],
+		queryFn: async () => (await version()).data,
+		staleTime: Number.POSITIVE_INFINITY,
 	});
 
 /** Asks anew for what an action has changed. */

@@ -6,15 +6,22 @@ import {
 	lazyRouteComponent,
 	Navigate,
 } from "@tanstack/react-router";
+import { useAbout } from "../api/queries";
 import { Blank, Oops, Waiting } from "../parts/states";
 import { useMe } from "../session/gate";
 import { Shell } from "./shell";
 
 const root = createRootRoute({ component: Shell });
 
-// The first page is the first one that one may see.
+// The first page is the first one that one may see; of a demo, the demo.
 function Home() {
-	return <Navigate to={useMe().role === "admin" ? "/overview" : "/objects"} replace />;
+	const me = useMe();
+	const about = useAbout();
+	if (about.isPending) {
+		return <Waiting />;
+	}
+	const first = about.data?.demo ? "/demo" : "/overview";
+	return <Navigate to={me.role === "admin" ? first : "/objects"} replace />;
 }
 
 const home = createRoute({ getParentRoute: () => root, path: "/", component: Home });
@@ -58,6 +65,12 @@ const history = createRoute({
 	component: lazyRouteComponent(() => import("../pages/history"), "History"),
 });
 
+const demo = createRoute({
+	getParentRoute: () => root,
+	path: "/demo",
+	component: lazyRouteComponent(() => import("../pages/demo"), "Demo"),
+});
+
 const users = createRoute({
 	getParentRoute: () => root,
 	path: "/users",
@@ -67,7 +80,7 @@ const users = createRoute({
 // Hashes, so that the server need know no path of the console and the console none
 // that it stands below.
 export const router = createRouter({
-	routeTree: root.addChildren([home, overview, buckets, objects, replication, history, users, account]),
+	routeTree: root.addChildren([home, overview, buckets, objects, replication, history, users, account, demo]),
 	history: createHashHistory(),
 	defaultPreload: "intent",
 	defaultPendingComponent: () => <Waiting />,

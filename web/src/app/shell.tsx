@@ -1,20 +1,21 @@
 import { ActionIcon, AppShell, Burger, Text, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { signOut } from "../api/client";
-import { version } from "../api/gen/sdk.gen";
 import { listen, useLive } from "../api/live";
+import { useAbout } from "../api/queries";
 import { useUploads } from "../api/uploads";
 import { Icon, type IconName, Mark } from "../parts/icons";
 import { Page } from "../parts/page";
 import { Blank } from "../parts/states";
 import { useMe } from "../session/gate";
 
-type Place = { to: string; icon: IconName; label: string; admin?: boolean };
+type Place = { to: string; icon: IconName; label: string; admin?: boolean; demo?: boolean };
 
 const places: Place[] = [
+	{ to: "/demo", icon: "play", label: "Demo", admin: true, demo: true },
 	{ to: "/overview", icon: "overview", label: "Overview", admin: true },
 	{ to: "/objects", icon: "objects", label: "Objects" },
 	{ to: "/replication", icon: "replication", label: "Replication", admin: true },
@@ -51,10 +52,11 @@ function Scheme() {
 
 function Nav({ close }: { close: () => void }) {
 	const me = useMe();
+	const about = useAbout();
 	return (
 		<ul className="nav">
 			{places
-				.filter((p) => !p.admin || me.role === "admin")
+				.filter((p) => (!p.admin || me.role === "admin") && (!p.demo || about.data?.demo))
 				.map((p) => (
 					<li key={p.to}>
 						<Link
@@ -75,11 +77,7 @@ function Nav({ close }: { close: () => void }) {
 function Foot() {
 	const me = useMe();
 	const out = useMutation({ mutationFn: signOut });
-	const about = useQuery({
-		queryKey: ["version"],
-		queryFn: async () => (await version()).data,
-		staleTime: Number.POSITIVE_INFINITY,
-	});
+	const about = useAbout();
 	return (
 		<>
 			<div className="foot">
