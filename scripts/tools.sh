@@ -13,6 +13,7 @@
 #   js, java   the AWS SDKs for JavaScript v3 and Java v2:      test/clients/js/, test/clients/java/
 #   curl       the system's
 #   chromium   the system's, and web/node_modules by scripts/web.sh: for the console
+#   haproxy    and nginx, the system's: for their configurations in deploy/
 #   prometheus the system's, with promtool: for the alerts and the dashboard in deploy/
 #
 # Run it as often as you like: a component whose pins have not changed is left alone, and a run
@@ -188,6 +189,13 @@ need_prometheus() {
 		lacking prometheus "Prometheus with its promtool (Debian: apt-get install prometheus)"
 }
 
+need_balancers() {
+	for name in haproxy nginx; do
+		[ -x "/usr/sbin/$name" ] || command -v "$name" >/dev/null || system --no-install-recommends "$name" ||
+			lacking "$name" "the system's $name (Debian: apt-get install $name)"
+	done
+}
+
 mkdir -p "$tools/bin"
 echo '*' >"$tools/.gitignore"
 if command -v flock >/dev/null; then
@@ -221,6 +229,7 @@ esac
 need_curl
 need_prometheus
 need_console
+need_balancers
 
 if [ "$missing" = 1 ]; then
 	[ "$ci" = true ] && { say "CI=true: nothing may be skipped"; exit 1; }
