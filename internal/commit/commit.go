@@ -34,6 +34,7 @@ type Config struct {
 	Epoch     uint64          // configuration epoch of the bucket
 	Ack       Rule
 	Mode      Mode
+	Thrifty   bool // reads of rows are dear: the one before a body serves for the intent too, if it is young
 	Times     Times
 	Fences    object.Replicas // where an upload that was completed or aborted can not be completed any more, not even by a request that is on its way (probed)
 	Copies    object.Replicas // where a copy keeps to x-amz-copy-source-if-match (probed)

@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"time"
+
 	"slices"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -16,8 +18,16 @@ func (w *Write) bodyDone(now Now, info object.Info) []Effect {
 	}
 	w.verified = true
 	w.waitUntil = now.Boot + w.cfg.Times.LockWait
+	if w.cfg.Thrifty && w.op.Type != oplog.OpHeal && now.Boot-w.readAt < thrift {
+		w.state = wLoop
+		return w.examine(now)
+	}
 	return w.loop(now)
 }
+
+// thrift is how old a row may be that serves for the intent. That it is still the
+// same its compare-and-set says; of an absence that was seen so long ago R10 does.
+const thrift = time.Second
 
 // loop reads the row and tries to place the intent.
 func (w *Write) loop(now Now) []Effect {

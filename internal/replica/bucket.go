@@ -50,6 +50,7 @@ type bucket struct {
 	rec      record
 	epoch    oplog.Epoch
 	at       uint64              // when rec was looked at, on buckets.clock
+	read     time.Duration       // Boot before it was read last
 	presence map[string]presence // by replica
 	writers  int                 // mutations that were admitted and are not over
 	idle     chan struct{}       // closed when writers falls to zero; nil when nobody waits
@@ -72,7 +73,7 @@ func (b *bucket) config() commit.Config {
 	return commit.Config{
 		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
 		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.rec.ack(b.policy),
-		Mode:   b.set.settings.modeOf(&b.rec),
+		Mode: b.set.settings.modeOf(&b.rec), Thrifty: !o.Exclusive,
 		Copies: b.set.qualities.copiers(), Bare: b.set.qualities.untagged(),
 	}
 }
@@ -283,7 +284,7 @@ func (bs *buckets) store(ctx context.Context, name string, old oplog.Epoch, rec 
 
 // reload reads the record of a known bucket again. NoSuchBucket when it is gone.
 func (bs *buckets) reload(ctx context.Context, b *bucket) error {
-	at := bs.clock.Add(1)
+	at, began := bs.clock.Add(1), bs.set.o.Boot()
 	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, b.name)
 	switch {
 	case errors.Is(err, oplog.ErrNoRow):
@@ -294,7 +295,38 @@ func (bs *buckets) reload(ctx context.Context, b *bucket) error {
 		return unavailable(err)
 	}
 	_, err = bs.learn(doc, at)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read = max(b.read, began)
 	return err
+}
+
+// recordFresh is how old a bucket's record may be, where others may change it, for
+// reads of objects and for what looks again before its intent. A deletion takes longer; a
+// change of the mode waits so long before it is answered; a replica that was lost
+// meanwhile shows no object without a second one's word.
+const recordFresh = time.Second
+
+// admitFresh is how old it may be right before an intent. A deletion, which waits for a
+// lease and a second, takes longer.
+const admitFresh = recordFresh / 4
+
+// glanced is lookup by a record that may be that old.
+func (bs *buckets) glanced(ctx context.Context, name string) (*bucket, error) {
+	bs.mu.Lock()
+	b := bs.known[name]
+	bs.mu.Unlock()
+	if b != nil && b.younger(recordFresh) {
+		return b, nil
+	}
+	return bs.lookup(ctx, name)
+}
+
+// younger tells whether the record was read not longer ago than d.
+func (b *bucket) younger(d time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read != 0 && b.set.o.Boot()-b.read < d
 }
 
 func (bs *buckets) forget(b *bucket) {
@@ -359,12 +391,24 @@ func (bs *buckets) readable(ctx context.Context, name string) (*bucket, error) {
 	if err := bs.set.nodes.fault(); err != nil {
 		return nil, err
 	}
-	b, err := bs.lookup(ctx, name)
-	if err != nil {
+	return shown(bs.lookup(ctx, name))
+}
+
+// legible is readable for the reads of one object.
+func (bs *buckets) legible(ctx context.Context, name string) (*bucket, error) {
+	if err := bs.set.nodes.fault(); err != nil {
 		return nil, err
 	}
-	if b.record().State == commit.BucketCreating {
-		return nil, s3.Err(s3.NoSuchBucket)
+	return shown(bs.glanced(ctx, name))
+}
+
+// shown hides a bucket that is not there yet.
+func shown(b *bucket, err error) (*bucket, error) {
+	if err == nil && b.record().State == commit.BucketCreating {
+		err = s3.Err(s3.NoSuchBucket)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return b, nil
 }
@@ -373,6 +417,17 @@ func (bs *buckets) readable(ctx context.Context, name string) (*bucket, error) {
 // over is called: a deletion waits for it.
 func (bs *buckets) writable(ctx context.Context, name string) (b *bucket, over func(), err error) {
 	b, err = bs.lookup(ctx, name)
+	return bs.counted(b, err)
+}
+
+// writableSoon is writable for who calls admits before its intent.
+func (bs *buckets) writableSoon(ctx context.Context, name string) (b *bucket, over func(), err error) {
+	b, err = bs.glanced(ctx, name)
+	return bs.counted(b, err)
+}
+
+// counted counts a caller in.
+func (bs *buckets) counted(b *bucket, err error) (*bucket, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
@@ -424,7 +479,7 @@ func (b *bucket) quiesce(ctx context.Context) error {
 
 // admits looks once more, right before an intent, whether the bucket takes it.
 func (bs *buckets) admits(ctx context.Context, b *bucket) error {
-	if !bs.set.o.Exclusive {
+	if !bs.set.o.Exclusive && !b.younger(admitFresh) {
 		if err := bs.reload(ctx, b); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (s *Set) Copy(ctx context.Context, r CopyRequest) (object.Info, error) {
 	if err != nil {
 		return object.Info{}, err
 	}
-	b, over, err := s.buckets.writable(ctx, r.Key.Bucket)
+	b, over, err := s.buckets.writableSoon(ctx, r.Key.Bucket)
 	if err != nil {
 		return object.Info{}, err
 	}

@@ -25,7 +25,7 @@ func (s *Set) Delete(ctx context.Context, r DeleteRequest) error {
 		return err
 	}
 	defer leave()
-	b, over, err := s.buckets.writable(ctx, r.Key.Bucket)
+	b, over, err := s.buckets.writableSoon(ctx, r.Key.Bucket)
 	if err != nil {
 		return err
 	}

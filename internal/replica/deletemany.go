@@ -80,7 +80,7 @@ func roundsOf(all []DeleteKey) (rounds [][]int, same []int) {
 
 // deleteRound deletes keys that differ, and fills in their results.
 func (s *Set) deleteRound(ctx context.Context, r DeleteManyRequest, round []int, results []error) error {
-	b, over, err := s.buckets.writable(ctx, r.Bucket)
+	b, over, err := s.buckets.writableSoon(ctx, r.Bucket)
 	if err != nil {
 		return err
 	}

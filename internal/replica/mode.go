@@ -126,6 +126,9 @@ func (s *Set) SetMode(ctx context.Context, bucket string, m commit.Mode) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	if !s.o.Exclusive {
+		pauseFor(ctx, recordFresh) // by then every node reads its record again
+	}
 	s.o.Logger.InfoContext(ctx, "mode of a bucket was set", "bucket", bucket, "mode", m.String())
 	return nil
 }

@@ -62,7 +62,7 @@ func (s *Set) Put(ctx context.Context, r PutRequest) (object.Info, error) {
 		return object.Info{}, err
 	}
 	defer leave()
-	b, over, err := s.buckets.writable(ctx, r.Key.Bucket)
+	b, over, err := s.buckets.writableSoon(ctx, r.Key.Bucket)
 	if err != nil {
 		return object.Info{}, err
 	}

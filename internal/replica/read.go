@@ -163,7 +163,7 @@ func (r *read) version() Version {
 
 // Head tells what stands under a key. NoSuchKey, NoSuchBucket, SlowDown.
 func (s *Set) Head(ctx context.Context, key object.Key) (Version, error) {
-	b, err := s.buckets.readable(ctx, key.Bucket)
+	b, err := s.buckets.legible(ctx, key.Bucket)
 	if err != nil {
 		return Version{}, err
 	}
@@ -206,7 +206,7 @@ type Object struct {
 // Get opens an object. NoSuchKey, NoSuchBucket, SlowDown, InvalidRange, and what
 // r.Check returns.
 func (s *Set) Get(ctx context.Context, r GetRequest) (*Object, error) {
-	b, err := s.buckets.readable(ctx, r.Key.Bucket)
+	b, err := s.buckets.legible(ctx, r.Key.Bucket)
 	if err != nil {
 		return nil, err
 	}
