@@ -324,9 +324,11 @@ func (m *Member) recognise(now Now, own NodeDoc) (wait bool) {
 		m.joined = m.joined && !m.stood
 		m.stood = false
 	case own.Record.Life == m.o.Record.Life: // whichever of its writes that was
+	case own.Record.Home == m.o.Record.Home: // of an earlier life: the data folder has one process, and that is this one
+		m.joined = m.joined && !m.stood
+		m.stood = false
 	case m.stood:
 		m.taken, m.stand.Until = true, 0
-	case own.Record.Home == m.o.Record.Home: // its data folder has one process, and that is this one
 	case m.before == nil:
 		m.before = &peer{epoch: own.Epoch, since: now.Boot}
 		return true

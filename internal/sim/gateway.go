@@ -30,6 +30,7 @@ type gateway struct {
 	open    map[*proc]bool
 	tended  map[object.ID]time.Duration // when an upload is visited again
 	swept   time.Duration               // when the servers' uploads are looked at again
+	member  *memberOf                   // nil: nodes have no leases
 }
 
 type repairRun struct{ waiters []func() }
@@ -46,12 +47,15 @@ type proc struct {
 	shown   map[string]object.Seen   // what replicas answered last: the bytes that a read serves
 	op      commit.Op
 	mode    commit.Mode // that the machine began with
-	over    func()
-	upload  object.ID // of a machine that works on one
+
+	begun    time.Duration
+	revision uint64 // of the settings that it began with
+	over     func()
+	upload   object.ID // of a machine that works on one
 }
 
 func (g *gateway) now() commit.Now {
-	return commit.Now{Wall: epoch0.Add(g.w.now + g.skew), Boot: g.w.now + time.Hour}
+	return commit.Now{Wall: epoch0.Add(g.w.now + g.skew), Boot: g.w.now + time.Hour, Lease: g.lease()}
 }
 
 func (g *gateway) dead(life int) bool { return !g.alive || g.life != life }
@@ -71,6 +75,9 @@ func (g *gateway) run(life int, do func()) {
 func (g *gateway) spawn(key object.Key, m machine, other func(*proc, commit.Effect)) *proc {
 	p := &proc{g: g, life: g.life, key: key, m: m, mode: g.cfg.Mode, timers: map[commit.Timer]uint64{}, started: map[string]time.Duration{}, shown: map[string]object.Seen{}}
 	p.other = func(e commit.Effect) { other(p, e) }
+	if p.begun = g.w.now; g.member != nil {
+		p.revision = g.member.revision
+	}
 	g.open[p] = true
 	return p
 }
@@ -127,6 +134,7 @@ func (p *proc) carryOutNow(effects []commit.Effect) {
 func (p *proc) effect(e commit.Effect) {
 	w := p.g.w
 	p.obeys(e)
+	p.governed(e)
 	switch e := e.(type) {
 	case commit.ReadRow:
 		w.log.read(p.key, func(r commit.RowRead) { p.deliver(r) })
@@ -468,6 +476,7 @@ func (g *gateway) start() {
 	g.memory, g.repairs = map[object.Key]*commit.Memory{}, map[object.Key]*repairRun{}
 	g.due, g.open = map[object.Key]time.Duration{}, map[*proc]bool{}
 	g.tended, g.swept = map[object.ID]time.Duration{}, 0
+	g.join()
 	g.healLoop(g.life)
 }
 

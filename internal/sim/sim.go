@@ -32,6 +32,7 @@ type Options struct {
 	Only  *Personality // one backend is this one, which breaks an assumption: no invariants, no convergence
 	Trace func(string)
 	Hedge bool // reads ask a second replica where they may
+	Nodes bool // nodes hold leases, and what an operator sets is acknowledged by all
 	Modes bool // replication is disabled and made active again under load
 
 	// Uploads has clients make multipart uploads, copies and batches of deletes too.
@@ -79,6 +80,9 @@ func Run(o Options) Report {
 	if o.Modes {
 		w.switching()
 	}
+	if o.Nodes {
+		w.governing()
+	}
 	for w.now < activeFor && w.step(activeFor) {
 	}
 	w.quiesce(o)
@@ -96,6 +100,9 @@ const (
 func newWorld(o Options) *world {
 	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads, tags: o.Tags, patience: cmp.Or(o.Patience, 20*time.Second)}
 	w.sessions, w.last, w.again = map[object.ID]*session{}, map[object.Key]*session{}, map[string]bool{}
+	if o.Nodes {
+		w.leases = &leases{changes: []change{{}}}
+	}
 	w.truth = &truth{
 		w: w, on: o.Only == nil, decided: map[object.Key]map[object.ID]object.Version{},
 		last: map[object.Key]object.Version{}, intents: map[object.ID]int{},
@@ -183,6 +190,9 @@ func (w *world) drawGateways() {
 	copies := reps.Filter(func(string) bool { return w.uploads && w.rng.IntN(3) > 0 })
 	fences := reps.Filter(func(r string) bool { return w.server(r).fencing })
 	n := 1 + w.rng.IntN(4)
+	if w.leases != nil {
+		n = 2 + w.rng.IntN(3)
+	}
 	need := 1 + w.rng.IntN(len(reps))
 	if w.faults.One {
 		need = 1 + w.rng.IntN(len(reps)/2+1)
@@ -194,7 +204,7 @@ func (w *world) drawGateways() {
 	for i := range n {
 		g := &gateway{
 			w: w, name: fmt.Sprintf("G%d", i+1), skew: w.between(-400*time.Millisecond, 400*time.Millisecond),
-			cfg: commit.Config{Exclusive: n == 1, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times, Fences: fences, Composed: reps, Copies: copies, Bare: reps.Filter(func(r string) bool { return w.server(r).bare })},
+			cfg: commit.Config{Exclusive: n == 1, Thrifty: w.leases != nil, Replicas: reps, Serving: reps, Epoch: 1, Ack: rule, Times: times, Fences: fences, Composed: reps, Copies: copies, Bare: reps.Filter(func(r string) bool { return w.server(r).bare })},
 		}
 		g.start()
 		w.gateways = append(w.gateways, g)
@@ -255,14 +265,15 @@ func (w *world) operate(i int, g *gateway, key object.Key, next func()) {
 	}
 	if w.rng.IntN(100) < 45 {
 		r := w.hist.begin(key, i, g, call{verb: verbRead})
-		g.read(key, w.rng.IntN(4) == 0, func(a answerRead) { w.hist.saw(r, a); goOn() })
+		head := w.rng.IntN(4) == 0
+		g.admitted(func() { g.read(key, head, func(a answerRead) { w.hist.saw(r, a); goOn() }) })
 		return
 	}
 	c, op := w.mutation(key)
 	size := int64(1 + w.rng.IntN(1000))
 	op.Info.Size = size
 	r := w.hist.begin(key, i, g, c)
-	g.write(key, op, size, func(res commit.Result) { w.hist.wrote(r, res); goOn() })
+	g.admitted(func() { g.write(key, op, size, func(res commit.Result) { w.hist.wrote(r, res); goOn() }) })
 }
 
 // newer sends an operation that only schedules with uploads have; false: none.
@@ -407,6 +418,10 @@ func (w *world) quiesce(o Options) {
 	w.calm = true
 	if o.Modes {
 		w.settleMode()
+	}
+	if o.Nodes {
+		w.mode = commit.Mode{}
+		w.leases.changes = append(w.leases.changes, change{revision: w.leases.last().revision + 1})
 	}
 	if o.Refusals {
 		w.settleRefusals()

@@ -58,8 +58,14 @@ func (l *slog) swap(key object.Key, old oplog.Epoch, row *oplog.Row, done func(c
 		fresh = oplog.Epoch(w.id())
 		next.Epoch = fresh
 	}
+	l.fate(func(out commit.CAS) { done(commit.Swapped{Outcome: out, Epoch: fresh}) }, func() bool { return l.apply(key, old, next) })
+}
+
+// fate is what becomes of one compare-and-set, which apply makes if it may.
+func (l *slog) fate(done func(commit.CAS), apply func() bool) {
+	w := l.w
 	answer := func(out commit.CAS) {
-		w.after(w.delay(l.median/2), func() { done(commit.Swapped{Outcome: out, Epoch: fresh}) })
+		w.after(w.delay(l.median/2), func() { done(out) })
 	}
 	w.after(w.delay(l.median), func() {
 		switch {
@@ -72,12 +78,12 @@ func (l *slog) swap(key object.Key, old oplog.Epoch, row *oplog.Row, done func(c
 		case w.chance(w.faults.CASLate):
 			w.count("cas unknown, late")
 			answer(commit.Unknown)
-			w.after(w.between(0, 3*time.Second), func() { l.apply(key, old, next) })
+			w.after(w.between(0, 3*time.Second), func() { apply() })
 		case w.chance(w.faults.CASUnknown):
 			w.count("cas unknown, applied")
-			l.apply(key, old, next)
+			apply()
 			answer(commit.Unknown)
-		case l.apply(key, old, next):
+		case apply():
 			answer(commit.Applied)
 		default:
 			answer(commit.Conflict)

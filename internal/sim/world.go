@@ -38,6 +38,7 @@ type world struct {
 	calm     bool                    // faults have stopped
 	hedge    bool
 	mode     commit.Mode // as the log has it
+	leases   *leases     // of the nodes; nil: they have none
 	uploads  bool        // clients make uploads, copies and batches too
 	tags     bool        // and tags
 	err      error
@@ -105,6 +106,9 @@ func (w *world) fail(format string, args ...any) {
 		}
 		if w.tags {
 			with += " with tags"
+		}
+		if w.leases != nil {
+			with += " with leases"
 		}
 		w.err = fmt.Errorf("seed %d%s at %.4fs: %w", w.seed, with, w.now.Seconds(), fmt.Errorf(format, args...))
 		w.logf("VIOLATION %v", w.err)
