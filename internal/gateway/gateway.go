@@ -240,6 +240,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 
 func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *request) {
 	h.metrics.inFlight.Inc()
+	// net/http sends none before a body of no bytes, and botocore then misses the
+	// answer to its next request on the connection; other servers and AWS do send it.
+	if hr.ContentLength == 0 && strings.EqualFold(hr.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
+	}
 	a := newAnswer(w, h.Stall)
 	r := &request{id: newRequestID(), start: time.Now(), client: h.Proxies.Client(hr), upload: newUpload(hr, a.conn, h.Stall)}
 	// A copy: net/http looks at the Body of its own request to tell whether a

@@ -259,3 +259,13 @@ func TestConnectionServesTheNextUpload(t *testing.T) {
 		}
 	}
 }
+
+// A body of no bytes that waits for leave to be sent gets it: botocore misses
+// the answer to its next request on a connection on which it did not.
+func TestContinueBeforeNothing(t *testing.T) {
+	f := newFixture(t)
+	got := f.raw(t, ask{method: "PUT", path: "/photos/none", mode: "UNSIGNED-PAYLOAD", header: header("Content-Length", "0", "Expect", "100-continue")}.text(f.addr))
+	if !strings.HasPrefix(got, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n") {
+		t.Errorf("answered:\n%s", got)
+	}
+}
