@@ -13,7 +13,8 @@ const (
 	// Namespace of every document but Error.
 	Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-	// timeFormat is the one AWS writes into documents: UTC, milliseconds.
+	// timeFormat is the one AWS writes into documents: UTC, milliseconds, which are
+	// always 000: a list says the second that Last-Modified says.
 	timeFormat = "2006-01-02T15:04:05.000Z"
 )
 
@@ -71,7 +72,7 @@ func (x *xmlWriter) bool(name string, value bool) {
 
 func (x *xmlWriter) time(name string, value time.Time) {
 	x.open(name)
-	x.b = value.UTC().AppendFormat(x.b, timeFormat)
+	x.b = value.UTC().Truncate(time.Second).AppendFormat(x.b, timeFormat)
 	x.close(name)
 }
 
