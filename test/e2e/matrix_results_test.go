@@ -84,8 +84,27 @@ func (r *results) write(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no section %s", path, matrixBegin)
 	}
+	r.keep(rest)
 	if err := os.WriteFile(path, []byte(before+matrixBegin+"\n"+r.table(t)+matrixEnd+after), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// keep takes from an older table what this run did not run.
+func (r *results) keep(old string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for line := range strings.Lines(old) {
+		fields := strings.Split(line, " | ")
+		if len(fields) < 3+len(matrixColumns) {
+			continue
+		}
+		for i, column := range matrixColumns {
+			cell := strings.TrimPrefix(fields[0], "| ") + " " + column
+			if _, ran := r.cells[cell]; !ran {
+				r.cells[cell] = fields[3+i]
+			}
+		}
 	}
 }
 
