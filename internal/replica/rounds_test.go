@@ -14,7 +14,8 @@ import (
 )
 
 // countingLog writes down each call that costs rounds of Paxos where the log is shared,
-// but for those that belong to no request.
+// but for those that belong to no request. A call takes a moment and is written down when
+// it is over: in a bubble, what an answer did not wait for comes after it.
 type countingLog struct {
 	oplog.Log
 	mu    sync.Mutex // guards calls
@@ -22,6 +23,7 @@ type countingLog struct {
 }
 
 func (l *countingLog) note(what string) {
+	time.Sleep(time.Millisecond)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls = append(l.calls, what)
@@ -37,18 +39,18 @@ func (l *countingLog) took() []string {
 }
 
 func (l *countingLog) Row(ctx context.Context, k object.Key) (oplog.Row, error) {
-	l.note("row")
+	defer l.note("row")
 	return l.Log.Row(ctx, k)
 }
 
 func (l *countingLog) Swap(ctx context.Context, k object.Key, old oplog.Epoch, row *oplog.Row) error {
-	l.note("swap")
+	defer l.note("swap")
 	return l.Log.Swap(ctx, k, old, row)
 }
 
 func (l *countingLog) Doc(ctx context.Context, kind oplog.DocKind, name string) (oplog.Doc, error) {
 	if kind == oplog.DocBucket {
-		l.note("bucket")
+		defer l.note("bucket")
 	}
 	return l.Log.Doc(ctx, kind, name)
 }
