@@ -46,6 +46,8 @@ type bucket struct {
 	policy Policy
 	set    *Set
 
+	rowsSeen atomic.Int64 // in the part of the bucket that was listed last; only for speed
+
 	mu       sync.Mutex // guards what follows
 	rec      record
 	epoch    oplog.Epoch

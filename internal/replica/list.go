@@ -37,8 +37,13 @@ type Entry struct {
 }
 
 // rowsAtOnce bounds how many rows one window of a list may hold: a window ends
-// where so many rows end.
-const rowsAtOnce = 1000
+// where so many rows end. fewRows is what a page begins with in a bucket that had
+// few of them lately: rows are read before it is known where the page ends, and most
+// buckets have none.
+const (
+	rowsAtOnce = 1000
+	fewRows    = 64
+)
 
 // windowsAtOnce bounds how far one call looks for entries to fill its page with,
 // where most of what a replica lists is deleted, or hidden.
@@ -61,7 +66,7 @@ func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, err
 	if r.Max <= 0 {
 		return ListPage{}, nil
 	}
-	l := lister{set: s, b: b, r: r, ask: r.Max}
+	l := lister{set: s, b: b, r: r, ask: r.Max, limit: min(max(fewRows, 2*int(b.rowsSeen.Load())), s.window)}
 	var items []commit.Item
 	for range windowsAtOnce {
 		more, until, err := l.window(ctx)
@@ -69,6 +74,10 @@ func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, err
 			return ListPage{}, unavailable(err)
 		}
 		items = append(items, more...)
+		b.rowsSeen.Store(int64(l.seen))
+		if l.full {
+			l.limit = min(2*l.limit, s.window)
+		}
 		l.r.After, l.ask = until, s3.MaxKeys
 		if until == "" || len(items) >= r.Max {
 			break
@@ -79,11 +88,14 @@ func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, err
 
 // lister makes one page of a list.
 type lister struct {
-	set *Set
-	b   *bucket
-	r   ListRequest // After moves from window to window
-	ask int         // how many entries a replica is asked for
-	cut bool        // the rows below the common prefix that ends the window were too many to be read
+	set   *Set
+	b     *bucket
+	r     ListRequest // After moves from window to window
+	ask   int         // how many entries a replica is asked for
+	limit int         // how many rows a window may hold
+	seen  int         // rows of the last window
+	full  bool        // it ended because there were more
+	cut   bool        // the rows below the common prefix that ends the window were too many to be read
 }
 
 // page cuts what was found to the size that was asked for.
@@ -122,6 +134,13 @@ func (l *lister) window(ctx context.Context) (items []commit.Item, until string,
 		return nil, "", err
 	}
 	until = nearer(until, end)
+	l.full = end != "" && until == end
+	l.seen = 0
+	for _, kr := range after {
+		if until == "" || kr.Key.Name <= until {
+			l.seen++
+		}
+	}
 	views := commit.Views(before, after)
 	if err := l.resolve(ctx, views, until); err != nil {
 		return nil, "", err
@@ -181,12 +200,12 @@ func (l *lister) rolled(name string) (string, bool) {
 // may hold, then end is the last one's name.
 func (l *lister) rows(ctx context.Context, until string) (rows []oplog.KeyRow, end string, err error) {
 	scan := s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After}
-	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), l.set.window)
+	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), l.limit)
 	if err != nil {
 		l.set.logFailed("read", err)
 		return nil, "", err
 	}
-	if len(rows) == l.set.window {
+	if len(rows) == l.limit {
 		end = rows[len(rows)-1].Key.Name
 	}
 	if until != "" && end > until {
