@@ -98,8 +98,10 @@ type request struct {
 	signer *sigv4.ChunkSigner
 }
 
-// head signs a request of no body, or of one of which length bytes follow.
+// head signs a request of no body, or of one of which length bytes follow. The bucket may
+// have a query behind a question mark, in canonical form.
 func (e *endpoint) head(method, bucket, key, payload string, length int64, more ...string) request {
+	bucket, query, asked := strings.Cut(bucket, "?")
 	path := "/" + bucket
 	if key != "" {
 		path += "/" + key
@@ -109,7 +111,10 @@ func (e *endpoint) head(method, bucket, key, payload string, length int64, more 
 		h[more[i]] = []string{more[i+1]}
 	}
 	r := &http.Request{Method: method, Host: e.addr, Header: h}
-	s := e.signer.Sign(r, path, "", payload, time.Now())
+	s := e.signer.Sign(r, path, query, payload, time.Now())
+	if asked {
+		path += "?" + query
+	}
 	b := make([]byte, 0, 1024+length%maxSmall)
 	b = append(b, method+" "+path+" HTTP/1.1\r\nHost: "+e.addr+"\r\n"...)
 	for name, values := range h {
