@@ -27,6 +27,7 @@ func TestCassandra(t *testing.T) {
 	t.Run("Users", func(t *testing.T) { testUsers(t, n) })
 	t.Run("OpenOutcome", func(t *testing.T) { testOpenOutcome(t, n) })
 	t.Run("Gateways", func(t *testing.T) { testGateways(t, n) })
+	t.Run("Rounds", func(t *testing.T) { testRounds(t, n) })
 	t.Run("Gateway", func(t *testing.T) { testGateway(t, n) })
 }
 
