@@ -159,6 +159,16 @@ func testMove(t *testing.T, r *ring.Ring) {
 	if out := cli(old, 1, "log", "export", file, "--config", old.Config); !strings.Contains(out, "stop the node first") {
 		t.Error(out)
 	}
+	const whole = `"whole"`
+	told := func(g *harness.Gateway) string {
+		return cli(g, 0, "history", "--bucket", bucket, "--prefix", "whole", "--output", "json")
+	}
+	harness.Eventually(t, "the history is written", func() error { // it is a moment behind
+		if out := told(old); !strings.Contains(out, whole) {
+			return errors.New(out)
+		}
+		return nil
+	})
 	old.Kill() // what it had under way moves as well
 
 	cli(old, 0, "log", "export", file, "--config", old.Config)
@@ -178,7 +188,7 @@ func testMove(t *testing.T, r *ring.Ring) {
 	if s := next.Status(t); s.Lagging.Keys < 21 {
 		t.Errorf("%d keys lag after the move, want 21", s.Lagging.Keys)
 	}
-	if out := cli(next, 0, "history", "--bucket", bucket, "--prefix", "whole", "--output", "json"); !strings.Contains(out, `"whole"`) {
+	if out := told(next); !strings.Contains(out, whole) {
 		t.Errorf("history did not move:\n%s", out)
 	}
 	put(next, "later")
