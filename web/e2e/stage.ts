@@ -102,6 +102,7 @@ export class Act {
 		await page.goto(at);
 		await login(page, user, secret);
 		await page.locator(".nav-link").first().waitFor({ state: "attached" });
+		await page.waitForFunction(() => /^#\/\w/.test(location.hash)); // it goes to a first page by itself
 		return [context, page];
 	}
 }

@@ -279,13 +279,7 @@ function Backend({
 					</p>
 				</div>
 			)}
-			{pace && (
-				<PaceIt
-					key={`${pace.bytes_per_second} ${pace.requests_per_second}`}
-					pace={pace}
-					lacks={{ keys: b.lagging_keys, bytes: b.lagging_bytes }}
-				/>
-			)}
+			{pace && <PaceIt pace={pace} lacks={{ keys: b.lagging_keys, bytes: b.lagging_bytes }} />}
 			{pausing && <PauseIt name={b.name} close={() => setPausing(false)} />}
 		</li>
 	);
@@ -356,15 +350,24 @@ function PauseIt({ name, close }: { name: string; close: () => void }) {
 
 /** Two sliders, which act when they are let go, and a sentence that says what that means. */
 function PaceIt({ pace, lacks }: { pace: Pace; lacks: { keys: number; bytes: number } }) {
-	const [draft, setDraft] = useState(pace);
+	const [moved, setMoved] = useState<Partial<Pace>>({}); // what the server has not been heard to have taken
+	const draft = { ...pace, ...moved };
+	const move = (part: Partial<Pace>) => setMoved((m) => ({ ...m, ...part }));
 	const refresh = useRefresh();
 	const act = useMutation({
 		mutationFn: (p: Pace) => setPace({ body: { ...p, backend: pace.backend } }),
-		onSuccess: refresh,
+		onSuccess: async (_, sent) => {
+			await refresh();
+			// What was moved since stays as it is.
+			setMoved((m) => Object.fromEntries(Object.entries(m).filter(([part, v]) => sent[part as keyof Pace] !== v)));
+		},
 	});
 	const reset = useMutation({
 		mutationFn: () => resetPace({ query: { backend: pace.backend } }),
-		onSuccess: refresh,
+		onSuccess: async () => {
+			await refresh();
+			setMoved({});
+		},
 	});
 	const error = act.error ?? reset.error;
 	return (
@@ -375,7 +378,7 @@ function PaceIt({ pace, lacks }: { pace: Pace; lacks: { keys: number; bytes: num
 				stops={byteStops}
 				limit={draft.bytes_per_second}
 				show={(v) => (v === 0 ? "no limit" : `${bytes(v)}/s`)}
-				move={(v) => setDraft({ ...draft, bytes_per_second: v })}
+				move={(v) => move({ bytes_per_second: v })}
 				done={(v) => act.mutate({ ...draft, bytes_per_second: v })}
 			/>
 			<Stops
@@ -384,7 +387,7 @@ function PaceIt({ pace, lacks }: { pace: Pace; lacks: { keys: number; bytes: num
 				stops={requestStops}
 				limit={draft.requests_per_second}
 				show={(v) => (v === 0 ? "no limit" : count(v))}
-				move={(v) => setDraft({ ...draft, requests_per_second: v })}
+				move={(v) => move({ requests_per_second: v })}
 				done={(v) => act.mutate({ ...draft, requests_per_second: v })}
 			/>
 			<div className="pace-means">
