@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 )
 
