@@ -138,6 +138,7 @@ func TestSettingsHoldOnEveryNode(t *testing.T) {
 		if took := time.Since(began); took < 4*time.Second || took > 11*time.Second {
 			t.Errorf("a dead node was waited for %v, and its lease is 8 s", took)
 		}
+		time.Sleep(2 * time.Second) // the others find out by looks of their own
 		if left := f.all[1].set.Nodes(); len(left) != 1 {
 			t.Errorf("nodes: %+v", left)
 		}

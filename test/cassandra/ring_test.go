@@ -169,7 +169,8 @@ func testMove(t *testing.T, r *ring.Ring) {
 		}
 		return nil
 	})
-	old.Kill() // what it had under way moves as well
+	put(old, "last") // and on the disk with the next write that is synced
+	old.Kill()       // what it had under way moves as well
 
 	cli(old, 0, "log", "export", file, "--config", old.Config)
 	if out := cli(old, 1, "serve", "--config", old.Config); !strings.Contains(out, "moved elsewhere") {
