@@ -23,16 +23,16 @@ func (s *Server) Fill(bucket string, n int, data []byte, name func(i int) string
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	b, err := s.store.bucket(bucket)
-	for i := 0; err == nil && i < n; i++ {
+	i := 0
+	for ; err == nil && i < n; i++ {
 		key := name(i)
 		if last := len(b.keys); last > 0 && key <= b.keys[last-1] {
 			err = fmt.Errorf("name %q comes after %q", key, b.keys[last-1])
-		} else {
-			b.keys = append(b.keys, key)
-			b.objects[key] = o
-			continue
+			break
 		}
-		s.store.bytes -= int64(n-i) * o.info.Size
+		b.keys = append(b.keys, key)
+		b.objects[key] = o
 	}
+	s.store.bytes -= int64(n-i) * o.info.Size // what did not come
 	return err
 }
