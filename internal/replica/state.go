@@ -125,6 +125,33 @@ type BucketReplica struct {
 	Reason  string // why it cannot be used there, in words for the operator; empty: it can, or the backend is away
 }
 
+// Presence says how a bucket stands on one backend.
+type Presence string
+
+// The presences of a bucket.
+const (
+	BucketPresent  Presence = "present"
+	BucketPending  Presence = "pending"  // it was not made there yet
+	BucketFilling  Presence = "filling"  // it was lost there, is there again, and is given back what it held
+	BucketUnusable Presence = "unusable" // something there has to be put right by an operator
+)
+
+// Presences are all of them.
+var Presences = []Presence{BucketPresent, BucketPending, BucketFilling, BucketUnusable}
+
+// Presence sums the replica up.
+func (r *BucketReplica) Presence() Presence {
+	switch {
+	case r.Reason != "":
+		return BucketUnusable
+	case r.Wiped:
+		return BucketFilling
+	case !r.Made:
+		return BucketPending
+	}
+	return BucketPresent
+}
+
 // Detail tells how a bucket stands on each backend. NoSuchBucket, SlowDown.
 func (s *Set) Detail(ctx context.Context, name string) (BucketDetail, error) {
 	b, err := s.buckets.readable(ctx, name)
@@ -137,13 +164,42 @@ func (s *Set) Detail(ctx context.Context, name string) (BucketDetail, error) {
 		Ack: rec.ack(b.policy), OwnAck: rec.Ack != nil, Mode: s.settings.modeOf(&rec), OwnMode: rec.Mode != nil,
 	}
 	for _, replica := range rec.Replicas {
-		r := BucketReplica{Backend: replica, Name: b.realName(replica), Made: rec.Made.Has(replica), Wiped: rec.Wiped.Has(replica)}
-		b.mu.Lock()
-		if p := b.presence[replica]; !p.right && p.reason != nil {
-			r.Reason = p.reason.Error()
-		}
-		b.mu.Unlock()
-		detail.Replicas = append(detail.Replicas, r)
+		detail.Replicas = append(detail.Replicas, b.replica(&rec, replica))
 	}
 	return detail, nil
+}
+
+// replica tells how the bucket stands on one backend.
+func (b *bucket) replica(rec *record, replica string) BucketReplica {
+	r := BucketReplica{Backend: replica, Name: b.realName(replica), Made: rec.Made.Has(replica), Wiped: rec.Wiped.Has(replica)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.presence[replica]; !p.right && p.reason != nil {
+		r.Reason = p.reason.Error()
+	}
+	return r
+}
+
+// presences counts the buckets that should stand on each backend, by how they stand there.
+// Of a backend that is away only what the log says of it: that it is away has figures of
+// its own.
+func (bs *buckets) presences() map[string]map[Presence]int {
+	counts := map[string]map[Presence]int{}
+	for _, name := range bs.set.names {
+		counts[name] = map[Presence]int{}
+	}
+	for _, b := range bs.all() {
+		rec := b.record()
+		for _, replica := range rec.Replicas {
+			if counts[replica] == nil { // in the record, no longer in the configuration
+				continue
+			}
+			r := b.replica(&rec, replica)
+			if !bs.set.Up(replica) {
+				r.Reason = ""
+			}
+			counts[replica][r.Presence()]++
+		}
+	}
+	return counts
 }

@@ -3,6 +3,8 @@ package replica
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
@@ -13,6 +15,14 @@ import (
 
 // upkeepEvery is the pause between two looks at the buckets' records.
 const upkeepEvery = time.Second
+
+// A bucket that nobody asks for may be lost on a backend without anybody being told. Each
+// is looked for on each backend every lookAgain, at most looksAtOnce of them in
+// upkeepEvery, so that many buckets are looked for more rarely and cost no more.
+const (
+	lookAgain   = time.Minute
+	looksAtOnce = 8
+)
 
 // run keeps the buckets as their records want them.
 func (bs *buckets) run(ctx context.Context) {
@@ -39,6 +49,7 @@ func (bs *buckets) run(ctx context.Context) {
 		if mine {
 			done()
 		}
+		bs.patrol(ctx)
 		for b := range retry {
 			if b.gone() {
 				delete(retry, b)
@@ -78,6 +89,35 @@ func (bs *buckets) keep(ctx context.Context, b *bucket, mine bool) bool {
 		}
 	}
 	return ok
+}
+
+// patrol looks for buckets that should stand, and were not looked for of late. One that is
+// gone is keep's, which makes it again.
+func (bs *buckets) patrol(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	begun := 0
+	for _, b := range bs.all() {
+		rec := b.record()
+		if rec.State != commit.BucketActive {
+			continue
+		}
+		for _, replica := range rec.Replicas.Filter(bs.set.Up) {
+			if bs.trusted(b, replica) != nil || !b.stale(replica) {
+				continue
+			}
+			wg.Go(func() {
+				if err := bs.set.stacks[replica].HeadBucket(ctx, b.realName(replica)); backend.IsAbsent(err) {
+					b.distrust(replica, fmt.Errorf("bucket %s is missing on backend %s", b.name, replica))
+				}
+			})
+			if begun++; begun == looksAtOnce {
+				return
+			}
+		}
+	}
 }
 
 // locked does something under the name's lock, unless the bucket is busy.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -62,7 +63,7 @@ func Differences(copies []Snapped, key object.StampKey, bucket string) []string 
 				diffs = append(diffs, fmt.Sprintf("%q is missing on %s", name, c.Backend))
 				continue
 			}
-			stamp, err := key.Open(object.Key{Bucket: bucket, Name: name}, o.Stamp)
+			stamp, err := key.Open(object.Key{Bucket: cmp.Or(c.Bucket, bucket), Name: name}, o.Stamp)
 			if err != nil {
 				diffs = append(diffs, fmt.Sprintf("%q on %s: stamp %q: %v", name, c.Backend, o.Stamp, err))
 			}
@@ -84,6 +85,7 @@ func Differences(copies []Snapped, key object.StampKey, bucket string) []string 
 // Snapped is the snapshot of one backend.
 type Snapped struct {
 	Backend string
+	Bucket  string // its name there, to which stamps are bound; empty: the clients'
 	Objects map[string]Object
 }
 
@@ -109,7 +111,7 @@ func RequireEqual(t testing.TB, g *Gateway, bucket string, backends ...*Backend)
 		if err != nil {
 			t.Fatalf("snapshot of %s: %v", b.Name, err)
 		}
-		copies = append(copies, Snapped{b.Name, objects})
+		copies = append(copies, Snapped{Backend: b.Name, Objects: objects})
 	}
 	forgiveChecksums(copies, backends)
 	if diffs := Differences(copies, g.StampKey(), bucket); len(diffs) > 0 {

@@ -124,7 +124,7 @@ func TestDifferences(t *testing.T) {
 		"copied object": func(m map[string]Object, o *Object) { m["copy"] = *o; delete(m, "k") },
 	} {
 		for place := range 3 {
-			copies := []Snapped{{"b-1", nil}, {"b-2", nil}, {"b-3", nil}}
+			copies := []Snapped{{Backend: "b-1"}, {Backend: "b-2"}, {Backend: "b-3"}}
 			for i := range copies {
 				copies[i].Objects = map[string]Object{"k": base()}
 			}
@@ -145,7 +145,7 @@ func TestDifferences(t *testing.T) {
 	// The same write stamped at another time, as a healed copy is, is equal.
 	healed := base()
 	healed.Stamp = key.Seal(at, object.Stamp{ID: object.ID{1}, Flag: object.FlagStream, Uploaded: time.UnixMilli(99)})
-	if d := Differences([]Snapped{{"b-1", map[string]Object{"k": base()}}, {"b-2", map[string]Object{"k": healed}}}, key, "b"); d != nil {
+	if d := Differences([]Snapped{{Backend: "b-1", Objects: map[string]Object{"k": base()}}, {Backend: "b-2", Objects: map[string]Object{"k": healed}}}, key, "b"); d != nil {
 		t.Errorf("a healed copy counts as different: %v", d)
 	}
 }
