@@ -166,7 +166,8 @@ func (w *world) fail(f *failing) {
 		}
 	})
 	began := time.Now()
-	for time.Since(began) < *duration || len(f.left(false)) > 0 && time.Since(began) < *duration+3*time.Minute {
+	most := *duration + 3*time.Minute + 10*w.times.stall // a stop past the lease stands as long as a stall
+	for time.Since(began) < *duration || len(f.left(false)) > 0 && time.Since(began) < most {
 		f.watch(100*time.Millisecond, false)
 	}
 	close(over)

@@ -46,6 +46,7 @@ type failing struct {
 	rnd     *rand.Rand
 	pending []aim       // what has not happened yet
 	did     map[aim]int // what has
+	tried   map[aim]int // how often it was ordered
 	read    int64       // bytes of the process's output
 	rest    string      // of a line that is not whole
 	until   time.Time   // when the process has had its time
@@ -53,7 +54,7 @@ type failing struct {
 }
 
 func newFailing(w *world, rnd *rand.Rand) *failing {
-	f := &failing{w: w, rnd: rnd, did: map[aim]int{}}
+	f := &failing{w: w, rnd: rnd, did: map[aim]int{}, tried: map[aim]int{}}
 	for _, p := range replica.Failpoints {
 		f.pending = append(f.pending, aim{p, actKill}, aim{p, actStop})
 	}
@@ -71,17 +72,20 @@ func (f *failing) left(calm bool) []aim {
 
 // orders is what the next process is told: some aims that stop or delay, one that
 // kills unless a delay has to be seen to its end and, but for the calm, now and
-// then a delay anywhere.
+// then a delay anywhere. What did not happen when it was ordered is ordered for an
+// earlier pass of the next process: on a slow machine fewer pass in a generation.
 func (f *failing) orders(calm bool) string {
 	var orders []string
-	add := func(p replica.Failpoint, what string, nth int) {
-		if slices.Contains(seldom, p) {
+	add := func(a aim, what string, nth int) {
+		if slices.Contains(seldom, a.point) {
 			nth = 1 + nth/10
 		}
-		if slices.Contains(inCalm, p) {
+		if slices.Contains(inCalm, a.point) {
 			nth = 1
 		}
-		orders = append(orders, fmt.Sprintf("%s=%s@%d", p, what, nth))
+		nth = max(nth>>f.tried[a], 1)
+		f.tried[a]++
+		orders = append(orders, fmt.Sprintf("%s=%s@%d", a.point, what, nth))
 	}
 	kills, others := 0, 0
 	left := f.left(calm)
@@ -92,13 +96,13 @@ func (f *failing) orders(calm bool) string {
 			if a.action == actTooLong {
 				what, kills = f.tooLong(), 1
 			}
-			add(a.point, what, 1+f.rnd.IntN(14))
+			add(a, what, 1+f.rnd.IntN(14))
 		}
 	}
 	for _, a := range left {
 		if a.action == actKill && kills == 0 {
 			kills++
-			add(a.point, "kill", 15+f.rnd.IntN(30))
+			add(a, "kill", 15+f.rnd.IntN(30))
 		}
 	}
 	for _, p := range replica.Failpoints {
