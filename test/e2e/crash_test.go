@@ -12,6 +12,7 @@ import (
 // it again on the same data folder. Whatever it acknowledged is there, whatever
 // it did not is there whole or not at all, and the replicas are equal.
 func TestGatewayKilled(t *testing.T) {
+	t.Parallel()
 	const kills = 20
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})

@@ -23,6 +23,7 @@ const wantsPrometheus = "Prometheus with its promtool (Debian: apt-get install p
 
 // TestAlerts: each alert fires on series that call for it and on no other.
 func TestAlerts(t *testing.T) {
+	t.Parallel()
 	promtool := harness.Tool(t, "promtool", wantsPrometheus)
 	out, err := exec.Command(promtool, "test", "rules", filepath.Join(harness.Root(), "deploy/prometheus/alerts_test.yaml")).CombinedOutput()
 	if err != nil {

@@ -23,6 +23,7 @@ const quitLimit = 5 * time.Second
 // TestDemoStory is the story of the README: a write survives an endpoint that
 // is off, and the endpoint catches up.
 func TestDemoStory(t *testing.T) {
+	t.Parallel()
 	d := harness.StartDemo(t)
 	if d.Said["endpoint"] != "http://"+d.S3Addr || !strings.Contains(d.Said["ui"], d.AdminAddr) || d.Said["user"] != "root" {
 		t.Errorf("it says %v, and listens on %s and %s", d.Said, d.S3Addr, d.AdminAddr)

@@ -17,6 +17,7 @@ import (
 // TestDiskFull lets the disk of the log run full: writes are answered with
 // 503 SlowDown, reads go on, and when there is room again so do writes.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	dir := t.TempDir()
 	g := harness.NewGateway(t, backends, harness.Options{DataDir: dir, Prep: onSmallDisk(t, dir)})

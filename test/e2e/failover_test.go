@@ -18,6 +18,7 @@ import (
 // sizes, times, ETags and hashes must find nothing to do, whichever is gone.
 // Clients make one attempt, so that a read that fails is seen.
 func TestClientsSeeNoChange(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	s, g := startSite(t, backends, "http")
 	looks := []look{rcloneLook(t, s, "see-rclone"), awsSyncLook(t, s, "see-aws")}

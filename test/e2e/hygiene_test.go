@@ -251,6 +251,7 @@ func TestPipelinedRequests(t *testing.T) {
 // middle, of a download or an upload, leaves nothing behind: no request under way, no
 // object, no open file.
 func TestSlowAndVanishingClients(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 2), harness.Options{})
 	createBucket(t, g.Client, "proof")
 	big := bytes.Repeat([]byte("0123456789abcdef"), 2<<20) // 32 MiB: more than sockets hold

@@ -14,6 +14,7 @@ import (
 // key, and twenty PUTs of another. Counted before the backend, that costs it one
 // DELETE and one PUT.
 func TestWhatWasMissedIsMerged(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	counts, seen := countAll(t, backends)
 	g := harness.StartGateway(t, seen, harness.Options{})

@@ -28,6 +28,7 @@ func modeOf(t *testing.T, g *harness.Gateway, args ...string) (mode, primary str
 // is the only one that touches its keys, so each read is judged; in the end all
 // replicas hold the same, and it is what was acknowledged.
 func TestModesUnderLoad(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	counts, seen := countAll(t, backends)
 	g := harness.StartGateway(t, seen, harness.Options{Ack: "quorum"})
@@ -129,6 +130,7 @@ func TestModesUnderLoad(t *testing.T) {
 // TestBackendPausedUnderLoad pauses a backend while clients work: nothing reaches it,
 // nothing fails, and resumed it gets what it missed.
 func TestBackendPausedUnderLoad(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	counts, seen := countAll(t, backends)
 	g := harness.StartGateway(t, seen, harness.Options{Ack: "quorum"})

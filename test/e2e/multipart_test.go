@@ -206,6 +206,7 @@ func settled(t *testing.T, g *harness.Gateway, bucket string, backends []*harnes
 // TestMultipartCounts: an upload of n parts costs n parts on each backend and no more,
 // one creation and one completion, and leaves nothing.
 func TestMultipartCounts(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	counts, seen := countAll(t, backends)
 	g := harness.StartGateway(t, seen, harness.Options{Extra: uploadTimes})
@@ -289,6 +290,7 @@ func phases() []phase {
 // TestMultipartWhileABackendDies kills one of three backends at each phase of an upload
 // of twenty parts. No client sees it, and in the end all three hold the same object.
 func TestMultipartWhileABackendDies(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{Extra: uploadTimes})
 	createBucket(t, g.Client, "proof")
@@ -309,6 +311,7 @@ func TestMultipartWhileABackendDies(t *testing.T) {
 // TestMultipartWhileTheGatewayDies kills the gateway at each phase, and starts it anew: the
 // client goes on with the upload that it began.
 func TestMultipartWhileTheGatewayDies(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{Extra: uploadTimes})
 	createBucket(t, g.Client, "proof")

@@ -19,6 +19,7 @@ import (
 // deletes, while one backend is killed (-9) in the middle and comes back
 // later. In the end all three hold the same, and it is what was acknowledged.
 func TestBackendKilled(t *testing.T) {
+	t.Parallel()
 	const (
 		objects = 500
 		workers = 8
@@ -105,6 +106,7 @@ func tamperingShows(t *testing.T, g *harness.Gateway, backends []*harness.Backen
 // TestBackendOut shows that a backend that is dead or hangs costs no write
 // once its breaker is open, and that what it slept through reaches it later.
 func TestBackendOut(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		out  func(*harness.Backend)

@@ -215,6 +215,7 @@ func minioURL(t *testing.T, s site, method, key string, query map[string][]strin
 
 // TestPresignedExpires waits for a URL of one second to end.
 func TestPresignedExpires(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 3), harness.Options{})
 	s := site{scheme: "http", addr: g.S3Addr, keys: g.Keys}
 	c, err := minio.New(s.addr, &minio.Options{Creds: credentials.NewStaticV4(s.keys.Access, s.keys.Secret, ""), Region: s.keys.Region})

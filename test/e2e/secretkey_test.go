@@ -20,6 +20,7 @@ import (
 // two hundred users anew. Each start goes on, every key opens what it did, and what was
 // stored before the first change is read.
 func TestSecretKeyIsChangedUnderKills(t *testing.T) {
+	t.Parallel()
 	const users, kills = 200, 3
 	backends := harness.StartBackends(t, 2)
 	g := harness.StartGateway(t, backends, harness.Options{})

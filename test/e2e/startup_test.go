@@ -109,6 +109,7 @@ func TestSecondProcess(t *testing.T) {
 // not there are reported with what to do, the gateway serves without them, and
 // heals each when it is put right.
 func TestBackendsWrongAtStart(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	backends[2].Kill()
 	wrong := harness.Options{Secret: func(b *harness.Backend) string {
@@ -161,6 +162,7 @@ func TestBackendsWrongAtStart(t *testing.T) {
 // is reported, costs no write, and what stood in it is not taken for deleted:
 // reads come from elsewhere, and nobody claims that the replicas are equal.
 func TestBucketMissingOnBackend(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
 	createBucket(t, g.Client, "proof")
@@ -204,6 +206,7 @@ func TestBucketMissingOnBackend(t *testing.T) {
 // TestAckRuleCannotBeMet: a gateway that could acknowledge nothing does not
 // call itself ready, and becomes ready when it can.
 func TestAckRuleCannotBeMet(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 2)
 	backends[1].Kill()
 	g := harness.NewGateway(t, backends, harness.Options{Ack: "all"})

@@ -23,6 +23,7 @@ import (
 // TestGatewayEnds ends the gateway in order (SIGTERM) five times under load. It
 // exits 0, and what it acknowledged is there when it starts again.
 func TestGatewayEnds(t *testing.T) {
+	t.Parallel()
 	const ends = 5
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
@@ -104,6 +105,7 @@ func TestProxyProtocolAndForwardedFor(t *testing.T) {
 // TestCertificateIsRenewed replaces the files of the certificate under a running
 // gateway: new connections get the new one, an open one goes on.
 func TestCertificateIsRenewed(t *testing.T) {
+	t.Parallel()
 	cert, key := harness.Certificate(t)
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{S3: fmt.Sprintf("tls: {cert: %s, key: %s}", cert, key)})
 	dial := func() *tls.Conn {

@@ -104,6 +104,7 @@ func (c heardConn) Read(p []byte) (int, error) {
 // each phase of a write and each replica, in the trace that traceparent names, of which
 // the backends hear nothing.
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	into := &receiver{spans: map[string][]*otlp.Span{}}
 	sink := httptest.NewServer(into)
 	t.Cleanup(sink.Close)
