@@ -19,6 +19,7 @@
 #                 ROUNDS=1 ALLOW_FOREIGN=1 only prints some rows, on a machine that others use too
 #   make clients  every client over http and https, over one backend and over three of two makes,
 #                 and writes docs/compatibility.md; builds MinIO and more from source: for the night
+#   make qualify  every probe of `s3mirror qualify` over versitygw and MinIO: minutes
 #   make cassandra the log on a real Cassandra of one node, which is fetched and started
 #   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
 #   make wire-update  captures anew what real clients send: test/wire
@@ -40,7 +41,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e conformance conformance-update clients check web web-check console-update console-nightly generate race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e conformance conformance-update clients qualify check web web-check console-update console-nightly generate race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -108,6 +109,10 @@ conformance-update: build
 clients: build
 	scripts/tools.sh clients
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 3h -v -tags e2e ./test/e2e -run 'TestClients$$' -matrix.all -matrix.update
+
+qualify: build
+	scripts/tools.sh minio
+	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 10m -v -tags e2e ./test/e2e -run 'TestQualify$$' -qualify.whole
 
 # Apache Cassandra from pinned jars, which Maven fetches into .tools/. Without a JDK 17 and Maven
 # its tests are skipped, and with CI=true they fail.

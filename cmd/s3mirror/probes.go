@@ -23,9 +23,9 @@ var payloads = map[string]replica.Payload{
 
 // bodyProbes are what each payload mode rests on.
 var bodyProbes = map[string][]string{
-	payloadAuto:    {probe.BodyLiteral, probe.BodyTrailer},
-	payloadTrailer: {probe.BodyTrailer},
-	payloadSigned:  {probe.BodySigned},
+	payloadAuto:    {probe.BodyLiteral, probe.CutLiteral, probe.BodyTrailer, probe.CutTrailer},
+	payloadTrailer: {probe.BodyTrailer, probe.CutTrailer},
+	payloadSigned:  {probe.BodySigned, probe.CutSigned},
 }
 
 // prober makes sure of each backend once after the start, and keeps the reports
@@ -43,11 +43,20 @@ type prober struct {
 }
 
 func newProber(cfg *Config, b *backends, log oplog.Documents, logger *slog.Logger) *prober {
-	p := &prober{log: log, options: b.options, modes: map[string]string{}, logger: logger, probe: probe.Run, reports: map[string]probe.Report{}}
+	p := &prober{log: log, options: b.options, modes: map[string]string{}, logger: logger, probe: brief, reports: map[string]probe.Report{}}
 	for _, c := range cfg.Backends {
 		p.modes[c.Name] = c.PayloadMode
 	}
 	return p
+}
+
+// brief are the probes of a backend that is to serve: `s3mirror qualify` takes its time.
+func brief(ctx context.Context, o backend.Options, bucket string) (probe.Report, error) {
+	rep, err := probe.Run(ctx, o, bucket, probe.Brief())
+	if errors.Is(err, probe.ErrLeft) { // it is below .s3mirror/, and the next run tries again
+		err = nil
+	}
+	return rep, err
 }
 
 // qualify is a replica.Qualifier. A backend that went away in the middle is

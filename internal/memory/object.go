@@ -15,10 +15,11 @@ import (
 // putObject asks everything that can be known before the body is read first, so
 // that a client that waits for leave to send is refused for free.
 func (s *Server) putObject(q *request) error {
-	cond, err := s3.ParseWriteConditions(q.Header)
+	early, cond, unlock, err := s.conditions(q)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	o, err := newStored(q)
 	if err != nil {
 		return err
@@ -31,17 +32,25 @@ func (s *Server) putObject(q *request) error {
 		return s3.Err(s3.DirectoryObjectContainsData)
 	}
 	key := q.op.ObjectKey()
-	if err := s.store.check(key, cond); err != nil {
+	if err := s.store.check(key, early); err != nil {
 		return err
 	}
 	if err := s.store.reserve(body.Size()); err != nil {
 		return err
 	}
-	if o.data, err = receive(body); err != nil {
+	if o.data, err = s.take(q, body); err != nil {
 		s.store.release(body.Size())
 		return err
 	}
-	s.fill(o, body)
+	if s.o.KeepsCut {
+		s.cutShort(o)
+		s.store.release(body.Size() - o.info.Size)
+	} else {
+		s.fill(o, body)
+	}
+	if s.o.ShowsLate > 0 {
+		o.shows = s.o.Now().Add(s.o.ShowsLate)
+	}
 	s3.WrittenHeaders(q.w.Header(), o.info)
 	if q.faults.short {
 		whole := o.info.Size
@@ -124,8 +133,11 @@ func (s *Server) getObject(q *request) error {
 	if err != nil {
 		return err
 	}
+	if o = s.shown(o); o == nil {
+		return s3.Err(s3.NoSuchKey).With("Key", q.op.Key)
+	}
 	cond := s3.ParseReadConditions(q.Header)
-	if err := cond.Check(o.info); err != nil {
+	if err := cond.Check(o.info); err != nil && !s.o.IgnoresIfModified {
 		s3.ResponseHeaders(q.w.Header(), o.info, s3.ResponseOptions{})
 		return err
 	}
@@ -159,10 +171,11 @@ func (s *Server) readRange(q *request, o *stored, rangeApplies bool) (s3.Range, 
 }
 
 func (s *Server) deleteObject(q *request) error {
-	cond, err := s3.ParseWriteConditions(q.Header)
+	_, cond, unlock, err := s.conditions(q)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	key := q.op.ObjectKey()
 	if err := s.store.check(key, cond); err != nil {
 		return err

@@ -29,6 +29,8 @@ type Personality struct {
 	// Files is how keys are kept that file systems have trouble with.
 	Files Files
 
+	Wrongs
+
 	// IgnoresCopyConditions copies whatever the source is.
 	IgnoresCopyConditions bool
 

@@ -37,6 +37,7 @@ type Server struct {
 	o      Options
 	store  *store
 	faults faulty
+	locks  keyLocks
 	tokens s3.TokenKey
 	front  front
 
@@ -92,6 +93,7 @@ type request struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{Request: r, w: w, id: newRequestID(), started: s.store.tick()}
 	w.Header().Set("Server", "s3mirror-memory")
+	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat))
 	s3.SetRequestID(w.Header(), q.id)
 	var proxy plainAnswer
 	switch err := s.serve(q); { //nolint:contextcheck // the request has it

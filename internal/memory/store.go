@@ -40,6 +40,9 @@ type stored struct {
 	partSums []string // the checksums of the parts; nil when they have none
 	data     slabs
 	started  uint64
+
+	shows  time.Time // when reads see it, and until then before
+	before *stored
 }
 
 func newStore(maxBytes int64) *store {
@@ -138,6 +141,10 @@ func (s *store) set(b *bucket, key string, o *stored, startOrdered bool) {
 	}
 	if old := b.find(key); old != nil {
 		s.bytes -= old.info.Size
+		if !o.shows.IsZero() {
+			was := *old
+			was.before, o.before = nil, &was
+		}
 	} else {
 		i, _ := slices.BinarySearch(b.keys, key)
 		b.keys = slices.Insert(b.keys, i, key)

@@ -7,8 +7,13 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -87,42 +92,78 @@ func (r *runner) headers(ctx context.Context) (Result, string) {
 	return Yes, ""
 }
 
-// rounds of overwriting that readYourWrite makes.
-const rounds = 20
+// lanes is how many keys readYourWrite writes side by side.
+const lanes = 4
 
 // readYourWrite: whether what was answered is seen at once, by GET, HEAD and
 // LIST, after overwriting and after deleting (RELIABILITY A6).
 func (r *runner) readYourWrite(ctx context.Context) (Result, string) {
-	for i := range rounds {
-		data := pattern("round "+itoa(i), 100+i)
-		if err := r.put(ctx, "again", data, nil); err != nil {
-			return unknown(err)
-		}
-		switch got, _, err := r.get(ctx, "again"); {
-		case err != nil && err != errAbsent: //nolint:errorlint // get returns it as it is
-			return unknown(err)
-		case !bytes.Equal(got, data):
-			return Unsafe, "a GET after a PUT did not show it"
-		}
-		if i%5 != 4 {
-			continue
-		}
-		if err := r.remote.Delete(ctx, r.bucket, r.prefix+"again"); err != nil {
-			return unknown(err)
-		}
-		switch gone, err := r.holds(ctx, "again", nil); {
-		case err != nil:
-			return unknown(err)
-		case !gone:
-			return Unsafe, "a GET after a DELETE still showed the object"
-		}
-		page, err := r.remote.List(ctx, r.bucket, backend.ListRequest{Prefix: r.prefix + "again"})
-		if err != nil {
-			return unknown(err)
-		}
-		if len(page.Entries) > 0 {
-			return Unsafe, "a LIST after a DELETE still showed the object"
-		}
+	end := time.Now().Add(r.effort.Patience)
+	var made atomic.Int64
+	var group errgroup.Group
+	for lane := range lanes {
+		group.Go(func() error {
+			for i := 0; i < r.effort.Rounds/lanes && time.Now().Before(end); i++ {
+				if err := r.round(ctx, "again/"+itoa(lane), i); err != nil {
+					return err
+				}
+				made.Add(1)
+			}
+			return nil
+		})
 	}
-	return Yes, ""
+	err := group.Wait()
+	var stale errStale
+	switch {
+	case errors.As(err, &stale):
+		return Unsafe, stale.Error()
+	case err != nil:
+		return unknown(err)
+	}
+	return Yes, fmt.Sprintf("%d writes were read back", made.Load())
+}
+
+// errStale says what was not seen.
+type errStale string
+
+func (e errStale) Error() string { return string(e) }
+
+// round writes once and reads; every fifth time it looks in every way, and deletes.
+func (r *runner) round(ctx context.Context, key string, i int) error {
+	data := pattern(key+itoa(i), 100+i%1000)
+	if err := r.put(ctx, key, data, nil); err != nil {
+		return err
+	}
+	got, obj, err := r.get(ctx, key)
+	if err != nil && !errors.Is(err, errAbsent) {
+		return err
+	}
+	if !bytes.Equal(got, data) {
+		return errStale("a GET after a PUT did not show it")
+	}
+	if i%5 != 4 {
+		return nil
+	}
+	switch differs, err := r.disagree(ctx, key, obj); {
+	case err != nil:
+		return err
+	case differs != "":
+		return errStale("after a PUT: " + differs)
+	}
+	if err := r.delete(ctx, key); err != nil {
+		return err
+	}
+	switch gone, err := r.holds(ctx, key, nil); {
+	case err != nil:
+		return err
+	case !gone:
+		return errStale("a GET after a DELETE still showed the object")
+	}
+	switch shown, err := r.listed(ctx, key); {
+	case err != nil:
+		return err
+	case shown:
+		return errStale("a LIST after a DELETE still showed the object")
+	}
+	return nil
 }

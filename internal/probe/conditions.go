@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
@@ -77,42 +76,6 @@ func (r *runner) ifMatch(ctx context.Context) (Result, string) {
 		return unknown(err)
 	case a.status/100 != 2:
 		return No, fmt.Sprintf("its own ETag is answered %d", a.status)
-	}
-	return Yes, ""
-}
-
-// racers create one object at the same time.
-const racers = 16
-
-// createRace: whether exactly one of many creators wins, and it is his bytes
-// that stand.
-func (r *runner) createRace(ctx context.Context) (Result, string) {
-	const key = "condition/race"
-	var wg sync.WaitGroup
-	answers, errs := make([]answer, racers), make([]error, racers)
-	for i := range racers {
-		wg.Go(func() {
-			answers[i], errs[i] = r.conditional(ctx, key, pattern("race "+itoa(i), 300), ifNoneMatch, "*")
-		})
-	}
-	wg.Wait()
-	winners, last := 0, -1
-	for i, a := range answers {
-		if errs[i] != nil {
-			return unknown(errs[i])
-		}
-		if a.status/100 == 2 {
-			winners, last = winners+1, i
-		}
-	}
-	if winners != 1 {
-		return No, fmt.Sprintf("%d of %d creators were answered with success", winners, racers)
-	}
-	switch same, err := r.holds(ctx, key, pattern("race "+itoa(last), 300)); {
-	case err != nil:
-		return unknown(err)
-	case !same:
-		return No, "another creator's bytes stand"
 	}
 	return Yes, ""
 }
@@ -220,5 +183,5 @@ func (r *runner) completion(ctx context.Context) (Result, string) {
 	case same:
 		return Yes, "the write that ends last stands"
 	}
-	return No, "the write that begins last stands"
+	return No, "the write that begins last stands, and the other one is answered with success"
 }

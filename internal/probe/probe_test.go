@@ -50,7 +50,7 @@ func strict(t *testing.T) (*memory.Server, backend.Options) {
 
 func run(t *testing.T, o backend.Options) Report {
 	t.Helper()
-	rep, err := Run(t.Context(), o, "photos")
+	rep, err := Run(t.Context(), o, "photos", Brief())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,13 +185,13 @@ func TestTags(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	o := options(t, http.NotFoundHandler())
-	if _, err := Run(t.Context(), o, "photos"); err == nil {
+	if _, err := Run(t.Context(), o, "photos", Brief()); err == nil {
 		t.Error("a report of nothing")
 	}
 	_, o = strict(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, o, "photos"); err == nil {
+	if _, err := Run(ctx, o, "photos", Brief()); err == nil {
 		t.Error("a report after the end")
 	}
 }
@@ -288,7 +288,7 @@ func TestJudge(t *testing.T) {
 	} {
 		rep := Report{Probes: []Probe{
 			{BodyLiteral, c.literal, ""}, {BodyTrailer, c.trailer, ""}, {BodySigned, c.signed, ""},
-			{CreateOnce, Yes, ""}, {IfMatch, Yes, ""}, {CreateRace, Yes, ""}, {HeldCondition, Yes, ""},
+			{CreateOnce, Yes, ""}, {IfMatch, Yes, ""}, {CreateRace, Yes, ""}, {MatchRace, Yes, ""}, {HeldCondition, Yes, ""},
 		}}
 		rep.judge()
 		if rep.PayloadMode != c.mode || rep.Level != c.level {

@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 4
+const Edition = 5
 
 // Result is what a probe found, in one word.
 type Result string
@@ -25,17 +25,35 @@ const (
 	BodyLiteral   = "body-literal"
 	BodyTrailer   = "body-trailer-crc32c"
 	BodySigned    = "body-signed-chunks"
+	CutLiteral    = "cut-literal"
+	CutTrailer    = "cut-trailer-crc32c"
+	CutSigned     = "cut-signed-chunks"
 	ETagMD5       = "etag-is-md5"
+	MultipartETag = "multipart-etag-is-md5-of-md5s"
 	ChecksumEcho  = "checksum-kept"
 	HeadersKept   = "headers-kept"
 	ReadYourWrite = "read-after-write"
 	CreateOnce    = "if-none-match-put"
 	IfMatch       = "if-match-put"
 	CreateRace    = "if-none-match-race"
+	MatchRace     = "if-match-race"
 	HeldCondition = "if-match-while-held"
+	DeleteMatch   = "if-match-delete"
 	Completion    = "order-is-completion"
+	WriteRace     = "race-of-writes"
+	Late          = "late-writes"
+	Idle          = "idle-upload-ends"
 	CopyMatch     = "copy-if-source-matches"
+	PartCopy      = "part-copy"
+	PartSize      = "part-least-size"
+	PartNumbers   = "part-numbers"
 	TagsKept      = "tags-kept"
+	HeadAsGet     = "head-as-get"
+	NotModified   = "not-modified"
+	Metadata      = "metadata-2048-bytes"
+	OperationName = "operation-in-query"
+	Clock         = "clock"
+	Versions      = "versions-by-id"
 	SumProbe      = "checksum-" // followed by an algorithm
 	KeyProbe      = "key-"      // followed by the rule: object.KeyRules
 )
@@ -44,7 +62,7 @@ const (
 type Probe struct {
 	Name   string `json:"name"`
 	Result Result `json:"result"`
-	Detail string `json:"detail,omitempty"`
+	Detail string `json:"detail"`
 }
 
 // The values of Report.PayloadMode: the words of the configuration.
@@ -56,9 +74,10 @@ const (
 
 // Levels of fencing (RELIABILITY 4.7). Refused: not to be used at all.
 const (
-	LevelPlain   = "F0"
-	LevelFenced  = "F1"
-	LevelRefused = "refused"
+	LevelPlain    = "F0"
+	LevelFenced   = "F1"
+	LevelVersions = "F2"
+	LevelRefused  = "refused"
 )
 
 // Report is what is known of an endpoint.
@@ -116,31 +135,58 @@ func (r *Report) judge() {
 		r.Reasons = append(r.Reasons, fmt.Sprintf(format, args...))
 	}
 	r.Level = LevelPlain
-	literal, trailer, signed := r.Result(BodyLiteral), r.Result(BodyTrailer), r.Result(BodySigned)
+	literal, trailer, signed := r.safe(BodyLiteral, CutLiteral), r.safe(BodyTrailer, CutTrailer), r.safe(BodySigned, CutSigned)
 	switch {
-	case trailer == Yes && literal == Yes:
+	case trailer && literal:
 		r.PayloadMode = ModeAuto
-	case trailer == Yes:
+	case trailer:
 		r.PayloadMode = ModeTrailer
-	case signed == Yes:
+	case signed:
 		r.PayloadMode = ModeSigned
 	default:
 		refuse("it refuses no damaged body whatever the framing: literal hash: %s; trailer: %s; signed chunks: %s",
-			r.detail(BodyLiteral), r.detail(BodyTrailer), r.detail(BodySigned))
+			r.harm(BodyLiteral, CutLiteral), r.harm(BodyTrailer, CutTrailer), r.harm(BodySigned, CutSigned))
 	}
 	if r.Result(ReadYourWrite) == Unsafe {
 		refuse("it does not read its own writes: %s", r.detail(ReadYourWrite))
 	}
-	if r.Level == LevelRefused {
-		return
+	if r.Result(WriteRace) == Unsafe {
+		refuse("it does not keep one of several writes: %s", r.detail(WriteRace))
 	}
-	fences := []string{CreateOnce, IfMatch, CreateRace, HeldCondition}
-	for _, name := range fences {
+	if r.Level != LevelRefused {
+		r.fence()
+	}
+}
+
+// safe tells whether the endpoint refuses damaged bodies that travel in one way.
+func (r *Report) safe(body, cut string) bool {
+	return r.Result(body) == Yes && (r.Result(cut) == Yes || !r.probed(cut))
+}
+
+func (r *Report) probed(name string) bool {
+	return slices.ContainsFunc(r.Probes, func(p Probe) bool { return p.Name == name })
+}
+
+// harm says why one way is not safe.
+func (r *Report) harm(body, cut string) string {
+	if r.Result(body) == Yes {
+		return r.detail(cut)
+	}
+	return r.detail(body)
+}
+
+// fence finds the level of an endpoint that is not refused.
+func (r *Report) fence() {
+	for _, name := range []string{CreateOnce, IfMatch, CreateRace, MatchRace, HeldCondition} {
 		if got := r.Result(name); got != Yes {
 			r.Reasons = append(r.Reasons, fmt.Sprintf("no fence by conditions: %s: %s", name, r.detail(name)))
 		}
 	}
 	if len(r.Reasons) == 0 {
 		r.Level = LevelFenced
+	}
+	if r.Result(Versions) == Yes {
+		r.Level = LevelVersions
+		r.Reasons = append(r.Reasons, "a fence by versions needs a bucket that keeps them; s3mirror makes no use of it yet")
 	}
 }

@@ -23,7 +23,10 @@ import (
 // should not happen.
 const callTimeout = 10 * time.Second
 
-// atOnce is how many groups of probes run side by side.
+// cleanTimeout bounds the removal of what the probes wrote.
+const cleanTimeout = time.Minute
+
+// atOnce is how many groups of probes run side by side, beside those that wait.
 const atOnce = 4
 
 // runner makes the probes of one report.
@@ -32,9 +35,13 @@ type runner struct {
 	wire   *wire
 	bucket string
 	prefix string // of all keys
+	effort Effort
 
-	mu   sync.Mutex
-	used map[string]bool // keys that may hold something, with the prefix
+	mu     sync.Mutex      // guards what follows
+	used   map[string]bool // keys that may hold something, with the prefix
+	remain error           // what could not be removed
+
+	telling sync.Mutex // held while a finding is told
 }
 
 // full is a probe's key with the prefix, noted for the end.
@@ -46,43 +53,27 @@ func (r *runner) full(key string) string {
 }
 
 // Run probes the endpoint in a bucket that stands there, and removes what it
-// wrote. An error means that the endpoint could not be asked at all; a report
-// with Unknown findings that it went away, or answered nonsense, in between.
-// o.StampKey is not needed. Run may be repeated at any time, also by several
-// nodes at once.
-func Run(ctx context.Context, o backend.Options, bucket string) (Report, error) {
-	rep := Report{Edition: Edition, Endpoint: o.Endpoint.String(), Region: o.Region, Taken: time.Now().UTC().Truncate(time.Second)}
+// wrote, also when ctx ends. An error means that the endpoint could not be asked at
+// all, or ErrLeft; a report with Unknown findings that it went away, or answered
+// nonsense, in between. o.StampKey is not needed. Run may be repeated at any time, also by
+// several nodes at once.
+func Run(ctx context.Context, o backend.Options, bucket string, e Effort) (rep Report, err error) {
+	rep = Report{Edition: Edition, Endpoint: o.Endpoint.String(), Region: o.Region, Taken: time.Now().UTC().Truncate(time.Second)}
 	remote, err := backend.NewRemote(o)
 	if err != nil {
 		return rep, err
 	}
 	defer func() { _ = remote.Close() }() // idle connections have nothing to say
-	r := &runner{remote: remote, wire: newWire(o), bucket: bucket, used: map[string]bool{}}
+	r := &runner{remote: remote, wire: newWire(o), bucket: bucket, effort: e, used: map[string]bool{}}
 	r.prefix = folder + object.NewID().String() + "/"
-	defer r.clean(context.WithoutCancel(ctx))
+	defer func() {
+		r.clean(context.WithoutCancel(ctx))
+		err = errors.Join(err, r.remain)
+	}()
 	if err := r.put(ctx, "hello", []byte("hello"), nil); err != nil {
 		return rep, fmt.Errorf("probe of backend %s: %w", o.Name, err)
 	}
-
-	groups := []func(context.Context) []Probe{
-		one(BodyLiteral, r.literal), one(BodyTrailer, r.trailer), one(BodySigned, r.signed),
-		one(ETagMD5, r.etag), one(ChecksumEcho, r.checksum), one(HeadersKept, r.headers), one(ReadYourWrite, r.readYourWrite),
-		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace), one(HeldCondition, r.heldCondition),
-		one(Completion, r.completion), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept), r.sums, r.keys,
-	}
-	found := make([][]Probe, len(groups))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, probe := range groups {
-		group.Go(func() error {
-			found[i] = probe(ctx)
-			return nil
-		})
-	}
-	_ = group.Wait() // the groups return findings, no errors
-	for _, f := range found {
-		rep.Probes = append(rep.Probes, f...)
-	}
+	rep.Probes = r.all(ctx)
 	if ctx.Err() != nil {
 		return rep, fmt.Errorf("probe of backend %s: %w", o.Name, context.Cause(ctx))
 	}
@@ -90,8 +81,62 @@ func Run(ctx context.Context, o backend.Options, bucket string) (Report, error) 
 	return rep, nil
 }
 
+// group makes some findings.
+type group func(context.Context) []Probe
+
+// all makes every probe of the effort.
+func (r *runner) all(ctx context.Context) []Probe {
+	groups := []group{
+		one(BodyLiteral, r.literal), one(BodyTrailer, r.trailer), one(BodySigned, r.signed),
+		one(ETagMD5, r.etag), one(ChecksumEcho, r.checksum), one(HeadersKept, r.headers), one(ReadYourWrite, r.readYourWrite),
+		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace), one(MatchRace, r.matchRace),
+		one(HeldCondition, r.heldCondition), one(DeleteMatch, r.deleteMatch),
+		one(Completion, r.completion), one(WriteRace, r.writeRace), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept),
+		one(HeadAsGet, r.headAsGet), one(NotModified, r.notModified), one(Metadata, r.metadata), one(OperationName, r.operationName),
+		one(PartSize, r.partSize), one(PartNumbers, r.partNumbers), one(PartCopy, r.partCopy),
+		one(Clock, r.clock), r.sums, r.keys,
+	}
+	waiting := []group{r.cuts}
+	if r.effort.Long {
+		groups = append(groups, one(MultipartETag, r.multipartETag))
+		waiting = append(waiting, one(Late, r.late), one(Idle, r.idle))
+	}
+	if r.effort.Long && r.effort.Own {
+		groups = append(groups, one(Versions, r.versions))
+	}
+	found := make([][]Probe, len(groups)+len(waiting))
+	run := func(i int, probe group) func() error {
+		return func() error {
+			found[i] = probe(ctx)
+			r.tell(found[i])
+			return nil // findings, no errors
+		}
+	}
+	var waits, rest errgroup.Group
+	for i, probe := range waiting {
+		waits.Go(run(len(groups)+i, probe))
+	}
+	rest.SetLimit(atOnce)
+	for i, probe := range groups {
+		rest.Go(run(i, probe))
+	}
+	_, _ = rest.Wait(), waits.Wait()
+	return slices.Concat(found...)
+}
+
+func (r *runner) tell(found []Probe) {
+	if r.effort.Told == nil {
+		return
+	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	for _, p := range found {
+		r.effort.Told(p)
+	}
+}
+
 // one is a group of a single probe.
-func one(name string, probe func(context.Context) (Result, string)) func(context.Context) []Probe {
+func one(name string, probe func(context.Context) (Result, string)) group {
 	return func(ctx context.Context) []Probe {
 		result, detail := probe(ctx)
 		return []Probe{{name, result, detail}}
@@ -150,18 +195,38 @@ const folder = object.ReservedPrefix + "probe/"
 // leftover is how old the objects of another run are when it is surely over.
 const leftover = time.Hour
 
+// left notes what could not be removed.
+func (r *runner) left(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remain = errors.Join(r.remain, fmt.Errorf("%w: %w", ErrLeft, err))
+}
+
 // clean removes what the probes wrote: what they know of, for some listings are
 // broken by it, and what a server made of that, and what a run that was cut off
 // left long ago.
 func (r *runner) clean(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
 	defer cancel()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	keys := slices.Sorted(maps.Keys(r.used))
-	for _, key := range slices.Backward(keys) { // what lies below goes first
-		_ = r.remote.Delete(ctx, r.bucket, key) // a server that can not remove it says so in the listing
+	r.mu.Unlock()
+	folders := map[string][]string{} // of keys, the last one first: what lies below goes first
+	for _, key := range slices.Backward(keys) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(key, r.prefix), "/")
+		folders[name] = append(folders[name], key)
 	}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, keys := range folders {
+		group.Go(func() error {
+			for _, key := range keys {
+				_ = r.remote.Delete(ctx, r.bucket, key) // a server that can not remove it says so in the listing
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // see above
 	page, err := r.remote.List(ctx, r.bucket, backend.ListRequest{Prefix: folder})
 	if err != nil {
 		return
