@@ -43,7 +43,7 @@ type Replicas interface {
 
 // caller is who sent the request, for S3.
 func (c *call) caller() auth.Caller {
-	return auth.Caller{Identity: c.who, Client: c.client, Request: c.id}
+	return auth.Caller{Identity: c.who, Client: c.client, Secure: c.r.TLS != nil, Request: c.id}
 }
 
 func bucketNamed(name string) s3.Target { return s3.Target{Key: object.Key{Bucket: name}} }

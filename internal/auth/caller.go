@@ -13,6 +13,7 @@ import (
 type Caller struct {
 	Identity
 	Client  netip.Addr // where he is
+	Secure  bool       // he came by TLS
 	Request string     // id of his request
 }
 

@@ -19,6 +19,18 @@ type Access struct {
 	Prefix    string     // of a list
 	Source    object.Key // of a copy or a rename
 	Client    netip.Addr // who is at the other end, as far as proxies can be trusted; invalid: not known
+
+	Policy       *BucketPolicy // of Bucket; nil: it has none
+	SourcePolicy *BucketPolicy // of the bucket of Source, likewise
+	Facts        Facts         // what is known of the request, for conditions; nil: nothing
+}
+
+// Facts is what a request says of itself.
+type Facts interface {
+	// Fact returns what is known under a name, empty for nothing: of a header of S3 that
+	// begins with x-amz-, of delimiter, max-keys or versionid, of useragent, referer,
+	// securetransport (true or false), currenttime (RFC 3339) or epochtime (seconds).
+	Fact(name string) string
 }
 
 // Reason says which limit a refusal is about. It is a closed set.
@@ -34,6 +46,7 @@ const (
 	ReasonBucket    Reason = "bucket"
 	ReasonSource    Reason = "source"
 	ReasonExtension Reason = "extension"
+	ReasonPolicy    Reason = "policy"
 )
 
 var reasons = map[Reason]string{
@@ -45,6 +58,7 @@ var reasons = map[Reason]string{
 	ReasonBucket:    "the user's buckets do not include this one, or this part of it",
 	ReasonSource:    "the user's buckets do not include the source",
 	ReasonExtension: "the user may not write names with this extension",
+	ReasonPolicy:    "a policy of the bucket denies it",
 }
 
 // Text is what a user who was proved may be told: which limit it is, and never
@@ -68,8 +82,9 @@ func (d *Denial) Error() string {
 //
 // What an operation needs is written in needs; an operation that is not there
 // is refused. One whose keys come in the body (DeleteObjects, PostObject) is asked
-// about without a key before the body is read, and then with each key. Root may
-// do everything.
+// about without a key before the body is read, and then with each key. What a bucket's
+// policy allows needs neither scope nor place of the user; what it denies is denied to
+// all. Root may do everything.
 func Authorize(u *User, a Access) error {
 	if u == nil { // an identity that nobody vouches for
 		u = &User{}
@@ -99,6 +114,7 @@ func Enter(u *User, client netip.Addr) error {
 
 func (u *User) refuses(a Access) Reason {
 	n, known := needs[a.Operation]
+	granted, denied := a.ruling(u, n)
 	switch {
 	case !u.Active:
 		return ReasonInactive
@@ -106,18 +122,20 @@ func (u *User) refuses(a Access) Reason {
 		return ReasonAddress
 	case !known:
 		return ReasonOperation
-	case len(u.Scopes) == 0, n.scope != anyScope && !slices.Contains(u.Scopes, n.scope),
-		n.source && !n.moves && !slices.Contains(u.Scopes, ScopeRead):
+	case denied:
+		return ReasonPolicy
+	case !granted.target && (len(u.Scopes) == 0 || n.scope != anyScope && !slices.Contains(u.Scopes, n.scope)),
+		n.source && !n.moves && !granted.source && !slices.Contains(u.Scopes, ScopeRead):
 		return ReasonScope
 	case n.admin && u.Role != RoleAdmin:
 		return ReasonRole
 	case n.many && a.Key == "":
-		if !u.Sees(a.Bucket) {
+		if !granted.target && !u.Sees(a.Bucket) {
 			return ReasonBucket
 		}
-	case !u.reaches(n.where, a):
+	case !granted.target && !u.reaches(n.where, a):
 		return ReasonBucket
-	case n.source && !u.within(a.Source.Bucket, a.Source.Name):
+	case n.source && !granted.source && !u.within(a.Source.Bucket, a.Source.Name):
 		return ReasonSource
 	case n.where == atObject && n.scope == ScopeWrite && !u.mayName(a.Key), n.moves && !u.mayName(a.Source.Name):
 		return ReasonExtension

@@ -68,6 +68,27 @@ func (v *Verifier) WithV2(domains []string) *Verifier {
 	return &with
 }
 
+// Knows tells whether a login or an access key exists.
+func (v *Verifier) Knows(ctx context.Context, principal string) (bool, error) {
+	if users, ok := v.keys.(interface {
+		User(ctx context.Context, login string) (*User, error)
+	}); ok && (CheckLogin(principal) == nil || principal == RootLogin) {
+		switch _, err := users.User(ctx, principal); {
+		case err == nil:
+			return true, nil
+		case !errors.Is(err, ErrNoUser):
+			return false, s3.Err(s3.InternalError).Because(fmt.Errorf("look up login: %w", err))
+		}
+	}
+	switch _, _, err := v.keys.Secret(ctx, principal); {
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, ErrNoKey):
+		return false, s3.Err(s3.InternalError).Because(fmt.Errorf("look up access key: %w", err))
+	}
+	return false, nil
+}
+
 // parse reads the credentials of a request of either version.
 func (v *Verifier) parse(r *http.Request) (*sigv4.Request, error) {
 	if v.v2 && sigv4.IsV2(r) {

@@ -53,6 +53,19 @@ func (p Proxies) Client(r *http.Request) netip.Addr {
 	return at
 }
 
+// Secure tells whether the client came by TLS: to us, or to a proxy that says so.
+func (p Proxies) Secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !p.contains(peer.Addr()) {
+		return false
+	}
+	hops := r.Header.Values("X-Forwarded-Proto")
+	return len(hops) > 0 && strings.EqualFold(strings.TrimSpace(hops[len(hops)-1]), "https")
+}
+
 // parseHop reads an address as proxies write it: bare, in brackets, or with a
 // port.
 func parseHop(s string) (netip.Addr, bool) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 
 	"github.com/s3mirror/s3mirror/internal/auth"
@@ -10,8 +11,8 @@ import (
 // access is what the request is about to do, in the words of auth.Authorize. A source
 // that cannot be read is none: whoever is held to buckets is refused for it, and the
 // others are told what is wrong with it.
-func (r *request) access() auth.Access {
-	a := auth.Access{
+func (h *Handler) access(ctx context.Context, r *request, u *auth.User) (a auth.Access, err error) {
+	a = auth.Access{
 		Operation: r.op.Name, Bucket: r.op.Bucket, Key: r.op.Key,
 		Prefix: r.op.Query.Get("prefix"), // as s3.ParseList reads it
 		Client: r.client,
@@ -21,34 +22,48 @@ func (r *request) access() auth.Access {
 			a.Source = source
 		}
 	}
-	return a
+	return a, h.rule(ctx, r, u, &a)
 }
 
 // authorize tells whether the sender may do what he asks for. Of a request that
 // names its keys in the body this is the first half: permit is asked for each.
-func (r *request) authorize() error { return refusal(auth.Authorize(r.sender.User, r.access())) }
+func (h *Handler) authorize(r *request) error { return h.permit(r, r.op.Key) }
 
 // namesOnly are the operations that S3 refuses to nobody in words of its own: they are
 // never made public.
-var namesOnly = map[s3.OperationName]bool{
-	s3.CreateBucket: true, s3.PutBucketAcl: true, s3.CreateMultipartUpload: true,
-	s3.GetBucketOwnershipControls: true, s3.DeleteBucketOwnershipControls: true,
+var namesOnly = map[s3.OperationName]string{
+	s3.CreateBucket: noAnonymous, s3.PutBucketAcl: noAnonymous, s3.PutObjectAcl: noAnonymous, s3.SelectObjectContent: noAnonymous,
+	s3.CreateMultipartUpload:         "Anonymous users cannot initiate multipart uploads. Please authenticate.",
+	s3.CopyObject:                    "Anonymous users cannot copy objects. Please authenticate.",
+	s3.GetBucketOwnershipControls:    "s3:GetBucketOwnershipControls does not support Anonymous requests!",
+	s3.PutBucketOwnershipControls:    "s3:PutBucketOwnershipControls does not support Anonymous requests!",
+	s3.DeleteBucketOwnershipControls: "s3:PutBucketOwnershipControls does not support Anonymous requests!",
 }
+
+const noAnonymous = "Anonymous users cannot invoke this API. Please authenticate."
 
 // anonymous puts the refusal of a request without credentials into the words of S3.
 func anonymous(r *request, err error) error {
-	if r.op == nil || !namesOnly[r.op.Name] || !errors.Is(err, s3.AccessDenied) || auth.Claims(r.Request) {
+	if r.op == nil || namesOnly[r.op.Name] == "" || !errors.Is(err, s3.AccessDenied) || auth.Claims(r.Request) {
 		return err
 	}
-	return s3.Errorf(s3.AccessDenied, "Anonymous users cannot invoke this API. Please authenticate.").Because(err)
+	return s3.Errorf(s3.AccessDenied, "%s", namesOnly[r.op.Name]).Because(err)
 }
 
 // permit tells whether the sender may do the operation to a key that its body
 // names.
-func (r *request) permit(key string) error {
-	a := r.access()
+func (h *Handler) permit(r *request, key string) error {
+	return h.mayStill(r.Context(), r, r.sender.User, key)
+}
+
+// mayStill tells whether somebody may do the operation of the request to a key.
+func (h *Handler) mayStill(ctx context.Context, r *request, u *auth.User, key string) error {
+	a, err := h.access(ctx, r, u)
+	if err != nil {
+		return err
+	}
 	a.Key = key
-	return refusal(auth.Authorize(r.sender.User, a))
+	return refusal(auth.Authorize(u, a))
 }
 
 // refusal is a denial as the error of the S3 API. It says which limit, for the

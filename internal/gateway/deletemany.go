@@ -50,7 +50,7 @@ func (h *Handler) deleteObjects(w http.ResponseWriter, r *request) error {
 
 // mayDelete tells why a key is not deleted, whoever asks or by this sender.
 func (h *Handler) mayDelete(r *request, o s3.DeleteEntry) error {
-	err := r.permit(o.Key)
+	err := h.permit(r, o.Key)
 	if err == nil && o.Refusal != nil {
 		err = o.Refusal
 	}

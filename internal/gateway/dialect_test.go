@@ -42,7 +42,7 @@ func TestWordsOfRefusals(t *testing.T) {
 		"one's own key as owner":             {query("GET", "/photos/k", "", "X-Amz-Expected-Bucket-Owner", testKey), "200", ""},
 		"another owner":                      {query("GET", "/photos/k", "", "X-Amz-Expected-Bucket-Owner", "AKOTHER"), "403 AccessDenied", ""},
 		"a bucket of nobody":                 {unsigned(query("PUT", "/new", "")), "403 AccessDenied", "Anonymous users cannot invoke this API. Please authenticate."},
-		"an upload of nobody":                {unsigned(query("POST", "/photos/k", "uploads")), "403 AccessDenied", "Anonymous users cannot invoke this API. Please authenticate."},
+		"an upload of nobody":                {unsigned(query("POST", "/photos/k", "uploads")), "403 AccessDenied", "Anonymous users cannot initiate multipart uploads. Please authenticate."},
 		"an object of nobody":                {unsigned(query("GET", "/photos/k", "")), "403 AccessDenied", "Access Denied."},
 		"a POST that asks for nothing":       {query("POST", "/photos/k", ""), "405 MethodNotAllowed", "<ResourceType>SERVICE<"},
 		"the last bytes of an empty object":  {query("GET", "/photos/empty", "", "Range", "bytes=-1"), "200", ""},

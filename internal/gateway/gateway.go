@@ -64,6 +64,8 @@ type Buckets interface {
 	// when there is none. It asks nobody but the log, and so may be called for
 	// whoever asks.
 	BucketSetting(ctx context.Context, name, setting string) (document string, ok bool, err error)
+	// GlanceSetting is BucketSetting by what may be a second old.
+	GlanceSetting(ctx context.Context, name, setting string) (document string, ok bool, err error)
 	// SetBucketSetting keeps a document of the bucket's configuration; nil drops
 	// it.
 	SetBucketSetting(ctx context.Context, name, setting string, document *string, actor, request string) error
@@ -114,6 +116,8 @@ type Handler struct {
 	Options
 	metrics *metrics
 	blank   time.Duration // blankEvery, but in tests
+
+	policies policies
 }
 
 // New joins the parts. It starts nothing. It panics when called twice for one
@@ -132,13 +136,15 @@ type request struct {
 	id      string
 	start   time.Time
 	client  netip.Addr // who is at the other end, as far as proxies can be trusted
+	secure  bool       // it came by TLS, likewise
 	upload  *upload
-	op      *s3.Operation  // nil until 4
-	sender  *auth.Verified // nil until 5
-	replica string         // which one served a read
-	lookout lookout        // for the sender
-	told    bool           // an error stands in a body that was begun
-	span    trace.Span     // nil: it is not traced
+	op      *s3.Operation     // nil until 4
+	sender  *auth.Verified    // nil until 5
+	replica string            // which one served a read
+	lookout lookout           // for the sender
+	form    map[string]string // fields of a browser's form, which stand for headers; nil: it is none
+	told    bool              // an error stands in a body that was begun
+	span    trace.Span        // nil: it is not traced
 }
 
 // act does one operation. What it returns is answered by Handler.refuse.
@@ -183,6 +189,11 @@ var acts = map[s3.OperationName]act{
 	s3.PutPublicAccessBlock:          putSetting(settingPublicAccess),
 	s3.DeletePublicAccessBlock:       deleteSetting(settingPublicAccess),
 
+	s3.GetBucketPolicy:       (*Handler).getPolicy,
+	s3.GetBucketPolicyStatus: (*Handler).policyStatus,
+	s3.PutBucketPolicy:       (*Handler).putPolicy,
+	s3.DeleteBucketPolicy:    deleteSetting(settingPolicy),
+
 	s3.GetBucketAcl: (*Handler).getACL,
 	s3.PutBucketAcl: (*Handler).putACL,
 	s3.GetObjectAcl: (*Handler).getACL,
@@ -193,13 +204,10 @@ var acts = map[s3.OperationName]act{
 	s3.GetBucketLifecycleConfiguration:    (*Handler).defaultConfiguration,
 	s3.GetBucketLogging:                   (*Handler).defaultConfiguration,
 	s3.GetBucketNotificationConfiguration: (*Handler).defaultConfiguration,
-	s3.GetBucketPolicy:                    (*Handler).defaultConfiguration,
-	s3.GetBucketPolicyStatus:              (*Handler).defaultConfiguration,
 	s3.GetBucketReplication:               (*Handler).defaultConfiguration,
 	s3.GetBucketRequestPayment:            (*Handler).defaultConfiguration,
 	s3.GetBucketVersioning:                (*Handler).defaultConfiguration,
 	s3.GetObjectLockConfiguration:         (*Handler).defaultConfiguration,
-	s3.DeleteBucketPolicy:                 (*Handler).deleteNothing,
 
 	s3.CreateMultipartUpload:   (*Handler).createUpload,
 	s3.UploadPart:              (*Handler).uploadPart,
@@ -246,7 +254,7 @@ func (h *Handler) begin(w http.ResponseWriter, hr *http.Request) (*answer, *requ
 		w.WriteHeader(http.StatusContinue)
 	}
 	a := newAnswer(w, h.Stall)
-	r := &request{id: newRequestID(), start: time.Now(), client: h.Proxies.Client(hr), upload: newUpload(hr, a.conn, h.Stall)}
+	r := &request{id: newRequestID(), start: time.Now(), client: h.Proxies.Client(hr), secure: h.Proxies.Secure(hr), upload: newUpload(hr, a.conn, h.Stall)}
 	// A copy: net/http looks at the Body of its own request to tell whether a
 	// client still waits for "100 Continue".
 	r.Request = new(*hr)
@@ -294,7 +302,7 @@ func (h *Handler) serve(a *answer, r *request) error {
 
 // proved is the chain from 6 on, of a request whose sender is known.
 func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
-	if err := r.authorize(); err != nil {
+	if err := h.authorize(r); err != nil {
 		return err
 	}
 	op := r.op
@@ -329,7 +337,7 @@ var takesBody = map[s3.OperationName]bool{
 	s3.UploadPart: true, s3.CompleteMultipartUpload: true,
 	s3.PostObject: true, s3.PutObjectTagging: true,
 	s3.PutBucketTagging: true, s3.PutBucketOwnershipControls: true, s3.PutPublicAccessBlock: true, s3.PutBucketCors: true, s3.PutBucketWebsite: true,
-	s3.PutBucketAcl: true, s3.PutObjectAcl: true,
+	s3.PutBucketAcl: true, s3.PutObjectAcl: true, s3.PutBucketPolicy: true,
 }
 
 // refuseBody refuses a body where none belongs, and proves that the empty one

@@ -151,5 +151,8 @@ func (l *lookout) still(ctx context.Context) error {
 	case err != nil:
 		return nil
 	}
-	return refusal(auth.Authorize(u, l.request.access()))
+	if err = l.handler.mayStill(ctx, l.request, u, l.request.op.Key); errors.Is(err, s3.AccessDenied) {
+		return err
+	}
+	return nil
 }

@@ -196,3 +196,22 @@ func TestWhoMayGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// TestUploadThatAPolicyDenies: a policy is for those too whose body is under way.
+func TestUploadThatAPolicyDenies(t *testing.T) {
+	watched(t, func(t *testing.T, f *fixture, c net.Conn, p *presence) {
+		text := upload("/photos/k", strings.Repeat("x", 1<<20)).text("h")
+		io.WriteString(c, text[:len(text)-1<<20+1000])
+		time.Sleep(10 * time.Second)
+		f.store.mu.Lock()
+		f.store.set["photos?policy"] = `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::photos/*"}}`
+		f.store.mu.Unlock()
+		resp, took := within(t, c)
+		if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 403 || !strings.Contains(string(body), "a policy of the bucket denies it") || took > soon {
+			t.Errorf("after %v %v %s %v", took, resp, body, err)
+		}
+		if _, ok := f.snapshot()["photos/k"]; ok {
+			t.Error("stored")
+		}
+	})
+}

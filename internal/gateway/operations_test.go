@@ -558,6 +558,7 @@ func TestEveryOperationIsThere(t *testing.T) {
 		query("GET", "/photos/k", "acl"), query("PUT", "/photos/k", "acl", "X-Amz-Acl", "private"),
 		query("GET", "/photos", "accelerate"), query("GET", "/photos", "logging"), query("GET", "/photos", "notification"),
 		query("GET", "/photos", "requestPayment"), query("GET", "/photos", "versioning"),
+		document("/photos", "policy", publicPolicy), query("GET", "/photos", "policy"), query("GET", "/photos", "policyStatus"),
 		query("DELETE", "/photos", "policy"), query("DELETE", "/photos", "website"),
 		{method: "PUT", path: "/more"}, remove("/more"), upload("/photos/k", "v"), get("/photos/k"), head("/photos/k"), remove("/photos/k"),
 		upload("/photos/k", "v"), copyOf("/photos/k2", "/photos/k"),

@@ -50,7 +50,8 @@ func (h *Handler) postForm(a *answer, r *request) error {
 	if r.op, err = r.op.At(key); err != nil {
 		return err
 	}
-	if err := r.authorize(); err != nil { // 6
+	r.form = form.Fields
+	if err := h.authorize(r); err != nil { // 6
 		return err
 	}
 	policy, err := s3.ParsePostPolicy(form.Fields["policy"])

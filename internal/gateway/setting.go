@@ -141,11 +141,3 @@ func (h *Handler) defaultConfiguration(w http.ResponseWriter, r *request) error 
 	s3.WriteXML(w, document)
 	return nil
 }
-
-// deleteNothing answers the deletion of a configuration that no bucket has.
-func (h *Handler) deleteNothing(w http.ResponseWriter, r *request) error {
-	if err := h.Replicas.HeadBucket(r.Context(), r.op.Bucket); err != nil {
-		return err
-	}
-	return empty(w, http.StatusNoContent)
-}

@@ -305,6 +305,10 @@ func (s *store) BucketSetting(_ context.Context, name, setting string) (string, 
 	return document, ok, nil
 }
 
+func (s *store) GlanceSetting(ctx context.Context, name, setting string) (string, bool, error) {
+	return s.BucketSetting(ctx, name, setting)
+}
+
 func (s *store) SetBucketSetting(ctx context.Context, name, setting string, document *string, _, _ string) error {
 	if err := s.HeadBucket(ctx, name); err != nil {
 		return err

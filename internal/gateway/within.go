@@ -84,7 +84,7 @@ func (h *Handler) May(caller auth.Caller, name s3.OperationName, t s3.Target) er
 	if err != nil {
 		return err
 	}
-	return r.authorize()
+	return h.authorize(r)
 }
 
 // fromWithin is the request of S3, path style, that asks for the operation. It has
@@ -123,7 +123,7 @@ func fromWithin(hr *http.Request, caller auth.Caller, name s3.OperationName, t s
 	if err != nil {
 		return nil, err
 	}
-	return &request{Request: asked, id: caller.Request, start: time.Now(), client: caller.Client, op: op, sender: sender}, nil
+	return &request{Request: asked, id: caller.Request, start: time.Now(), client: caller.Client, secure: caller.Secure, op: op, sender: sender}, nil
 }
 
 // bodiless takes the body from a request, and the headers that are about it, unless

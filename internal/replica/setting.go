@@ -29,6 +29,34 @@ func (s *Set) BucketSetting(ctx context.Context, name, setting string) (document
 	return document, ok, nil
 }
 
+// GlanceSetting is BucketSetting by a record that may be a second old where other nodes
+// may change it. It is for what is asked with every request.
+func (s *Set) GlanceSetting(ctx context.Context, name, setting string) (document string, ok bool, err error) {
+	bs := &s.buckets
+	bs.mu.Lock()
+	b := bs.known[name]
+	bs.mu.Unlock()
+	switch {
+	case b == nil:
+		b, err = bs.noted(ctx, name)
+	case !s.o.Exclusive && !b.younger(recordFresh):
+		err = bs.reload(ctx, b)
+	}
+	if err != nil {
+		return "", false, err
+	}
+	document, ok = b.setting(setting)
+	return document, ok, nil
+}
+
+// setting is a document of the record.
+func (b *bucket) setting(name string) (document string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	document, ok = b.rec.Settings[name]
+	return document, ok
+}
+
 // noted returns a bucket that stands by its record. NoSuchBucket, SlowDown.
 func (bs *buckets) noted(ctx context.Context, name string) (*bucket, error) {
 	bs.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -115,6 +116,39 @@ func TestSettingOnAFailingLog(t *testing.T) {
 		log.broken = false
 		if _, ok, err := r.set.BucketSetting(r.ctx, testBucket, "cors"); ok || err != nil {
 			t.Errorf("it is shown all the same: %v", err)
+		}
+	})
+}
+
+// TestGlanceSetting: what one node sets another sees within a second, by reading its record
+// once in that time, however often it is asked.
+func TestGlanceSetting(t *testing.T) {
+	inFleet(t, 2, memory.NewLog(), func(t *testing.T, f *fleet) {
+		glance := func(n int, want string) {
+			t.Helper()
+			got, ok, err := f.all[n].set.GlanceSetting(f.ctx, testBucket, "policy")
+			if got != want || ok != (want != "") || err != nil {
+				t.Errorf("node %d: %q, %v, %v, want %q", n, got, ok, err, want)
+			}
+		}
+		glance(0, "")
+		glance(1, "")
+		text := "{}"
+		if err := f.all[0].set.SetBucketSetting(f.ctx, testBucket, "policy", &text, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		glance(0, text)
+		time.Sleep(1001 * time.Millisecond)
+		glance(1, text)
+		if _, _, err := f.all[1].set.GlanceSetting(f.ctx, "nowhere", "policy"); !errors.Is(err, s3.NoSuchBucket) {
+			t.Errorf("of no bucket: %v", err)
+		}
+		if err := f.all[0].set.DeleteBucket(f.ctx, testBucket, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1001 * time.Millisecond)
+		if _, _, err := f.all[1].set.GlanceSetting(f.ctx, testBucket, "policy"); !errors.Is(err, s3.NoSuchBucket) {
+			t.Errorf("of a bucket that is gone: %v", err)
 		}
 	})
 }

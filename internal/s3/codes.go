@@ -53,6 +53,7 @@ const (
 	InvalidURI                        Code = "InvalidURI"
 	KeyTooLong                        Code = "KeyTooLongError"
 	MalformedACL                      Code = "MalformedACLError"
+	MalformedPolicy                   Code = "MalformedPolicy"
 	MalformedPOSTRequest              Code = "MalformedPOSTRequest"
 	MalformedTrailer                  Code = "MalformedTrailerError"
 	MalformedXML                      Code = "MalformedXML"
@@ -153,6 +154,7 @@ var codes = map[Code]codeInfo{
 	InvalidURI:                        {400, "The specified URI couldn't be parsed."},
 	KeyTooLong:                        {400, "Your key is too long."},
 	MalformedACL:                      {400, "The XML you provided was not well-formed or did not validate against our published schema."},
+	MalformedPolicy:                   {400, "Policy has invalid resource."},
 	MalformedPOSTRequest:              {400, "The body of your POST request is not well-formed multipart/form-data."},
 	MalformedTrailer:                  {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
 	MalformedXML:                      {400, "The XML you provided was not well-formed or did not validate against our published schema."},

@@ -8,8 +8,6 @@ package s3
 var absences = map[OperationName]Code{
 	GetBucketEncryption:             SSEConfigurationNotFound,
 	GetBucketLifecycleConfiguration: NoSuchLifecycleConfiguration,
-	GetBucketPolicy:                 NoSuchBucketPolicy,
-	GetBucketPolicyStatus:           NoSuchBucketPolicy,
 	GetBucketReplication:            ReplicationNotFound,
 	GetObjectLockConfiguration:      ObjectLockConfigurationNotFound,
 }

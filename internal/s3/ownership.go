@@ -3,6 +3,7 @@ package s3
 import (
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -68,7 +69,8 @@ func ParseOwnership(body io.Reader) (value string, err error) {
 }
 
 // publicAccess are the switches of a public access block, in AWS's order.
-// Nothing here is ever public, so that each of them holds whether it is on or off.
+// Nothing here is ever public, so that each of them holds whether it is on or off, but
+// BlockPublicPolicy, to which the gateway holds a PutBucketPolicy.
 var publicAccess = []string{"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"}
 
 // ParsePublicAccessBlock reads the document of a PutPublicAccessBlock and
@@ -115,4 +117,13 @@ func parseDocument(body io.Reader, maxBytes int64, root string, child func(d *xm
 		return err
 	}
 	return d.end()
+}
+
+// PolicyStatusDocument tells whether a bucket's policy is for everybody.
+func PolicyStatusDocument(public bool) []byte {
+	x := newXML(160)
+	x.openNamespace("PolicyStatus")
+	x.text("IsPublic", strconv.FormatBool(public))
+	x.close("PolicyStatus")
+	return x.bytes()
 }

@@ -20,12 +20,12 @@ var anyOperation = []OperationName{}
 
 // The operations that take the same headers.
 var (
-	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                                    // fix what a version is
-	bodies        = []OperationName{PutObject, UploadPart}                                                                                                           // carry data
-	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                                      // verify a checksum of their body
-	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketWebsite, PutBucketAcl, PutObjectAcl} // of a document
-	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                                          // or one of the object
-	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                                                 // come with an access control list
+	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                                                     // fix what a version is
+	bodies        = []OperationName{PutObject, UploadPart}                                                                                                                            // carry data
+	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                                                       // verify a checksum of their body
+	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketWebsite, PutBucketAcl, PutObjectAcl, PutBucketPolicy} // of a document
+	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                                                           // or one of the object
+	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                                                                  // come with an access control list
 	copies        = []OperationName{CopyObject, UploadPartCopy}
 )
 
@@ -41,6 +41,8 @@ var headerRules = map[string]headerRule{
 	"x-amz-cf-id":          {ops: anyOperation},                                 // CloudFront in front of us
 	"x-amz-api-version":    {ops: anyOperation, values: []string{"2006-03-01"}}, // AWS SDK for C++
 	"x-amz-request-payer":  {ops: anyOperation, values: []string{"requester"}},
+
+	"x-amz-confirm-remove-self-bucket-access": {ops: []OperationName{PutBucketPolicy}}, // root always has access
 
 	"x-amz-expected-bucket-owner":        {ops: anyOperation}, // the gateway compares it
 	"x-amz-source-expected-bucket-owner": {ops: copies},
@@ -163,7 +165,7 @@ func sumHeader(name string) bool {
 func (op *Operation) writes() bool {
 	return slices.Contains([]OperationName{
 		PutBucketCors, DeleteBucketCors, PutBucketTagging, DeleteBucketTagging, PutBucketOwnershipControls, DeleteBucketOwnershipControls,
-		PutPublicAccessBlock, DeletePublicAccessBlock, PutBucketAcl, PutObjectAcl, DeleteBucketPolicy, PutBucketWebsite, DeleteBucketWebsite,
+		PutPublicAccessBlock, DeletePublicAccessBlock, PutBucketAcl, PutObjectAcl, PutBucketPolicy, DeleteBucketPolicy, PutBucketWebsite, DeleteBucketWebsite,
 		PutObject, DeleteObject, CreateBucket, DeleteBucket, CopyObject, DeleteObjects, PutObjectTagging, DeleteObjectTagging,
 		CreateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload,
 	}, op.Name)

@@ -139,7 +139,8 @@ var implemented = map[OperationName]bool{
 	GetBucketOwnershipControls: true, PutBucketOwnershipControls: true, DeleteBucketOwnershipControls: true,
 	GetBucketCors: true, PutBucketCors: true, DeleteBucketCors: true,
 	GetPublicAccessBlock: true, PutPublicAccessBlock: true, DeletePublicAccessBlock: true,
-	GetBucketAcl: true, PutBucketAcl: true, GetObjectAcl: true, PutObjectAcl: true,
+	PutBucketPolicy: true,
+	GetBucketAcl:    true, PutBucketAcl: true, GetObjectAcl: true, PutObjectAcl: true,
 }
 
 // ImplementedOperations returns the names that an implemented Operation can

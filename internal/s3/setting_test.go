@@ -104,7 +104,7 @@ func TestDefaultConfigurations(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, document, err)
 		}
 	}
-	if n := len(absences) + len(defaults); n != 11 {
+	if n := len(absences) + len(defaults); n != 9 {
 		t.Errorf("%d answers", n)
 	}
 }

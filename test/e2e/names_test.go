@@ -58,6 +58,7 @@ func source(value string) wire.Field { return wire.Field{Name: "x-amz-copy-sourc
 // the clients' names alone, also while a backend is away, and no answer shows another one.
 // A bucket that somebody removes on one backend is missed, reported, and made again.
 func TestNamesPerBackend(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	var extra strings.Builder
 	extra.WriteString("buckets:\n")

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 var own = []string{
 	"TestAuthentication", "TestPresignedAuthentication", "TestPostObject", "TestRouter", "TestServer",
 	"TestUnsignedStreaminPayloadTrailer", "TestSignedStreaminPayload", "TestSignedStreaminPayloadTrailer",
+	"TestPutBucketPolicy", "TestGetBucketPolicy", "TestDeleteBucketPolicy",
 	"TestPreflightOPTIONSEndpoint", "TestPutBucketCors", "TestGetBucketCors", "TestDeleteBucketCors", "TestNotImplementedActions",
 }
 
