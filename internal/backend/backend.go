@@ -160,7 +160,8 @@ type ListPage struct {
 }
 
 // Entry is one listed object. A listing carries no stamp and no headers: it
-// nominates keys, it proves nothing of them (RELIABILITY H18).
+// nominates keys, it proves nothing of them (RELIABILITY H18). Its strings are parts
+// of the page's document: whoever keeps one for long clones it.
 type Entry struct {
 	Key     string
 	ETag    string // without quotes

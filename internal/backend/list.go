@@ -78,7 +78,7 @@ func (l ListRequest) query(token string) string {
 
 // page checks a listing against the request and drops what After hides.
 func (l ListRequest) page(in *s3.Listing) (ListPage, error) {
-	var out ListPage
+	out := ListPage{Entries: make([]Entry, 0, len(in.Objects))}
 	last := ""
 	for _, o := range in.Objects {
 		if !strings.HasPrefix(o.Key, l.Prefix) || o.Key <= last && last != "" {
@@ -106,6 +106,6 @@ func (l ListRequest) page(in *s3.Listing) (ListPage, error) {
 			out.Next = ""
 		}
 	}
-	out.Entries, out.Prefixes = slices.Clip(out.Entries), slices.Clip(out.Prefixes)
+	out.Prefixes = slices.Clip(out.Prefixes)
 	return out, nil
 }

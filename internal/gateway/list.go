@@ -28,7 +28,7 @@ func (h *Handler) listObjects(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	s3.WriteXML(w, ask.Document(page, h.Tokens))
+	ask.Write(w, page, h.Tokens)
 	return nil
 }
 

@@ -299,7 +299,7 @@ func CompleteDocument(parts []CompletedPart) []byte {
 		if p.Algorithm != "" {
 			x.text(checksumElement(p.Algorithm), p.Checksum)
 		}
-		x.text("ETag", QuoteETag(p.ETag))
+		x.etag(p.ETag)
 		x.int("PartNumber", int64(p.Number))
 		x.close("Part")
 	}
@@ -322,7 +322,7 @@ func (c *Completed) Document() []byte {
 	x.text("Location", c.Location)
 	x.text("Bucket", c.Bucket)
 	x.text("Key", c.Key)
-	x.text("ETag", QuoteETag(c.ETag))
+	x.etag(c.ETag)
 	x.checksums(c.Checksums, true)
 	x.close("CompleteMultipartUploadResult")
 	return x.bytes()

@@ -250,7 +250,7 @@ func (c *Copied) document(root string, typed bool) []byte {
 	x := newXML(384)
 	x.openNamespace(root)
 	x.time("LastModified", c.Modified)
-	x.text("ETag", QuoteETag(c.ETag))
+	x.etag(c.ETag)
 	x.checksums(c.Checksums, typed)
 	x.close(root)
 	return x.bytes()

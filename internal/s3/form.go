@@ -352,7 +352,7 @@ func PostDocument(location, bucket, key, etag string) []byte {
 	x.text("Location", location)
 	x.text("Bucket", bucket)
 	x.text("Key", key)
-	x.text("ETag", QuoteETag(etag))
+	x.etag(etag)
 	x.close("PostResponse")
 	return x.bytes()
 }

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"cmp"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -152,6 +153,22 @@ type ListPage struct {
 // seals the token of the next page.
 func (l *ListRequest) Document(page *ListPage, key TokenKey) []byte {
 	x := newXML(512 + 320*len(page.Objects) + 96*len(page.CommonPrefixes))
+	l.write(x, page, key)
+	return x.bytes()
+}
+
+// Write answers with the Document, in memory that the next page uses again.
+func (l *ListRequest) Write(w http.ResponseWriter, page *ListPage, key TokenKey) {
+	x := xmlWriters.Get().(*xmlWriter)
+	x.begin()
+	l.write(x, page, key)
+	WriteXML(w, x.bytes())
+	if cap(x.b) <= keptBytes {
+		xmlWriters.Put(x)
+	}
+}
+
+func (l *ListRequest) write(x *xmlWriter, page *ListPage, key TokenKey) {
 	x.openNamespace("ListBucketResult")
 	x.text("Name", l.Bucket)
 	l.name(x, "Prefix", l.Prefix)
@@ -180,7 +197,6 @@ func (l *ListRequest) Document(page *ListPage, key TokenKey) []byte {
 		x.close("CommonPrefixes")
 	}
 	x.close("ListBucketResult")
-	return x.bytes()
 }
 
 func (l *ListRequest) headV2(x *xmlWriter, page *ListPage, key TokenKey) {
@@ -210,7 +226,7 @@ func (l *ListRequest) object(x *xmlWriter, o *ListEntry, owner Owner) {
 // describe writes what a page says of an object beside its name.
 func (l *ListRequest) describe(x *xmlWriter, o *ListEntry, owner *Owner) {
 	x.time("LastModified", o.LastModified)
-	x.text("ETag", QuoteETag(o.ETag))
+	x.etag(o.ETag)
 	x.int("Size", o.Size)
 	if owner != nil {
 		x.owner(*owner)

@@ -192,3 +192,14 @@ func TestUnlistableKeyIsLoud(t *testing.T) {
 		t.Error("a strict reader took the page")
 	}
 }
+
+func BenchmarkListDocument(b *testing.B) {
+	page := &ListPage{}
+	for i := range MaxKeys {
+		page.Objects = append(page.Objects, ListEntry{Key: fmt.Sprintf("photos/2026/%06d.jpg", i), ETag: "d41d8cd98f00b204e9800998ecf8427e", Size: 5, LastModified: listTime})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = (&ListRequest{Bucket: "b", V2: true, MaxKeys: MaxKeys}).Document(page, testKey)
+	}
+}

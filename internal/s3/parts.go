@@ -70,7 +70,7 @@ func (x *xmlWriter) part(p *Part) {
 	x.open("Part")
 	x.int("PartNumber", int64(p.Number))
 	x.time("LastModified", p.Modified)
-	x.text("ETag", QuoteETag(p.ETag))
+	x.etag(p.ETag)
 	x.int("Size", p.Size)
 	if p.Checksum != "" {
 		x.text(checksumElement(p.Algorithm), p.Checksum)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -174,7 +175,7 @@ func text(tok xml.Token) string {
 }
 
 // FuzzListingReference: of a listing that we and encoding/xml take, both read
-// the same keys.
+// the same keys, ETags and sizes.
 func FuzzListingReference(f *testing.F) {
 	f.Add([]byte("<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>1</Size></Contents><CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes></ListBucketResult>"))
 	f.Add([]byte("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%2Fb+c</Key></Contents></ListBucketResult>"))
@@ -186,7 +187,7 @@ func FuzzListingReference(f *testing.F) {
 		}
 		var std struct {
 			EncodingType []string
-			Contents     []struct{ Key []string }
+			Contents     []struct{ Key, ETag, Size []string }
 		}
 		if err := xml.Unmarshal(doc, &std); err != nil {
 			t.Fatalf("%q is taken, encoding/xml says %v", doc, err)
@@ -200,6 +201,14 @@ func FuzzListingReference(f *testing.F) {
 		for i, o := range got.Objects {
 			if keys := std.Contents[i].Key; len(keys) == 1 && keys[0] != o.Key {
 				t.Fatalf("%q: key %q, encoding/xml has %q", doc, o.Key, keys[0])
+			}
+			if etags := std.Contents[i].ETag; len(etags) == 1 && UnquoteETag(etags[0]) != o.ETag {
+				t.Fatalf("%q: ETag %q, encoding/xml has %q", doc, o.ETag, etags[0])
+			}
+			if sizes := std.Contents[i].Size; len(sizes) == 1 && strings.TrimSpace(sizes[0]) != "" {
+				if n, err := strconv.ParseInt(strings.TrimSpace(sizes[0]), 10, 64); err != nil || n != o.Size {
+					t.Fatalf("%q: size %d, encoding/xml has %q", doc, o.Size, sizes[0])
+				}
 			}
 		}
 	})

@@ -2,6 +2,8 @@ package s3
 
 import (
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -25,9 +27,15 @@ type xmlWriter struct{ b []byte }
 
 func newXML(capacity int) *xmlWriter {
 	x := &xmlWriter{b: make([]byte, 0, capacity)}
-	x.b = append(x.b, xmlDeclaration...)
+	x.begin()
 	return x
 }
+
+// xmlWriters are for documents that are written out and then forgotten.
+var xmlWriters = sync.Pool{New: func() any { return new(xmlWriter) }}
+
+// begin begins a document, in the memory of the last one.
+func (x *xmlWriter) begin() { x.b = append(x.b[:0], xmlDeclaration...) }
 
 func (x *xmlWriter) bytes() []byte { return x.b }
 
@@ -72,8 +80,36 @@ func (x *xmlWriter) bool(name string, value bool) {
 
 func (x *xmlWriter) time(name string, value time.Time) {
 	x.open(name)
-	x.b = value.UTC().Truncate(time.Second).AppendFormat(x.b, timeFormat)
+	x.b = appendTime(x.b, value.UTC())
 	x.close(name)
+}
+
+// appendTime writes a time of UTC in timeFormat.
+func appendTime(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.Truncate(time.Second).AppendFormat(b, timeFormat)
+	}
+	hour, minute, second := t.Clock()
+	b = appendTwo(appendTwo(b, year/100), year%100)
+	b = appendTwo(append(b, '-'), int(month))
+	b = appendTwo(append(b, '-'), day)
+	b = appendTwo(append(b, 'T'), hour)
+	b = appendTwo(append(b, ':'), minute)
+	b = appendTwo(append(b, ':'), second)
+	return append(b, ".000Z"...)
+}
+
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+
+// etag writes an ETag, in the quotes that belong to it.
+func (x *xmlWriter) etag(value string) {
+	const quote = "&quot;"
+	x.open("ETag")
+	x.b = append(x.b, quote...)
+	x.b = appendText(x.b, value, true)
+	x.b = append(x.b, quote...)
+	x.close("ETag")
 }
 
 // appendText escapes character data. Markup, quotes, tab, CR and LF become
@@ -86,6 +122,11 @@ func (x *xmlWriter) time(name string, value time.Time) {
 // hold and no request can name.
 func appendText(b []byte, s string, faithful bool) []byte {
 	for i := 0; i < len(s); {
+		if n := plainRun(s[i:]); n > 0 {
+			b = append(b, s[i:i+n]...)
+			i += n
+			continue
+		}
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == '&':
@@ -111,6 +152,24 @@ func appendText(b []byte, s string, faithful bool) []byte {
 	}
 	return b
 }
+
+// plainRun is how many bytes at the beginning of s stand for themselves: characters of
+// ASCII that are neither markup nor control characters.
+func plainRun(s string) int {
+	for i := range len(s) {
+		if !plainBytes[s[i]] {
+			return i
+		}
+	}
+	return len(s)
+}
+
+var plainBytes = func() (plain [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		plain[c] = !strings.ContainsRune(`&<>"'`, c)
+	}
+	return plain
+}()
 
 // xmlChar is the Char production of XML 1.0; surrogates do not occur in UTF-8.
 func xmlChar(r rune) bool {

@@ -39,6 +39,7 @@ type xmlReader struct {
 	open [][]byte
 	// selfClosed says that the element on top of open had no end tag of its own.
 	selfClosed bool
+	whole      string // the same as b, for leaf; empty: there are no leaves
 }
 
 type xmlKind uint8
@@ -52,10 +53,15 @@ const (
 // newXMLReader reads at most maxBytes at once. A failure is reported where the
 // document then breaks off, so that what came before it can still be used.
 func newXMLReader(r io.Reader, maxBytes int64) *xmlReader {
-	b, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
-	x := &xmlReader{b: b}
+	return readXML(new(bytes.Buffer), r, maxBytes)
+}
+
+// readXML is newXMLReader in a buffer of the caller's, in which the document stays.
+func readXML(buf *bytes.Buffer, r io.Reader, maxBytes int64) *xmlReader {
+	_, err := buf.ReadFrom(io.LimitReader(r, maxBytes+1))
+	x := &xmlReader{b: buf.Bytes()}
 	switch {
-	case int64(len(b)) > maxBytes:
+	case int64(len(x.b)) > maxBytes:
 		x.fail = errXMLTooLong
 	case err != nil:
 		x.fail = &readError{err}
@@ -95,20 +101,26 @@ func (x *xmlReader) answer() (string, error) {
 // skip. The name is valid until then.
 func (x *xmlReader) children(visit func(name []byte) error) error {
 	for {
-		kind, value, err := x.inside()
-		switch {
-		case err != nil:
+		if over, err := x.child(visit); over || err != nil {
 			return err
-		case kind == xmlEnd:
-			return nil
-		case kind == xmlStart:
-			if err := visit(value); err != nil {
-				return err
-			}
-		case len(bytes.TrimSpace(value)) > 0:
-			return errXMLMixed
 		}
 	}
+}
+
+// child is children up to the next child, or to blanks; over is true at the end.
+func (x *xmlReader) child(visit func(name []byte) error) (over bool, err error) {
+	kind, value, err := x.inside()
+	switch {
+	case err != nil:
+		return false, err
+	case kind == xmlEnd:
+		return true, nil
+	case kind == xmlStart:
+		return false, visit(value)
+	case len(bytes.TrimSpace(value)) > 0:
+		return false, errXMLMixed
+	}
+	return false, nil
 }
 
 // text returns the characters of the open element, blanks kept; a child is an

@@ -55,6 +55,38 @@ func (x *xmlReader) token() (kind xmlKind, value []byte, err error) {
 	}
 }
 
+// leaf reads a child that is nothing but `<name>text</name>`, its name of letters of
+// ASCII alone, whole. ok is false, and nothing was read, where anything else stands,
+// were it the same in other words. The text is as it was sent: a part of whole, with
+// its references.
+func (x *xmlReader) leaf() (name []byte, text string, ok bool) {
+	if len(x.whole) == 0 || x.selfClosed || len(x.open) == maxXMLDepth {
+		return nil, "", false
+	}
+	rest := x.b[x.pos:]
+	n := 1
+	for n < len(rest) && isLetter(rest[n]) {
+		n++
+	}
+	if n >= len(rest) || n == 1 || rest[0] != '<' || rest[n] != '>' {
+		return nil, "", false
+	}
+	name, rest = rest[1:n], rest[n+1:]
+	size := bytes.IndexByte(rest, '<')
+	if size < 0 {
+		return nil, "", false
+	}
+	tag := rest[size:]
+	if len(tag) < len(name)+3 || tag[1] != '/' || tag[len(name)+2] != '>' || !bytes.Equal(tag[2:len(name)+2], name) || !utf8.Valid(rest[:size]) {
+		return nil, "", false
+	}
+	at := x.pos + n + 1
+	x.pos = at + size + len(name) + 3
+	return name, x.whole[at : at+size], true
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
 func (x *xmlReader) atEnd() error {
 	if x.fail != nil {
 		return x.fail
