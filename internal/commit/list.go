@@ -3,6 +3,7 @@ package commit
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -12,7 +13,15 @@ import (
 type Item struct {
 	Name   string
 	Prefix bool
-	Info   object.Info // of an object: ETag, Size, ModTime
+
+	// Of an object, as in object.Info.
+	ETag    string
+	Size    int64
+	ModTime time.Time
+}
+
+func itemOf(v View) Item {
+	return Item{Name: v.Name, ETag: v.Info.ETag, Size: v.Info.Size, ModTime: v.Info.ModTime}
 }
 
 // View is what the log says of one key while a list is made.
@@ -82,48 +91,72 @@ func (w Window) rolled(name string) string {
 }
 
 // Overlay lays the views over the page of one replica: what the log says of a
-// key rules, and the rest is the page's. Views with Open must have been resolved
-// by reads before. doubtful are common prefixes that only a deleted, absent or
-// internal key may have put on the page: the caller lists below each to see whether a live
-// key is left, and drops it otherwise. Items come sorted by name.
+// key rules, and the rest is the page's, whose memory is used again. Views with Open must
+// have been resolved by reads before. doubtful are common prefixes that only a deleted,
+// absent or internal key may have put on the page: the caller lists below each to see
+// whether a live key is left, and drops it otherwise. Items come sorted by name.
 func Overlay(page []Item, views []View, w Window) (items []Item, doubtful []string) {
-	byName := map[string]View{}
+	ruled := map[string]bool{}
 	live, gone := map[string]bool{}, map[string]bool{} // common prefixes by what rows say of keys below
+	var said []Item                                    // by the rows
 	for _, v := range views {
 		if !w.holds(v.Name) {
 			continue
 		}
-		byName[v.Name] = v
+		ruled[v.Name] = true
 		p := w.rolled(v.Name)
 		switch {
 		case v.Info.Kind == object.Tombstone && p != "":
 			gone[p] = true
 		case v.Info.Kind == object.Present && p != "":
+			if !live[p] {
+				said = append(said, Item{Name: p, Prefix: true})
+			}
 			live[p] = true
 		case v.Info.Kind == object.Present:
-			items = append(items, Item{Name: v.Name, Info: v.Info})
+			said = append(said, itemOf(v))
 		}
 	}
-	for _, it := range page {
+	shown := slices.DeleteFunc(page, func(it Item) bool {
 		if strings.HasPrefix(it.Name, object.ReservedPrefix) {
-			continue
+			return true
 		}
-		if it.Prefix {
-			if !live[it.Name] {
-				items = append(items, it)
-				if gone[it.Name] || strings.HasPrefix(object.ReservedPrefix, it.Name) {
-					doubtful = append(doubtful, it.Name)
-				}
-			}
-			continue
+		if !it.Prefix {
+			return ruled[it.Name]
 		}
-		if _, ruled := byName[it.Name]; !ruled {
-			items = append(items, it)
+		if live[it.Name] {
+			return true
+		}
+		if gone[it.Name] || strings.HasPrefix(object.ReservedPrefix, it.Name) {
+			doubtful = append(doubtful, it.Name)
+		}
+		return false
+	})
+	return merged(shown, said), doubtful
+}
+
+// merged puts two lists into one, sorted by name, in the memory of the first. Both are
+// nearly sorted.
+func merged(a, b []Item) []Item {
+	sortItems(a)
+	sortItems(b)
+	i, j := len(a)-1, len(b)-1
+	a = append(a, b...)
+	for k := len(a) - 1; j >= 0; k-- { // from the end, so that nothing is overwritten before it was moved
+		if i >= 0 && a[i].Name > b[j].Name {
+			a[k] = a[i]
+			i--
+		} else {
+			a[k] = b[j]
+			j--
 		}
 	}
-	for p := range live {
-		items = append(items, Item{Name: p, Prefix: true})
+	return a
+}
+
+func sortItems(items []Item) {
+	byName := func(a, b Item) int { return strings.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(items, byName) {
+		slices.SortFunc(items, byName)
 	}
-	slices.SortFunc(items, func(a, b Item) int { return strings.Compare(a.Name, b.Name) })
-	return items, doubtful
 }

@@ -275,7 +275,8 @@ func (s *store) List(ctx context.Context, r replica.ListRequest) (replica.ListPa
 		if rolled {
 			page.Prefixes = append(page.Prefixes, name)
 		} else {
-			page.Entries = append(page.Entries, replica.Entry{Key: key, Info: objects[key].info})
+			info := objects[key].info
+			page.Entries = append(page.Entries, replica.Entry{Key: key, ETag: info.ETag, Size: info.Size, ModTime: info.ModTime})
 		}
 	}
 	return page, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,17 +24,20 @@ type ListRequest struct {
 	Max            int    // entries and prefixes together; 0 gives an empty page
 }
 
-// ListPage is a page. Entries and Prefixes are each sorted by bytes.
+// ListPage is a page. Entries and Prefixes are each sorted by bytes. Its strings are
+// parts of larger ones: whoever keeps one for long clones it.
 type ListPage struct {
 	Entries  []Entry
 	Prefixes []string
 	Next     string // After of the following page; empty when this is the last
 }
 
-// Entry is one listed object: ETag, Size and ModTime are set, headers are not.
+// Entry is one listed object, with what a list tells of it.
 type Entry struct {
-	Key string
-	object.Info
+	Key     string
+	ETag    string // without quotes
+	Size    int64  // bytes
+	ModTime time.Time
 }
 
 // rowsAtOnce bounds how many rows one window of a list may hold: a window ends
@@ -42,7 +46,7 @@ type Entry struct {
 // buckets have none.
 const (
 	rowsAtOnce = 1000
-	fewRows    = 64
+	fewRows    = 32
 )
 
 // windowsAtOnce bounds how far one call looks for entries to fill its page with,
@@ -73,7 +77,11 @@ func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, err
 		if err != nil {
 			return ListPage{}, unavailable(err)
 		}
-		items = append(items, more...)
+		if len(items) == 0 {
+			items = more
+		} else {
+			items = append(items, more...)
+		}
 		b.rowsSeen.Store(int64(l.seen))
 		if l.full {
 			l.limit = min(2*l.limit, s.window)
@@ -105,11 +113,12 @@ func (l *lister) page(items []commit.Item) ListPage {
 		items = items[:l.r.Max]
 		page.Next = items[len(items)-1].Name
 	}
+	page.Entries = make([]Entry, 0, len(items))
 	for _, it := range items {
 		if it.Prefix {
 			page.Prefixes = append(page.Prefixes, it.Name)
 		} else {
-			page.Entries = append(page.Entries, Entry{Key: it.Name, Info: it.Info})
+			page.Entries = append(page.Entries, Entry{Key: it.Name, ETag: it.ETag, Size: it.Size, ModTime: it.ModTime})
 		}
 	}
 	return page
@@ -120,7 +129,7 @@ func (l *lister) page(items []commit.Item) ListPage {
 // where it ends, "" for the end of the list.
 func (l *lister) window(ctx context.Context) (items []commit.Item, until string, err error) {
 	l.cut = false
-	before, end, err := l.rows(ctx, "") // R23
+	before, end, err := l.rows(ctx, "", l.limit) // R23
 	if err != nil {
 		return nil, "", err
 	}
@@ -129,18 +138,13 @@ func (l *lister) window(ctx context.Context) (items []commit.Item, until string,
 		return nil, "", err
 	}
 	until = nearer(end, next)
-	after, end, err := l.rows(ctx, until)
+	after, end, err := l.rows(ctx, until, l.enough(before, until))
 	if err != nil {
 		return nil, "", err
 	}
 	until = nearer(until, end)
 	l.full = end != "" && until == end
-	l.seen = 0
-	for _, kr := range after {
-		if until == "" || kr.Key.Name <= until {
-			l.seen++
-		}
-	}
+	l.seen = within(after, until)
 	views := commit.Views(before, after)
 	if err := l.resolve(ctx, views, until); err != nil {
 		return nil, "", err
@@ -155,6 +159,27 @@ func (l *lister) window(ctx context.Context) (items []commit.Item, until string,
 	return slices.DeleteFunc(items, func(it commit.Item) bool {
 		return it.Prefix && dead[it.Name] || strings.HasPrefix(it.Name, object.ReservedPrefix)
 	}), until, nil
+}
+
+// within is how many rows are of keys up to until, or below it.
+func within(rows []oplog.KeyRow, until string) int {
+	if until == "" {
+		return len(rows)
+	}
+	n, _ := slices.BinarySearchFunc(rows, until, func(kr oplog.KeyRow, until string) int {
+		if kr.Key.Name <= until || strings.HasPrefix(kr.Key.Name, until) {
+			return -1
+		}
+		return 1
+	})
+	return n
+}
+
+// enough is how many rows are read again, of a window that had these before: those up to
+// its end, and some that came since. With more of them the window ends earlier.
+func (l *lister) enough(before []oplog.KeyRow, until string) int {
+	n := within(before, until)
+	return min(n+n/4+fewRows/2, l.limit)
 }
 
 // nearer is the earlier of two ends of a window; "" is the end of all.
@@ -196,16 +221,16 @@ func (l *lister) rolled(name string) (string, bool) {
 	return (&s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter}).CommonPrefix(name)
 }
 
-// rows reads the rows of the window: up to until, or up to as many as one window
-// may hold, then end is the last one's name.
-func (l *lister) rows(ctx context.Context, until string) (rows []oplog.KeyRow, end string, err error) {
+// rows reads the rows of the window: up to until, or up to limit of them, then end is
+// the last one's name.
+func (l *lister) rows(ctx context.Context, until string, limit int) (rows []oplog.KeyRow, end string, err error) {
 	scan := s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After}
-	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), l.limit)
+	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), limit)
 	if err != nil {
 		l.set.logFailed("read", err)
 		return nil, "", err
 	}
-	if len(rows) == l.limit {
+	if len(rows) == limit {
 		end = rows[len(rows)-1].Key.Name
 	}
 	if until != "" && end > until {
@@ -241,10 +266,13 @@ func (l *lister) asked(ctx context.Context) (items []commit.Item, next string, e
 	return nil, "", err
 }
 
+// spareItems is room for what rows put on a page.
+const spareItems = 32
+
 func itemsOf(page backend.ListPage) []commit.Item {
-	items := make([]commit.Item, 0, len(page.Entries)+len(page.Prefixes))
+	items := make([]commit.Item, 0, len(page.Entries)+len(page.Prefixes)+spareItems)
 	for _, e := range page.Entries {
-		items = append(items, commit.Item{Name: e.Key, Info: object.Info{Kind: object.Present, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime}})
+		items = append(items, commit.Item{Name: e.Key, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime})
 	}
 	for _, p := range page.Prefixes {
 		items = append(items, commit.Item{Name: p, Prefix: true})

@@ -185,7 +185,7 @@ func (s *server) list(done func(page []commit.Item, ok bool)) {
 			var page []commit.Item
 			for _, key := range w.keys {
 				if seen := s.at(key); seen.Kind == object.Present {
-					page = append(page, commit.Item{Name: key.Name, Info: seen.Info})
+					page = append(page, commit.Item{Name: key.Name, ETag: seen.ETag, Size: seen.Size, ModTime: seen.ModTime})
 				}
 			}
 			w.after(w.delay(s.median/2), func() { finish(page, true) })
