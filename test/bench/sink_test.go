@@ -39,7 +39,7 @@ func TestSinkPassesTheProbes(t *testing.T) {
 	report, err := probe.Run(t.Context(), backend.Options{
 		Name: "sink", Endpoint: &url.URL{Scheme: "http", Host: b.addr}, Region: region,
 		AccessKeyID: b.keys.access, SecretAccessKey: b.keys.secret,
-	}, bucket)
+	}, bucket, probe.Brief())
 	if err != nil {
 		t.Fatal(err)
 	}
