@@ -15,7 +15,7 @@ type Effort struct {
 	Watch time.Duration
 
 	// Long says whether those are made too that take long, or are for an operator: Idle,
-	// Late, MultipartETag.
+	// Late.
 	Long bool
 	// Idle is the longest that an upload is left without a byte.
 	Idle time.Duration

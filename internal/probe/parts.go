@@ -154,3 +154,34 @@ func (r *runner) partCopy(ctx context.Context) (Result, string) {
 	}
 	return Yes, ""
 }
+
+// partSizes: whether the sizes of the parts of an object are told again. Where they are, a
+// copy of it can be made of the same parts, and gets the same ETag.
+func (r *runner) partSizes(ctx context.Context) (Result, string) {
+	const size = 1000
+	u, err := r.begin(ctx, "parts/sizes")
+	if err != nil {
+		return denied(err)
+	}
+	defer u.end(ctx)
+	part, err := u.put(ctx, 1, pattern("part sizes", size))
+	if err != nil {
+		return denied(err)
+	}
+	res, err := u.complete(ctx, part)
+	if err != nil {
+		return denied(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	got, err := r.remote.PartSizes(ctx, r.bucket, r.full(u.key), res.ETag)
+	switch {
+	case errors.Is(err, backend.ErrAnswer):
+		return No, err.Error()
+	case err != nil:
+		return denied(err)
+	case len(got) != 1 || got[0] != size:
+		return No, fmt.Sprintf("one of %d bytes is told as %d", size, got)
+	}
+	return Yes, ""
+}

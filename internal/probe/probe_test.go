@@ -69,7 +69,7 @@ func TestStrictServer(t *testing.T) {
 	if rep.PayloadMode != ModeAuto || !rep.Whole() || rep.Level == LevelRefused {
 		t.Errorf("mode %q, level %s, whole %v, reasons %q", rep.PayloadMode, rep.Level, rep.Whole(), rep.Reasons)
 	}
-	for _, name := range []string{BodyLiteral, BodyTrailer, BodySigned, ETagMD5, ChecksumEcho, HeadersKept, ReadYourWrite, Completion, CopyMatch, TagsKept, KeyProbe + "empty-segment"} {
+	for _, name := range []string{BodyLiteral, BodyTrailer, BodySigned, ETagMD5, ChecksumEcho, HeadersKept, ReadYourWrite, Completion, CopyMatch, TagsKept, MultipartETag, PartSizes, KeyProbe + "empty-segment"} {
 		if got := rep.Result(name); got != Yes {
 			t.Errorf("%s: %s", name, got)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 5
+const Edition = 6
 
 // Result is what a probe found, in one word.
 type Result string
@@ -47,6 +47,7 @@ const (
 	PartCopy      = "part-copy"
 	PartSize      = "part-least-size"
 	PartNumbers   = "part-numbers"
+	PartSizes     = "part-sizes-told"
 	TagsKept      = "tags-kept"
 	HeadAsGet     = "head-as-get"
 	NotModified   = "not-modified"

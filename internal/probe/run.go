@@ -93,12 +93,11 @@ func (r *runner) all(ctx context.Context) []Probe {
 		one(HeldCondition, r.heldCondition), one(DeleteMatch, r.deleteMatch),
 		one(Completion, r.completion), one(WriteRace, r.writeRace), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept),
 		one(HeadAsGet, r.headAsGet), one(NotModified, r.notModified), one(Metadata, r.metadata), one(OperationName, r.operationName),
-		one(PartSize, r.partSize), one(PartNumbers, r.partNumbers), one(PartCopy, r.partCopy),
+		one(PartSize, r.partSize), one(PartNumbers, r.partNumbers), one(PartCopy, r.partCopy), one(PartSizes, r.partSizes), one(MultipartETag, r.multipartETag),
 		one(Clock, r.clock), r.sums, r.keys,
 	}
 	waiting := []group{r.cuts}
 	if r.effort.Long {
-		groups = append(groups, one(MultipartETag, r.multipartETag))
 		waiting = append(waiting, one(Late, r.late), one(Idle, r.idle))
 	}
 	if r.effort.Long && r.effort.Own {

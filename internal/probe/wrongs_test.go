@@ -61,7 +61,10 @@ func TestEachWrong(t *testing.T) {
 		"reads without 304":    {o: wrong(memory.Wrongs{IgnoresIfModified: true}), level: LevelFenced, want: map[string]Result{NotModified: No}},
 		"another clock":        {o: memory.Options{Now: ahead}, level: LevelFenced, want: map[string]Result{Clock: No}},
 		"other ETags": {o: memory.Options{Personality: memory.Personality{OpaqueETags: true}}, level: LevelFenced, want: map[string]Result{
-			ETagMD5: No,
+			ETagMD5: No, MultipartETag: No,
+		}},
+		"reads without part numbers": {o: memory.Options{Personality: memory.Personality{IgnoresPartNumber: true}}, level: LevelFenced, want: map[string]Result{
+			PartSizes: No,
 		}},
 		"small parts": {o: memory.Options{Personality: memory.Personality{MinPartBytes: 1}}, level: LevelFenced, want: map[string]Result{PartSize: No}},
 		"few parts":   {o: memory.Options{Personality: memory.Personality{MaxParts: 1000}}, level: LevelFenced, want: map[string]Result{PartNumbers: No}},
@@ -70,7 +73,7 @@ func TestEachWrong(t *testing.T) {
 			CreateOnce: "", IfMatch: "", CreateRace: "", MatchRace: "", HeldCondition: "", DeleteMatch: "", Completion: "", CopyMatch: "", PartCopy: "",
 		}},
 		"no uploads": {f: memory.Faults{ErrorRate: 1, ErrorCode: s3.NotImplemented, Ops: []s3.OperationName{s3.CreateMultipartUpload}}, level: LevelFenced, want: map[string]Result{
-			PartSize: No, PartNumbers: No, PartCopy: No, TagsKept: No,
+			PartSize: No, PartNumbers: No, PartCopy: No, TagsKept: No, PartSizes: No, MultipartETag: No,
 		}},
 		"no copies": {f: memory.Faults{ErrorRate: 1, ErrorCode: s3.NotImplemented, Ops: []s3.OperationName{s3.UploadPartCopy}}, level: LevelFenced, want: map[string]Result{
 			PartCopy: No,

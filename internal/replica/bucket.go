@@ -74,6 +74,7 @@ func (b *bucket) config() commit.Config {
 		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.rec.ack(b.policy),
 		Mode: b.set.settings.modeOf(&b.rec), Thrifty: !o.Exclusive,
 		Copies: b.set.qualities.copiers(), Bare: b.set.qualities.untagged(),
+		Composed: b.set.qualities.composed(b.rec.Replicas),
 	}
 }
 

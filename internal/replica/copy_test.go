@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -261,4 +262,53 @@ func TestARottenSourceIsNotCopied(t *testing.T) {
 		r.converge()
 		r.equal()
 	})
+}
+
+// TestACopyOfAnObjectOfParts: replicas make it by themselves when the source's ETag and
+// checksum say which bytes it is of, and it is the same object everywhere.
+func TestACopyOfAnObjectOfParts(t *testing.T) {
+	full := s3.UploadChecksum{Algorithm: "crc32c", Type: s3.FullObject}
+	composite := s3.UploadChecksum{Algorithm: "crc32c", Type: s3.Composite}
+	for _, c := range []struct {
+		name   string
+		sum    s3.UploadChecksum
+		others bool // one of them composes its ETags otherwise
+		reads  int  // of the source
+	}{
+		{"known", full, false, 0}, {"an ETag that tells nothing", full, true, 1}, {"a checksum of parts", composite, false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, r *rig) {
+				r.close()
+				r.open(func(o *replica.Options) {
+					uploadTimes(o)
+					o.Qualify = func(_ context.Context, name, _ string) (replica.Quality, error) {
+						return replica.Quality{Copies: true, Composed: !c.others || name != "b"}, nil
+					}
+				})
+				p := r.begin("source", c.sum)
+				p.put(1, content(5*mib, 1))
+				p.put(2, content(5*mib+9, 2))
+				p.complete()
+				synctest.Wait()
+				r.resetCounts()
+				info := r.mustCopy("source", "copy")
+				synctest.Wait()
+				reads := 0
+				for _, name := range r.names {
+					reads += r.counts[name].of("GET", "source")
+				}
+				if reads != c.reads {
+					t.Errorf("the source was read %d times, want %d", reads, c.reads)
+				}
+				r.mustGet("copy", p.whole())
+				held := r.equal()["copy"]
+				if held.ETag != info.ETag || held.Headers["x-amz-checksum-crc32c"] == "" || held.ID == r.equal()["source"].ID {
+					t.Errorf("the copy is %+v, told as %+v", held, info)
+				}
+				r.converge()
+				r.mustGet("copy", p.whole())
+			})
+		})
+	}
 }

@@ -18,6 +18,10 @@ type Quality struct {
 	Copies  bool    // its copies keep to x-amz-copy-source-if-match, so it may copy by itself
 	NoTags  bool    // it keeps no tags of objects: the log does
 
+	// Composed says that its multipart objects have the ETags that they have on AWS, and
+	// that it tells the sizes of their parts.
+	Composed bool
+
 	// Sums are the algorithms of checksums that it keeps, among those that are
 	// s3.Recent; the others every backend is taken to know that knows trailers.
 	Sums []string
@@ -49,6 +53,7 @@ type qualities struct {
 	copies  object.Replicas     // never changes: it is replaced
 	sums    map[string][]string // of a backend its Quality.Sums; never changes, likewise
 	bare    object.Replicas     // keep no tags; never changes, likewise
+	parts   object.Replicas     // Quality.Composed; never changes, likewise
 	known   map[string]bool
 	keys    map[string]keyTrouble
 	asking  map[string]chan struct{} // has room for who asks; never changes
@@ -96,6 +101,18 @@ func (q *qualities) copiers() object.Replicas {
 	return q.copies
 }
 
+// composed are the replicas whose ETags of multipart objects tell the bytes: none of them
+// unless all do. Where one could not tell the sizes of the parts a copy may have to be made
+// of others, and gets an ETag of its own that is no sign of other bytes.
+func (q *qualities) composed(replicas object.Replicas) object.Replicas {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.parts.Covers(replicas) {
+		return nil
+	}
+	return replicas
+}
+
 // untagged are the backends that keep no tags.
 func (q *qualities) untagged() object.Replicas {
 	q.mu.Lock()
@@ -129,6 +146,10 @@ func (q *qualities) learn(replica string, found Quality) {
 	q.copies = q.copies.Without(replica)
 	if found.Copies {
 		q.copies = q.copies.With(replica)
+	}
+	q.parts = q.parts.Without(replica)
+	if found.Composed {
+		q.parts = q.parts.With(replica)
 	}
 	q.bare = q.bare.Without(replica)
 	if found.NoTags {
