@@ -138,7 +138,7 @@ func (c *Complete) mine(now Now) *UploadRecord {
 	next := c.rec.over(UploadCompleting, now)
 	next.Op, next.Node, next.List = c.op.ID, c.cfg.Node, c.op.Chosen.List
 	info := c.op.Chosen.Info
-	next.Info = &info
+	next.Info, next.Sums = &info, c.op.Chosen.Sums
 	return next
 }
 

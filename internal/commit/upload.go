@@ -46,6 +46,7 @@ type UploadRecord struct {
 	Node string       `json:"node,omitempty"` // whose it is
 	List string       `json:"list,omitempty"` // Chosen.List
 	Info *object.Info `json:"info,omitempty"` // what it makes; of a done upload, what it made
+	Sums []string     `json:"sums,omitempty"` // Chosen.Sums
 }
 
 // takesParts tells whether parts may be added.
@@ -96,6 +97,7 @@ type Chosen struct {
 	ETags map[string][]string // replica -> the ETags that it gave the parts, in order
 	List  string              // names the list: two equal ones make the same object
 	Info  object.Info         // Size, Parts, ETag (MD5 of MD5s, where the parts' are MD5) and the upload's Headers
+	Sums  []string            // base64, of the parts in order, where the version's checksum is one of theirs; the caller's
 }
 
 // MinPart is the least size of a part that is not the last, bytes.

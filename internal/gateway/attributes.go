@@ -19,8 +19,12 @@ func (h *Handler) getAttributes(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	r.replica = v.Replica
+	var sums []string // of the parts
 	if slices.Contains(ask.Wanted, s3.AttributeObjectParts) {
 		if v.Parts, err = h.Replicas.PartSizes(r.Context(), r.op.ObjectKey(), v.Info); err != nil {
+			return err
+		}
+		if sums, err = h.Replicas.PartSums(r.Context(), r.op.ObjectKey(), v.Info, v.Parts); err != nil {
 			return err
 		}
 	}
@@ -28,6 +32,6 @@ func (h *Handler) getAttributes(w http.ResponseWriter, r *request) error {
 	for _, name := range []string{"ETag", "Content-Length", "Content-Type", "Accept-Ranges"} {
 		w.Header().Del(name) // of the object, and not of the document
 	}
-	s3.WriteXML(w, ask.Document(v.Info, nil))
+	s3.WriteXML(w, ask.Document(v.Info, sums))
 	return nil
 }

@@ -28,6 +28,9 @@ type Uploads interface {
 	// PartSizes are the sizes in bytes of the parts of a version; none of one that was
 	// put in one piece.
 	PartSizes(ctx context.Context, key object.Key, info object.Info) ([]int64, error)
+	// PartSums are the checksums, base64, of the parts of a version, of these sizes; nil
+	// where there are none or nobody knows them.
+	PartSums(ctx context.Context, key object.Key, info object.Info, sizes []int64) ([]string, error)
 }
 
 func (h *Handler) createUpload(w http.ResponseWriter, r *request) error {

@@ -185,3 +185,20 @@ func TestAPartOfAVersionThatChanges(t *testing.T) {
 		t.Errorf("part 2 of a version that changes: %s", got.raw)
 	}
 }
+
+// TestChecksumsOfParts: they are given in pages, and the count of all beside them.
+func TestChecksumsOfParts(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/k", "old", "X-Amz-Checksum-Crc32", "P13U5Q==")
+	f.uploads.sizes, f.uploads.sums = []int64{2, 1}, []string{"AAAAAA==", "BBBBBA=="}
+	asked := query("GET", "/photos/k", "attributes", "X-Amz-Object-Attributes", "ObjectParts", "X-Amz-Max-Parts", "1")
+	const first, second = "<PartNumber>1</PartNumber><Size>2</Size><ChecksumCRC32>AAAAAA==<", "<PartNumber>2</PartNumber><Size>1</Size><ChecksumCRC32>BBBBBA==<"
+	if got := f.send(t, asked); !strings.Contains(got.body, first) || strings.Contains(got.body, "BBBBBA") ||
+		!strings.Contains(got.body, "<PartsCount>2<") || !strings.Contains(got.body, "<NextPartNumberMarker>1<") {
+		t.Errorf("the first page: %s", got.raw)
+	}
+	asked.header.Set("X-Amz-Part-Number-Marker", "1")
+	if got := f.send(t, asked); !strings.Contains(got.body, second) || strings.Contains(got.body, "AAAAAA==") || !strings.Contains(got.body, "<IsTruncated>false<") {
+		t.Errorf("the second page: %s", got.raw)
+	}
+}

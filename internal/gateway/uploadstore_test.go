@@ -19,6 +19,7 @@ type uploads struct {
 	pages    replica.UploadsPage
 	listed   replica.PartsPage
 	sizes    []int64
+	sums     []string
 }
 
 func (s *store) CreateUpload(ctx context.Context, r replica.CreateUploadRequest) (string, error) {
@@ -87,4 +88,8 @@ func (s *store) ListUploads(ctx context.Context, _ replica.ListUploadsRequest) (
 
 func (s *store) PartSizes(ctx context.Context, _ object.Key, _ object.Info) ([]int64, error) {
 	return s.uploads.sizes, s.begin(ctx, "PartSizes")
+}
+
+func (s *store) PartSums(ctx context.Context, _ object.Key, _ object.Info, _ []int64) ([]string, error) {
+	return s.uploads.sums, s.begin(ctx, "PartSums")
 }

@@ -23,6 +23,8 @@ type Personality struct {
 	// DropsChecksums verifies the checksums that come with a body and keeps
 	// none.
 	DropsChecksums bool
+	// ForgetsPartSums names no checksums of parts once they are one object.
+	ForgetsPartSums bool
 	// IgnoresPartNumber answers a read of one part with the whole object.
 	IgnoresPartNumber bool
 

@@ -68,7 +68,7 @@ func (s *Server) attributes(q *request) error {
 	}
 	q.w.Header().Set("Last-Modified", o.info.ModTime.Format(http.TimeFormat))
 	sums := o.partSums
-	if !hasChecksum(o.info.Headers) {
+	if !hasChecksum(o.info.Headers) || s.o.ForgetsPartSums {
 		sums = nil
 	}
 	return s.document(q, a.Document(o.info, sums))

@@ -124,6 +124,9 @@ const (
 	// a name never comes back: what an implementation keeps of a name that was
 	// dropped it may forget.
 	DocUpload DocKind = "upload"
+	// DocPartSums: the checksums of the parts of the version that stands under a key,
+	// named by UploadsOf(bucket, key).
+	DocPartSums DocKind = "part-sums"
 	// DocMove: what a move of the log to another place leaves in it, so that nobody
 	// serves on half of one, or on two.
 	DocMove DocKind = "move"
@@ -132,7 +135,7 @@ const (
 // DocKinds are all kinds: a log that is moved is moved with all of them.
 var DocKinds = []DocKind{
 	DocBucket, DocGeneration, DocNode, DocUser, DocAccessKey, DocSession, DocSigners,
-	DocBackend, DocReplication, DocShare, DocUpload, DocMove,
+	DocBackend, DocReplication, DocShare, DocUpload, DocPartSums, DocMove,
 }
 
 // Documents are records by kind and name, changed by compare-and-set like rows.

@@ -335,7 +335,7 @@ func (bs *buckets) destroy(ctx context.Context, b *bucket) error {
 	if failed != nil {
 		return unavailable(failed)
 	}
-	if err := bs.set.forgetUploads(ctx, b.name); err != nil {
+	if err := errors.Join(bs.set.forgetUploads(ctx, b.name), bs.set.forgetSums(ctx, b.name)); err != nil {
 		return unavailable(err)
 	}
 	err := bs.rows(ctx, b.name, func(kr oplog.KeyRow) error {

@@ -120,6 +120,11 @@ func (s *Set) choose(ctx context.Context, id object.ID, rec *commit.UploadRecord
 		chosen.Info.Headers = maps.Clone(chosen.Info.Headers)
 		chosen.Info.Headers[checksumOfText(rec.Sum).Header()] = sum
 		chosen.Info.Headers[object.ChecksumPrefix+"type"] = string(checksumOfText(rec.Sum).Type)
+		if checksumOfText(rec.Sum).Type == s3.Composite {
+			for _, p := range parts {
+				chosen.Sums = append(chosen.Sums, p.Checksum)
+			}
+		}
 	}
 	return chosen, parts, nil
 }

@@ -167,11 +167,17 @@ func (s *Set) Head(ctx context.Context, key object.Key) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
+	v, err := s.headFor(ctx, b, key)
+	s.metrics.read("head", err)
+	return v, err
+}
+
+// headFor is Head for whoever asks; errors as Head's.
+func (s *Set) headFor(ctx context.Context, b *bucket, key object.Key) (Version, error) {
 	r, err := s.look(ctx, b, key, true, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 		seen, err := at.head(ctx, key.Name)
 		return seen, nil, err
 	})
-	s.metrics.read("head", err)
 	if err != nil {
 		return Version{}, err
 	}

@@ -35,6 +35,7 @@ func (u *uploads) run(ctx context.Context) {
 	defer tick.Stop()
 	due := map[string]time.Duration{} // by the document's name: Boot when it is visited again
 	swept := map[string]time.Duration{}
+	var sums sumsWalk
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,6 +49,7 @@ func (u *uploads) run(ctx context.Context) {
 		}
 		u.visit(ctx, due)
 		u.sweep(ctx, swept)
+		sums.step(ctx, s)
 		done()
 	}
 }

@@ -127,6 +127,9 @@ func (p *process) addPart(e commit.AddPart) commit.Event {
 func (p *process) dropParts() commit.Event {
 	ctx, cancel := p.logContext()
 	defer cancel()
+	if !p.set.keepSums(ctx, p.key, p.upload) {
+		return commit.PartsDropped{}
+	}
 	return commit.PartsDropped{OK: casOf(p.set.o.Log.DropParts(ctx, p.upload), p.set) == commit.Applied}
 }
 
