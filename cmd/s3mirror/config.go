@@ -291,6 +291,11 @@ type UploadsConfig struct {
 	// away: they are what crashes and lost answers leave behind. Longer than the healing of
 	// the largest object takes.
 	Stray Duration `yaml:"stray"`
+	// Most uploads of one bucket that are begun and neither completed nor aborted; 0: no
+	// limit. Whoever begins another is answered 503 SlowDown. Each open upload is kept in the
+	// log and on every backend, so without a limit whoever may write can fill them. Of several
+	// nodes each counts for itself twice a minute, and may let in a few more meanwhile.
+	MaxOpen int `yaml:"max_open"`
 }
 
 // HealConfig is the pace of the healer. Its traffic is always below clients'.
@@ -355,6 +360,7 @@ func defaultConfig() Config {
 			Age:      Duration(7 * 24 * time.Hour),
 			Complete: Duration(replica.DefaultWork),
 			Stray:    Duration(replica.DefaultStray),
+			MaxOpen:  10_000,
 		},
 		Heal:   HealConfig{Interval: Duration(5 * time.Second)},
 		Traces: TracesConfig{Sample: 1},

@@ -126,7 +126,7 @@ func replicaOptions(p parts) replica.Options {
 		Defaults: policy(cfg.bucket("")),
 		Buckets:  map[string]replica.Policy{},
 		Memory:   int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
-		Work: time.Duration(cfg.Uploads.Complete), Stray: time.Duration(cfg.Uploads.Stray),
+		Work: time.Duration(cfg.Uploads.Complete), Stray: time.Duration(cfg.Uploads.Stray), MaxUploads: cfg.Uploads.MaxOpen,
 		Logger: p.logger, Registerer: p.metrics,
 	}
 	for name := range cfg.Buckets {

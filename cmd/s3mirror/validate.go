@@ -343,6 +343,9 @@ func validateReplication(c *Config, bad report) {
 	if time.Duration(c.Uploads.Stray) < time.Second {
 		bad("uploads.stray", "must be 1s or more")
 	}
+	if c.Uploads.MaxOpen < 0 {
+		bad("uploads.max_open", "must be 1 or more, or 0")
+	}
 	if age := c.Uploads.Age; age != 0 && time.Duration(age) < time.Minute {
 		bad("uploads.age", "must be 1m or more, or 0")
 	}

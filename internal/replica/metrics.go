@@ -21,6 +21,7 @@ type metrics struct {
 	healed         prometheus.Counter
 	healedBytes    prometheus.Counter
 	alarms         prometheus.Counter
+	uploadsRefused prometheus.Counter
 	logFailures    *prometheus.CounterVec
 	historyDropped prometheus.Counter
 }
@@ -61,6 +62,7 @@ func newMetrics(reg prometheus.Registerer, s *Set) *metrics {
 		healed:         counter("heals_total", "Copies that brought a replica up to date."),
 		healedBytes:    counter("heal_bytes_total", "Bytes copied to bring replicas up to date."),
 		alarms:         counter("alarms_total", "Things that should not be: see the log."),
+		uploadsRefused: counter("uploads_refused_total", "Multipart uploads that were not begun because their bucket has uploads.max_open of them."),
 		logFailures:    vector("log_failures_total", "Calls of the operation log that failed.", "call"),
 		historyDropped: counter("history_dropped_total", "Events of the history that were lost."),
 	}

@@ -84,6 +84,8 @@ type Options struct {
 	// Stray is the age from which an upload on a backend that nothing names is thrown
 	// away: longer than a heal may take. DefaultStray.
 	Stray time.Duration
+	// MaxUploads is how many multipart uploads of a bucket may be open; 0: any number.
+	MaxUploads int
 
 	Logger     *slog.Logger          // nil: slog.Default()
 	Registerer prometheus.Registerer // nil: none

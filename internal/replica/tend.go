@@ -17,7 +17,8 @@ import (
 // leave every replica and then the log; what a replica has begun and nobody names is
 // thrown away.
 type uploads struct {
-	set *Set
+	set  *Set
+	open openUploads
 
 	mu    sync.Mutex                 // guards what follows
 	heals map[string]map[string]bool // replica -> its ids of uploads that heal it now

@@ -42,6 +42,11 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 		over()
 		return "", err
 	}
+	made, err := s.admitUpload(ctx, r.Key.Bucket)
+	if err != nil {
+		over()
+		return "", err
+	}
 	headers := r.Headers.Clone()
 	if headers == nil {
 		headers = object.Headers{}
@@ -62,7 +67,7 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 			panic(fmt.Sprintf("replica: effect %T of a creation", e))
 		}
 	}
-	s.drive(p, commit.Begin{Up: s.up(b)}, over)
+	s.drive(p, commit.Begin{Up: s.up(b)}, func() { made(); over() })
 	select {
 	case res := <-result:
 		if res.Kind != commit.Acked {
