@@ -15,6 +15,7 @@ var experiments = []experiment{
 	saturatedLarge, saturatedSmall(true), saturatedSmall(false),
 	peaks("one", "one 1000 MB upload", "≤ 48 MiB", 48, 1, 1000e6, 3),
 	peaks("many", "64 concurrent uploads of 100 MB", "≤ 144 MiB", 144, 64, 100e6, 3),
+	bulk,
 	lists,
 	tail,
 	peers,
