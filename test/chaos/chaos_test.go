@@ -296,8 +296,8 @@ func (w *world) count() {
 	doubt, unsent, failed := h.tallied("write in doubt"), h.tallied("not sent"), h.tallied("read failed", "part failed")
 	answered := acked + refused + reads
 	share := 100 * float64(answered) / float64(answered+doubt+unsent+failed)
-	w.t.Logf("%d batches of deletes, %d copies and %d uploads answered, %d of them by the second request; %d requests for parts failed",
-		h.tallied("batch deleted"), h.tallied("copied"), h.tallied("completed"), h.tallied("completed by the second request"), h.tallied("part failed"))
+	w.t.Logf("%d batches of deletes, %d copies, %d changes of tags and %d uploads answered, %d of them by the second request; %d requests for parts failed",
+		h.tallied("batch deleted"), h.tallied("copied"), h.tallied("tagged"), h.tallied("completed"), h.tallied("completed by the second request"), h.tallied("part failed"))
 	w.t.Logf("%d writes acknowledged, %d refused by their condition, %d reads answered; %d writes in doubt, %d not sent, %d reads failed; %d hung up: %.1f %% answered",
 		acked, refused, reads, doubt, unsent, failed, h.tallied("hung up"), share)
 	if !w.times.late && (answered < 1000 || share < 80) {
@@ -331,6 +331,7 @@ func (w *world) readBoth(ctx context.Context, key string, held map[string]harnes
 	c := w.clients
 	failed := c.hist.tallied("read failed")
 	c.head(ctx, reader, key)
+	c.readTags(ctx, reader, key)
 	began := c.hist.now()
 	a, err := c.target.Get(ctx, bucket, key)
 	c.read(reader, key, a, err, began)
@@ -339,6 +340,10 @@ func (w *world) readBoth(ctx context.Context, key string, held map[string]harnes
 	}
 	if o, there := held[key]; held != nil && (there != (a.Status == 200) || there && o.Sum != sha256.Sum256(a.Body)) {
 		w.violation("%s is answered %v, and the backends hold %d bytes (%v)", key, a, o.Size, there)
+	} else if there {
+		if err := w.tagged(key); err != nil {
+			w.violation("%v", err)
+		}
 	}
 	return nil
 }

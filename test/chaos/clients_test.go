@@ -149,8 +149,11 @@ func (c *clients) step(client int, rnd *rand.Rand, last map[string]string) bool 
 	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
 	defer cancel()
 	switch d := rnd.IntN(100); {
-	case d < 30:
+	case d < 24:
 		c.put(ctx, client, rnd, key, call{verb: verbWrite})
+	case d < 30:
+		mine := c.newTags()
+		c.put(ctx, client, rnd, key, call{verb: verbWrite, tags: mine}, wire.Field{Name: "x-amz-tagging", Value: mine})
 	case d < 38:
 		c.put(ctx, client, rnd, key, call{verb: verbCreate}, wire.Field{Name: "If-None-Match", Value: "*"})
 	case d < 46 && last[key] != "":
@@ -167,9 +170,13 @@ func (c *clients) step(client int, rnd *rand.Rand, last map[string]string) bool 
 		c.copy(ctx, client, rnd, key)
 	case d < 65:
 		c.upload(ctx, client, rnd, key)
-	case d < 80:
+	case d < 69:
+		c.tag(ctx, client, rnd, key)
+	case d < 73:
+		c.readTags(ctx, client, key)
+	case d < 84:
 		last[key] = c.get(ctx, client, rnd, key)
-	case d < 90:
+	case d < 92:
 		last[key] = c.head(ctx, client, key)
 	default:
 		c.list(ctx, client, key)
@@ -243,9 +250,13 @@ func (c *clients) copy(ctx context.Context, client int, rnd *rand.Rand, key stri
 	if err != nil || a.Status != 200 {
 		return // it is not copied, and nobody reads it
 	}
-	a, began, err := c.ask(ctx, func() (wire.Answer, error) {
-		return c.target.Do(ctx, "PUT", bucket, key, "", nil, wire.Field{Name: "x-amz-copy-source", Value: "/" + bucket + "/" + source})
-	})
+	header := []wire.Field{{Name: "x-amz-copy-source", Value: "/" + bucket + "/" + source}}
+	in := call{verb: verbWrite, value: etag}
+	if rnd.IntN(2) == 0 {
+		in.tags = c.newTags()
+		header = append(header, wire.Field{Name: "x-amz-tagging-directive", Value: "REPLACE"}, wire.Field{Name: "x-amz-tagging", Value: in.tags})
+	}
+	a, began, err := c.ask(ctx, func() (wire.Answer, error) { return c.target.Do(ctx, "PUT", bucket, key, "", nil, header...) })
 	switch {
 	case err == nil && a.Status == 200 && !bytes.Contains(a.Body, []byte("<CopyObjectResult")):
 		a.Status = 503 // an Error after blanks
@@ -255,7 +266,7 @@ func (c *clients) copy(ctx context.Context, client int, rnd *rand.Rand, key stri
 	if err == nil && a.Status == 200 {
 		c.hist.tally("copied")
 	}
-	c.wrote(client, key, call{verb: verbWrite, value: etag}, a, err, began)
+	c.wrote(client, key, in, a, err, began)
 }
 
 // wrote records a mutation by its answer. Whatever is not a success or a
@@ -275,7 +286,7 @@ func (c *clients) wrote(client int, key string, in call, a wire.Answer, err erro
 	case a.Status/100 == 2:
 		out.known = true
 		c.hist.tally("write acknowledged")
-	case a.Status == 412 || a.Status == 404 && in.verb == verbReplace:
+	case a.Status == 412 || a.Status == 404 && (in.verb == verbReplace || in.verb == verbTag):
 		out.known, out.refused = true, true
 		c.hist.tally("condition refused")
 	default:

@@ -21,42 +21,66 @@ const (
 	verbWrite    verb = iota // PUT of value, or DELETE when it is empty
 	verbCreate               // PUT of value if nothing stands
 	verbReplace              // PUT of value if what stands is old
+	verbTag                  // PUT or DELETE of the tags of what stands: value is what they are then
 	verbRead                 // GET or HEAD: the value that was seen
 	verbPresence             // LIST: whether something stands
+	verbTags                 // GET of the tags of what stands, if something does
 )
 
-// call is the input of one operation; values are ETags, "" is absence.
+// changes tells a mutation, whose outcome may be unknown.
+func (v verb) changes() bool { return v <= verbTag }
+
+// call is the input of one operation; values are ETags, "" is absence. Of tags they are
+// what stands for the set, "" for none.
 type call struct {
 	verb       verb
 	value, old string
-	hasty      bool // its client hangs up early
+	tags       string // that a write comes with
+	hasty      bool   // its client hangs up early
 }
 
 // result is its output.
 type result struct {
 	known   bool // of a write: its outcome
-	refused bool // by its condition
+	refused bool // by its condition; of tags: because nothing stands
 	value   string
 	present bool
 }
 
-// register is one key: a compare-and-set register of ETags.
+// standing is the state of a key.
+type standing struct {
+	value string // "" is absence
+	tags  string // of the version
+}
+
+// register is one key: a compare-and-set register of ETags, each with tags, which are
+// changed without it.
 var register = porcupine.Model{
-	Init: func() any { return "" },
+	Init: func() any { return standing{} },
 	Step: func(state, input, output any) (bool, any) {
-		now, in, out := state.(string), input.(call), output.(result)
-		holds := in.verb == verbWrite || in.verb == verbCreate && now == "" || in.verb == verbReplace && now == in.old
+		now, in, out := state.(standing), input.(call), output.(result)
+		holds := in.verb == verbWrite || in.verb == verbCreate && now.value == "" || in.verb == verbReplace && now.value == in.old ||
+			in.verb == verbTag && now.value != ""
+		next := standing{in.value, in.tags}
+		switch {
+		case in.verb == verbTag:
+			next = standing{now.value, in.value}
+		case in.value == "":
+			next.tags = ""
+		}
 		switch {
 		case in.verb == verbRead:
-			return out.value == now, now
+			return out.value == now.value, now
 		case in.verb == verbPresence:
-			return out.present == (now != ""), now
+			return out.present == (now.value != ""), now
+		case in.verb == verbTags:
+			return out.present == (now.value != "") && (!out.present || out.value == now.tags), now
 		case out.known && out.refused:
 			return !holds, now
 		case out.known && !holds:
 			return false, now
 		case holds:
-			return true, in.value
+			return true, next
 		}
 		return true, now // it was refused, and nobody knows
 	},
@@ -68,12 +92,14 @@ var register = porcupine.Model{
 			return fmt.Sprintf("read %.8q", out.value)
 		case verbPresence:
 			return fmt.Sprintf("listed %v", out.present)
+		case verbTags:
+			return fmt.Sprintf("tags %q of something: %v", out.value, out.present)
 		}
 		what := "unknown"
 		if out.known {
 			what = map[bool]string{true: "refused", false: "ok"}[out.refused]
 		}
-		return fmt.Sprintf("%v %.8q (if %.8q): %s", in.verb, in.value, in.old, what)
+		return fmt.Sprintf("%v %.8q tagged %q (if %.8q): %s", in.verb, in.value, in.tags, in.old, what)
 	},
 }
 
@@ -96,7 +122,7 @@ func (h *history) now() int64 { return int64(time.Since(h.began)) }
 // outcome is unknown may take effect at any time from then on.
 func (h *history) add(client int, key string, in call, out result, began int64) {
 	end := h.now()
-	if in.verb <= verbReplace && !out.known {
+	if in.verb.changes() && !out.known {
 		end = math.MaxInt64
 	}
 	h.mu.Lock()
@@ -184,7 +210,7 @@ func seen(ops []porcupine.Operation) []porcupine.Operation {
 		in, out := o.Input.(call), o.Output.(result)
 		value := ""
 		switch {
-		case in.verb == verbRead:
+		case in.verb == verbRead, in.verb == verbTags && out.present:
 			value = out.value
 		case in.verb == verbReplace && out.known && !out.refused:
 			value = in.old
@@ -209,6 +235,10 @@ func TestTheJudge(t *testing.T) {
 		return call{verb: verbWrite, value: v}, result{known: known}
 	}
 	read := func(v string) (call, result) { return call{verb: verbRead}, result{value: v} }
+	tag := func(v string, known bool) (call, result) {
+		return call{verb: verbTag, value: v}, result{known: known}
+	}
+	tags := func(v string) (call, result) { return call{verb: verbTags}, result{present: true, value: v} }
 	for name, c := range map[string]struct {
 		play func(add func(call, result))
 		ok   bool
@@ -292,6 +322,47 @@ func TestTheJudge(t *testing.T) {
 			add(call{verb: verbCreate, value: "a"}, result{known: true})
 			add(call{verb: verbCreate, value: "b"}, result{known: true})
 		}, false},
+		"tags of a version": {func(add func(call, result)) {
+			add(call{verb: verbWrite, value: "a", tags: "t1"}, result{known: true})
+			add(tags("t1"))
+			add(tag("t2", true))
+			add(tags("t2"))
+			add(read("a"))
+		}, true},
+		"stale tags": {func(add func(call, result)) {
+			add(put("a", true))
+			add(tag("t1", true))
+			add(tag("t2", true))
+			add(tags("t1"))
+		}, false},
+		"tags that outlive their version": {func(add func(call, result)) {
+			add(put("a", true))
+			add(tag("t1", true))
+			add(put("b", true))
+			add(tags("t1"))
+		}, false},
+		"tags that came back with a late request": {func(add func(call, result)) {
+			add(put("a", true))
+			add(tag("t1", false))
+			add(tags("t1"))
+			add(put("b", true))
+			add(tags("t1"))
+		}, false},
+		"unknown tags may come late": {func(add func(call, result)) {
+			add(put("a", true))
+			add(tag("t1", false))
+			add(tags(""))
+			add(put("b", true))
+			add(tags("t1"))
+		}, true},
+		"tags of nothing": {func(add func(call, result)) {
+			add(put("", true))
+			add(tag("t1", true))
+		}, false},
+		"tags that were refused though something stands": {func(add func(call, result)) {
+			add(put("a", true))
+			add(call{verb: verbTag, value: "t1"}, result{known: true, refused: true})
+		}, false},
 		"a condition that was refused though it held": {func(add func(call, result)) {
 			add(put("a", true))
 			add(call{verb: verbReplace, value: "b", old: "a"}, result{known: true, refused: true})
@@ -319,9 +390,9 @@ func TestTheJudgeIsAlwaysTheSame(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	verdict := map[bool]int{}
 	for range 3000 {
-		h, now, written := newHistory(), int64(0), []string{""}
+		h, now, written, tagged := newHistory(), int64(0), []string{""}, []string{""}
 		for i := range 8 {
-			call, value := call{verb: verb(rnd.IntN(5))}, fmt.Sprint("v", i)
+			call, value := call{verb: verb(rnd.IntN(7))}, fmt.Sprint("v", i)
 			out := result{known: rnd.IntN(2) == 0}
 			some := written[rnd.IntN(len(written))]
 			switch call.verb {
@@ -329,17 +400,27 @@ func TestTheJudgeIsAlwaysTheSame(t *testing.T) {
 				out = result{value: some}
 			case verbPresence:
 				out = result{present: rnd.IntN(3) > 0}
+			case verbTags:
+				out = result{present: rnd.IntN(3) > 0, value: tagged[rnd.IntN(len(tagged))]}
+			case verbTag:
+				call.value = "t" + value
+				out.refused = out.known && rnd.IntN(3) == 0
+				tagged = append(tagged, call.value)
 			default:
 				if call.value = value; call.verb == verbWrite && rnd.IntN(3) == 0 {
 					call.value = ""
 				}
 				call.old = some
+				if call.value != "" && rnd.IntN(2) == 0 {
+					call.tags = "t" + value
+					tagged = append(tagged, call.tags)
+				}
 				out.refused = out.known && call.verb != verbWrite && rnd.IntN(2) == 0
 				written = append(written, call.value)
 			}
 			now += 10
 			end := now + rnd.Int64N(25)
-			if call.verb <= verbReplace && !out.known {
+			if call.verb.changes() && !out.known {
 				end = math.MaxInt64
 			}
 			h.ops["k"] = append(h.ops["k"], porcupine.Operation{ClientId: i, Input: call, Output: out, Call: now, Return: end})
