@@ -17,6 +17,7 @@ import (
 type source struct {
 	key    object.Key
 	info   object.Info
+	tags   object.Tags       // of the copy: it does not get the source's
 	direct map[string]string // replicas that copy by themselves, with the ETag of their condition
 }
 
@@ -44,7 +45,7 @@ func (w *world) copyObject(client int, g *gateway, from, to object.Key, next fun
 				shown.ETag = p.shown[e.Replica].ETag
 			}
 			w.hist.saw(read, answerRead{ok: true, etag: shown.ETag})
-			src := source{from, shown, commit.CopyPlan(g.cfg, e.Row, shown)}
+			src := source{key: from, info: shown, direct: commit.CopyPlan(g.cfg, e.Row, shown)}
 			g.copyTo(client, to, src, began, next)
 		case commit.Absent:
 			w.hist.saw(read, answerRead{ok: true})
@@ -62,7 +63,10 @@ func (w *world) copyObject(client int, g *gateway, from, to object.Key, next fun
 
 func (g *gateway) copyTo(client int, to object.Key, src source, began time.Duration, next func()) {
 	w := g.w
-	c := call{verb: verbPut, etag: copied(src.info.ETag)}
+	if w.tags {
+		src.tags = w.someTags()
+	}
+	c := call{verb: verbPut, etag: copied(src.info.ETag), tags: tagsText(src.tags)}
 	w.again[c.etag] = true
 	switch w.rng.IntN(6) {
 	case 0:
@@ -98,7 +102,7 @@ func (g *gateway) copyTo(client int, to object.Key, src source, began time.Durat
 func (g *gateway) copyBody(p *proc, src source) {
 	w := g.w
 	whole := func() {
-		p.deliver(commit.Verified{Info: object.Info{Size: src.info.Size, ETag: commit.CopyETag(src.info)}})
+		p.deliver(commit.Verified{Info: object.Info{Size: src.info.Size, ETag: commit.CopyETag(src.info), Tags: src.tags}})
 	}
 	if len(p.started) == 0 {
 		whole()
@@ -130,7 +134,7 @@ func (p *proc) releaseCopy(e commit.Release, src source) {
 	r := &request{
 		key: p.key, op: p.op.ID, ver: e.Ver, started: w.now, owner: p, work: slow,
 		put: object.Seen{
-			Info: object.Info{ID: p.op.ID, Kind: object.Present, ETag: copied(src.info.ETag), Size: src.info.Size},
+			Info: object.Info{ID: p.op.ID, Kind: object.Present, ETag: copied(src.info.ETag), Size: src.info.Size, Tags: src.tags},
 			Flag: object.FlagStream, Uploaded: p.g.now().Wall,
 		},
 		answer: func(a commit.Answer) {

@@ -47,6 +47,7 @@ type proc struct {
 	shown   map[string]object.Seen   // what replicas answered last: the bytes that a read serves
 	op      commit.Op
 	mode    commit.Mode // that the machine began with
+	freed   bool        // it has let a request go
 
 	begun    time.Duration
 	revision uint64 // of the settings that it began with

@@ -59,16 +59,20 @@ func (p *proc) obeys(e commit.Effect) {
 	}
 	switch e := e.(type) {
 	case commit.Release:
+		p.freed = true
 		if e.Replica != primary {
 			w.fail("R31 %s: replication is disabled, and a %s was released to %s, not %s", p.key.Name, p.op.Type, e.Replica, primary)
 		}
+	case commit.Retag:
+		p.freed = true
 	case commit.Copy:
 		w.count("copy to the primary while disabled")
 		if e.Target != primary {
 			w.fail("R31 %s: replication is disabled, and %s is healed, not %s", p.key.Name, e.Target, primary)
 		}
 	case commit.Done:
-		if e.Result.Kind == commit.Acked && p.op.Type != oplog.OpHeal {
+		// What releases nothing wrote nothing: an abort, or a Complete of an upload that is done.
+		if e.Result.Kind == commit.Acked && p.op.Type != oplog.OpHeal && p.freed {
 			w.count("acknowledged while disabled")
 			if !e.Result.OK.Has(primary) {
 				w.fail("R31 %s: acknowledged without the primary %s by %v", p.key.Name, primary, e.Result.OK)

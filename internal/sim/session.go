@@ -18,6 +18,7 @@ type session struct {
 	key    object.Key
 	id     object.ID
 	bytes  map[int]object.ID // what the parts hold, for those that another upload had
+	tags   object.Tags       // of the version
 	etags  map[int]string    // of the parts that were acknowledged last
 	over   func()
 
@@ -66,7 +67,10 @@ func (w *world) multipart(client int, key object.Key, over func()) {
 		s.bytes = maps.Clone(was.bytes)
 	}
 	w.sessions[s.id], w.last[key] = s, s
-	w.ask(func(done func(commit.Result)) { w.anyGateway().createUpload(key, s.id, done) },
+	if w.tags {
+		s.tags = w.someTags()
+	}
+	w.ask(func(done func(commit.Result)) { w.anyGateway().createUpload(key, s.id, s.tags, done) },
 		func(r commit.Result, ok bool) {
 			if !ok || r.Kind != commit.Acked {
 				w.count("create failed")
@@ -178,7 +182,7 @@ func (s *session) complete() {
 		s.list = append(s.list, commit.Named{Number: n, ETag: s.etags[n]})
 		etags = append(etags, s.etags[n])
 	}
-	c := call{verb: verbPut, etag: composed(etags)}
+	c := call{verb: verbPut, etag: composed(etags), tags: tagsText(s.tags)}
 	for _, r := range w.hist.records {
 		if r.call.verb == verbPut && r.call.etag == c.etag {
 			w.again[c.etag] = true

@@ -76,10 +76,21 @@ func TestSchedulesWithRefusals(t *testing.T) {
 // mustStrikeTags are those of schedules with tags.
 var mustStrikeTags = []string{"tagged", "tags read", "tags mended", "tags unavailable"}
 
-// TestSchedulesWithTags plays as many in which clients read and change tags too, some
-// with switches of the mode.
+// TestSchedulesWithTags plays as many in which clients read and change tags too.
 func TestSchedulesWithTags(t *testing.T) {
 	play(t, Options{Tags: true}, slices.Concat(mustStrike, mustStrikeTags))
+}
+
+// TestSchedulesWithTaggedUploads plays schedules in which uploads and copies come with
+// tags, which are read and changed between them, while the mode is switched.
+func TestSchedulesWithTaggedUploads(t *testing.T) {
+	must := slices.Concat(mustStrikeTags, []string{
+		"mode switched", "acknowledged while disabled", "complete acknowledged", "complete repeated", "copy",
+		"copied by a replica itself", "the same bytes again", "batch delete",
+	})
+	playSchedules(t, "tagged uploads and switches", must, func(seed uint64) Options {
+		return Options{Seed: seed, Tags: true, Uploads: true, Modes: seed%2 == 0}
+	})
 }
 
 func play(t *testing.T, o Options, must []string) {

@@ -21,6 +21,7 @@ import (
 type upload struct {
 	id        object.ID // of the version, in its stamp
 	key       object.Key
+	tags      object.Tags
 	parts     map[int]storedPart
 	initiated time.Duration
 	stamped   time.Time
@@ -56,10 +57,10 @@ func (s *server) spent(r *request) bool {
 	return r.upload != "" && s.fencing && s.uploads[r.upload] == nil
 }
 
-func (s *server) initiate(id object.ID, key object.Key, now time.Time) string {
+func (s *server) initiate(id object.ID, key object.Key, tags object.Tags, now time.Time) string {
 	s.serial++
 	name := fmt.Sprintf("%s-%d", s.name, s.serial)
-	s.uploads[name] = &upload{id: id, key: key, parts: map[int]storedPart{}, initiated: s.w.now, stamped: now}
+	s.uploads[name] = &upload{id: id, key: key, tags: tags, parts: map[int]storedPart{}, initiated: s.w.now, stamped: now}
 	return name
 }
 
@@ -125,7 +126,7 @@ func (s *server) complete(r *request, seen *upload, list []commit.Named) commit.
 		size += p.size
 	}
 	delete(s.uploads, r.upload)
-	put := object.Seen{Info: object.Info{ID: u.id, Kind: object.Present, ETag: etag, Size: size}, Flag: object.FlagMultipart, Uploaded: u.stamped}
+	put := object.Seen{Info: object.Info{ID: u.id, Kind: object.Present, ETag: etag, Size: size, Tags: u.tags}, Flag: object.FlagMultipart, Uploaded: u.stamped}
 	return s.store(r, put)
 }
 

@@ -26,8 +26,6 @@ func (p *proc) uploadEffect(e commit.Effect) bool {
 			func(out commit.CAS) { p.deliver(commit.PartsDropped{OK: out == commit.Applied}) })
 	case commit.Abort:
 		p.g.abortOn(e.Replica, e.UploadID, func(ok bool) { p.deliver(commit.Aborted{Replica: e.Replica, OK: ok}) })
-	case commit.Initiate:
-		p.initiate(e.Replica)
 	default:
 		return false
 	}
@@ -56,11 +54,11 @@ func (g *gateway) abortOn(replica, name string, done func(ok bool)) {
 		func(a commit.Answer) { done(a.Class == commit.Yes) })
 }
 
-func (p *proc) initiate(replica string) {
+func (p *proc) initiate(replica string, tags object.Tags) {
 	s := p.g.w.server(replica)
 	var name string
 	p.g.call(replica, func() commit.Answer {
-		name = s.initiate(p.upload, p.key, p.g.now().Wall)
+		name = s.initiate(p.upload, p.key, tags, p.g.now().Wall)
 		return commit.Answer{Class: commit.Yes}
 	}, func(a commit.Answer) {
 		p.deliver(commit.Initiated{Replica: replica, UploadID: name, Answer: a})
@@ -68,13 +66,16 @@ func (p *proc) initiate(replica string) {
 }
 
 // createUpload begins an upload; done gets the answer at most once.
-func (g *gateway) createUpload(key object.Key, id object.ID, done func(commit.Result)) {
-	p := g.spawn(key, commit.NewCreate(g.cfg, commit.UploadRecord{}), func(_ *proc, e commit.Effect) {
-		if e, ok := e.(commit.Done); ok {
+func (g *gateway) createUpload(key object.Key, id object.ID, tags object.Tags, done func(commit.Result)) {
+	p := g.spawn(key, commit.NewCreate(g.cfg, commit.UploadRecord{Tags: tags}), func(p *proc, e commit.Effect) {
+		switch e := e.(type) {
+		case commit.Initiate:
+			p.initiate(e.Replica, tags)
+		case commit.Done:
 			done(e.Result)
-			return
+		default:
+			g.w.fail("create returned an unknown effect %T", e)
 		}
-		g.w.fail("create returned an unknown effect %T", e)
 	})
 	p.upload = id
 	p.deliver(commit.Begin{Up: g.up()})
