@@ -19,6 +19,8 @@
 #                 ROUNDS=1 ALLOW_FOREIGN=1 only prints some rows, on a machine that others use too
 #   make clients  every client over http and https, over one backend and over three of two makes,
 #                 and writes docs/compatibility.md; builds MinIO and more from source: for the night
+#   make large    objects of more than 5 GB by aws s3 cp, mc and minio-go, which takes minutes and
+#                 22 GB of disk: for the night
 #   make qualify  every probe of `s3mirror qualify` over versitygw and MinIO: minutes
 #   make cassandra the log on a real Cassandra of one node, which is fetched and started
 #   make fuzz     every fuzz target in turn: make fuzz FUZZTIME=60s
@@ -41,7 +43,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN  := $(CURDIR)/bin/s3mirror
 LINT := $(CURDIR)/.tools/bin
 
-.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e conformance conformance-update clients qualify check web web-check console-update console-nightly generate race clean clean-tools
+.PHONY: bench wire-update fuzz build build-failpoints quick test units sim explore mutation mutation-update powerloss chaos chaos-nightly chaos-settle-0 cassandra e2e conformance conformance-update clients large qualify check web web-check console-update console-nightly generate race clean clean-tools
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/s3mirror
@@ -109,6 +111,11 @@ conformance-update: build
 clients: build
 	scripts/tools.sh clients
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 3h -v -tags e2e ./test/e2e -run 'TestClients$$' -matrix.all -matrix.update
+
+# Objects of 5 GB and a bit, which no single PUT may have, by aws s3 cp, mc and minio-go.
+large: build
+	scripts/tools.sh clients
+	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 3h -v -tags e2e ./test/e2e -run 'TestLargeUploads$$' -large.bytes=5500000000
 
 qualify: build
 	scripts/tools.sh minio
