@@ -11,9 +11,10 @@
 #   make chaos    kills, stops, cuts under load, judged by Porcupine: make chaos DURATION=60s SEED=1
 #   make chaos-nightly  the same with the default times, which takes two DURATIONs and 70 minutes,
 #                 and without a settle time, which must find a violation; SEED=0 draws one
-#   make conformance versitygw's own suite, whole, and random requests, directly and through
-#                 s3mirror: make conformance SEEDS=2000 SEED=1000; conformance-update also
-#                 writes its part of docs/compatibility.md
+#   make conformance versitygw's own suite and minio-go's, whole, and random requests, directly
+#                 and through s3mirror, also over two makes of server, for which it builds MinIO:
+#                 for the night. make conformance SEEDS=2000 SEED=1000; conformance-update also
+#                 writes its parts of docs/compatibility.md
 #   make powerloss more subsets of unsynced data than the units try: make powerloss SUBSETS=50
 #   make bench    measures, and writes docs/performance.md; make bench ROWS=saturated,cost.put
 #                 ROUNDS=1 ALLOW_FOREIGN=1 only prints some rows, on a machine that others use too
@@ -92,18 +93,18 @@ e2e: build
 	scripts/tools.sh
 	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -tags e2e ./test/e2e/...
 
-# The whole of versitygw's own test suite, and random requests to a server with and without
+# The whole of versitygw's own test suite and of minio-go's, and random requests to a server with and without
 # s3mirror in front, which e2e runs in part; the night has time for more SEEDS.
 CONFORMANCE := S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -v -tags e2e
 
 conformance: SEEDS = 200
 conformance: build
-	scripts/tools.sh
+	scripts/tools.sh minio
 	$(CONFORMANCE) ./test/e2e/conformance -conformance.whole
 	$(CONFORMANCE) ./test/e2e/differential -differential.first $(SEED) -differential.seeds $(SEEDS)
 
 conformance-update: build
-	scripts/tools.sh
+	scripts/tools.sh minio
 	$(CONFORMANCE) ./test/e2e/conformance -conformance.whole -conformance.update
 
 # A client that fails stands so in the table: look at the diff. One of them over one of the four:

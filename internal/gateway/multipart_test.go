@@ -202,3 +202,26 @@ func TestChecksumsOfParts(t *testing.T) {
 		t.Errorf("the second page: %s", got.raw)
 	}
 }
+
+// TestAbortOfAMoment: an upload that did not begin at the second that was named stays.
+func TestAbortOfAMoment(t *testing.T) {
+	f := newFixture(t)
+	began := time.Date(2026, 3, 4, 5, 6, 7, 890_000_000, time.UTC)
+	f.store.uploads.pages = replica.UploadsPage{Uploads: []replica.UploadEntry{
+		{Key: "k", ID: "another", Initiated: began.Add(time.Hour)}, {Key: "k", ID: theUpload, Initiated: began}, {Key: "k2", ID: theUpload, Initiated: began.Add(time.Hour)},
+	}}
+	for moment, want := range map[string]string{
+		"Wed, 04 Mar 2026 05:06:07 GMT": "204", "Wed, 04 Mar 2026 05:06:08 GMT": "412 PreconditionFailed",
+		"Fri, 01 Jan 2100 00:00:00 GMT": "204", "soon": "400 InvalidArgument",
+	} {
+		got := f.send(t, query("DELETE", "/photos/k", "uploadId="+theUpload, "x-amz-if-match-initiated-time", moment))
+		aborted := slices.Contains(f.called(), "AbortUpload")
+		if strings.TrimSpace(got.String()) != want || aborted != (want == "204") {
+			t.Errorf("%s: %s, aborted %v, want %s", moment, got.raw, aborted, want)
+		}
+	}
+	f.store.uploads.pages = replica.UploadsPage{Uploads: []replica.UploadEntry{{Key: "k2", ID: theUpload, Initiated: began}}}
+	if got := f.send(t, query("DELETE", "/photos/k", "uploadId="+theUpload, "x-amz-if-match-initiated-time", "Wed, 04 Mar 2026 05:06:08 GMT")); got.status != 204 {
+		t.Errorf("of an upload that is not there: %s", got.raw)
+	}
+}

@@ -42,6 +42,8 @@ var headerRules = map[string]headerRule{
 	"x-amz-api-version":    {ops: anyOperation, values: []string{"2006-03-01"}}, // AWS SDK for C++
 	"x-amz-request-payer":  {ops: anyOperation, values: []string{"requester"}},
 
+	"x-amz-if-match-initiated-time": {ops: []OperationName{AbortMultipartUpload}},
+
 	"x-amz-confirm-remove-self-bucket-access": {ops: []OperationName{PutBucketPolicy}}, // root always has access
 
 	"x-amz-expected-bucket-owner":        {ops: anyOperation}, // the gateway compares it

@@ -181,7 +181,7 @@ func TestHeaderPolicyBehindTheGateway(t *testing.T) {
 		{"x-amz-server-side-encryption", "AES256", nil},
 		{"x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256", nil},
 		{"x-amz-object-lock-mode", "GOVERNANCE", nil},
-		{"x-amz-if-match-initiated-time", "x", nil},
+		{"x-amz-if-match-initiated-time", "x", []OperationName{AbortMultipartUpload}},
 		{"x-amz-source-expected-bucket-owner", "x", []OperationName{CopyObject, UploadPartCopy}},
 		{"If-None-Match", "*", []OperationName{PutObject, CopyObject, CompleteMultipartUpload, GetObject, GetObjectAttributes}},
 		{"If-Match", "e", []OperationName{PutObject, CopyObject, CompleteMultipartUpload, GetObject, GetObjectAttributes}},

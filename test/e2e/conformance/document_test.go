@@ -60,33 +60,41 @@ func (v *verdicts) document(t *testing.T, tests []suiteTest, targets []target, k
 		}
 		fmt.Fprintln(&b)
 	}
+	k.differences(&b, lost)
+	writeSection(t, beginMark, endMark, b.String())
+}
+
+// differences lists the tests that are lost, by their reasons.
+func (k known) differences(b *strings.Builder, lost []string) {
 	byReason := map[string][]string{}
 	for _, name := range lost {
 		byReason[k.tests[name]] = append(byReason[k.tests[name]], name)
 	}
-	fmt.Fprintf(&b, "\nThe differences, by reason:\n\n")
+	fmt.Fprint(b, "\nThe differences, by reason:\n\n")
 	for _, word := range slices.Sorted(maps.Keys(byReason)) {
 		names := byReason[word]
 		slices.Sort(names)
-		fmt.Fprintf(&b, "- %s (%d): %s.\n", k.reasons[word], len(names), strings.Join(names, ", "))
+		fmt.Fprintf(b, "- %s (%d): %s.\n", k.reasons[word], len(names), strings.Join(names, ", "))
 	}
-	fmt.Fprint(&b, "\n", endMark)
+}
 
+// writeSection puts a text between its marks, the first of which it begins with, into the
+// document: where they stand, or at its end.
+func writeSection(t *testing.T, begin, end, section string) {
+	t.Helper()
+	section += "\n" + end
 	file := filepath.Join(harness.Root(), "docs", "compatibility.md")
 	old, err := os.ReadFile(file)
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(old)
-	before, rest, found := strings.Cut(text, beginMark)
-	_, after, closed := strings.Cut(rest, endMark)
-	switch {
-	case found && closed:
-		text = before + b.String() + after
-	case text == "":
-		text = "# Compatibility\n\n" + b.String() + "\n"
-	default:
-		text = strings.TrimRight(text, "\n") + "\n\n" + b.String() + "\n"
+	before, rest, found := strings.Cut(text, begin)
+	_, after, closed := strings.Cut(rest, end)
+	if found && closed {
+		text = before + section + after
+	} else {
+		text = strings.TrimRight(text, "\n") + "\n\n" + section + "\n"
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // a document
 		t.Fatal(err)

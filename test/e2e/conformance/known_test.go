@@ -14,20 +14,24 @@ import (
 // knownFile names every test that passes directly and not through s3mirror.
 const knownFile = "testdata/versitygw.txt"
 
+// minioGoFile is the same for minio-go's tests.
+const minioGoFile = "testdata/minio-go.txt"
+
 // known are the differences that there may be: of a test the word for its reason, and of
 // that word the reason.
 type known struct {
+	file           string
 	tests, reasons map[string]string
 	head           []string // comments of the file
 }
 
-func readKnown(t *testing.T) known {
+func readKnown(t *testing.T, file string) known {
 	t.Helper()
-	data, err := os.ReadFile(knownFile)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := known{map[string]string{}, map[string]string{}, nil}
+	k := known{file, map[string]string{}, map[string]string{}, nil}
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimSpace(line)
 		name, rest, _ := strings.Cut(line, " ")
@@ -43,7 +47,7 @@ func readKnown(t *testing.T) known {
 	}
 	for name, word := range k.tests {
 		if k.reasons[word] == "" {
-			t.Errorf("%s: %s: no reason stands behind the word %q", knownFile, name, word)
+			t.Errorf("%s: %s: no reason stands behind the word %q", file, name, word)
 		}
 	}
 	return k
@@ -67,5 +71,5 @@ func (k known) write(lost []string) error {
 		}
 		fmt.Fprintf(&b, "%s %s\n", name, word)
 	}
-	return os.WriteFile(knownFile, []byte(b.String()), 0o644) //nolint:gosec // part of the source
+	return os.WriteFile(k.file, []byte(b.String()), 0o644) //nolint:gosec // part of the source
 }

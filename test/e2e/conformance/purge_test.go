@@ -18,7 +18,7 @@ import (
 func direct(t *testing.T) target {
 	t.Helper()
 	b := harness.StartBackend(t, "alone", true)
-	return target{"directly", b.Client, func() error {
+	return target{name: "directly", client: b.Client, purge: func() error {
 		entries, err := os.ReadDir(b.Dir)
 		for _, e := range entries {
 			if err := os.RemoveAll(filepath.Join(b.Dir, e.Name())); err != nil {
@@ -37,7 +37,18 @@ func behind(t *testing.T, n int) target {
 	if n == 1 {
 		name = "over one server"
 	}
-	return target{name, g.Client, func() error { return empty(t, g.Client) }}
+	return through(t, name, g)
+}
+
+// behindTwoMakes is s3mirror over two versitygw and a MinIO.
+func behindTwoMakes(t *testing.T) target {
+	t.Helper()
+	backends := append(harness.StartBackends(t, 2), harness.StartMinIO(t, "b-3"))
+	return through(t, "over two makes", harness.StartGateway(t, backends, harness.Options{Ack: "all"}))
+}
+
+func through(t *testing.T, name string, g *harness.Gateway) target {
+	return target{name: name, client: g.Client, purge: func() error { return empty(t, g.Client) }}
 }
 
 // empty removes every bucket with all that is in it.

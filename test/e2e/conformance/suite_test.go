@@ -97,14 +97,21 @@ type target struct {
 	name   string // "directly", or how many backends are behind the gateway
 	client *harness.Client
 	purge  func() error // removes what a failed test left: the next one makes the same buckets
+	with   runner       // nil: versitygw's own
 }
+
+// runner runs one test in a process of its own, for some panic. The bool tells whether it
+// passed, the text what it said at last.
+type runner func(t *testing.T, g target, test suiteTest) (bool, string)
 
 // testLimit bounds one test of the suite.
 const testLimit = time.Minute
 
-// run runs one test in a process of its own, for some panic. The bool tells whether it
-// passed, the text what it said at last.
+// run runs one test.
 func (g target) run(t *testing.T, test suiteTest) (bool, string) {
+	if g.with != nil {
+		return g.with(t, g, test)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(harness.Root(), ".tools", "bin", "versitygw"),

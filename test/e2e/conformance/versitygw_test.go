@@ -48,6 +48,7 @@ func (v *verdicts) note(g target, test suiteTest, ok bool, said string) {
 // TestVersitygwSuite: what passes directly passes through s3mirror as well, but for what
 // the table names.
 func TestVersitygwSuite(t *testing.T) {
+	t.Parallel()
 	tests := readSuite(t)
 	switch {
 	case *only != "":
@@ -58,8 +59,25 @@ func TestVersitygwSuite(t *testing.T) {
 	}
 	targets := []target{direct(t), behind(t, 3)}
 	if *whole {
-		targets = append(targets, behind(t, 1))
+		targets = append(targets, behind(t, 1), behindTwoMakes(t))
 	}
+	v := runAll(t, tests, targets)
+	if t.Failed() {
+		return
+	}
+	k := readKnown(t, knownFile)
+	lost := v.judge(t, tests, targets, k)
+	if *whole && *update {
+		if err := k.write(lost); err != nil {
+			t.Fatal(err)
+		}
+		v.document(t, tests, targets, k, lost)
+	}
+}
+
+// runAll runs the tests against all targets, beside each other.
+func runAll(t *testing.T, tests []suiteTest, targets []target) *verdicts {
+	t.Helper()
 	v := &verdicts{passed: map[string]map[string]bool{}, said: map[string]map[string]string{}}
 	var all sync.WaitGroup
 	for _, g := range targets {
@@ -75,24 +93,13 @@ func TestVersitygwSuite(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if t.Failed() {
-		return
-	}
-	lost := v.judge(t, tests, targets)
-	if *whole && *update {
-		k := readKnown(t)
-		if err := k.write(lost); err != nil {
-			t.Fatal(err)
-		}
-		v.document(t, tests, targets, k, lost)
-	}
+	return v
 }
 
 // judge returns the tests that pass directly and not through s3mirror, and fails for
 // those that the table does not name, and for none that ran at all.
-func (v *verdicts) judge(t *testing.T, tests []suiteTest, targets []target) (lost []string) {
+func (v *verdicts) judge(t *testing.T, tests []suiteTest, targets []target, k known) (lost []string) {
 	t.Helper()
-	k := readKnown(t)
 	passed := v.passed[targets[0].name]
 	for _, test := range tests {
 		missed := false
