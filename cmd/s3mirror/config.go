@@ -77,6 +77,11 @@ type S3Config struct {
 	// Take Signature Version 2 beside version 4, in presigned URLs, headers and forms:
 	// boto3 and version 1 of the aws CLI still make presigned URLs with it.
 	SignatureV2 bool `yaml:"signature_v2"`
+	// While a shared log has been away for a lease, answer GET, HEAD and lists with what a
+	// replica shows, and `x-s3mirror-stale: true`: it may be older than what was
+	// acknowledged, or deleted since. Users and keys are as they were known last. Off,
+	// these are answered 503, as writes are.
+	StaleReads bool `yaml:"stale_reads"`
 	// Name the replica that answered in `x-s3mirror-replica`.
 	DebugHeaders bool `yaml:"debug_headers"`
 }
@@ -106,8 +111,7 @@ type AdminConfig struct {
 // LogConfig is the operation log and how long it remembers.
 type LogConfig struct {
 	// `pebble`: embedded in this process. `cassandra`: in a cluster of Apache Cassandra, whose
-	// schema `s3mirror migrate` makes. Several nodes on one cluster are not built yet: a
-	// second one refuses to serve.
+	// schema `s3mirror migrate` makes, where any number of nodes share it.
 	Engine string `yaml:"engine"`
 	// How long the row of a key stays after nothing is left to do for it. A late request
 	// is recognised, and never served, as long as the row stands. More than 2 x (settle +
@@ -124,7 +128,7 @@ type LogConfig struct {
 type CassandraConfig struct {
 	// Host names or addresses of some nodes; the others are found through them. Required.
 	Hosts []string `yaml:"hosts"`
-	// The port of every node.
+	// The port of every node, whatever nodes say of each other's.
 	Port int `yaml:"port"`
 	// The datacenter whose nodes are asked, and hold the log.
 	Datacenter string `yaml:"datacenter"`

@@ -64,6 +64,7 @@ type engine struct {
 	s3     admin.S3                                  // what it does to them
 	hold   func(share string) (done func(), ok bool) // whether a piece of background work is this node's
 	run    func(ctx context.Context) error           // the healer and other loops, until ctx ends
+	away   func() bool                               // whether the log is away, and reads do without it
 	drain  func(ctx context.Context) error           // awaits what outlives its request; nothing new may come
 }
 
@@ -102,6 +103,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 			return group.Wait()
 		},
 		hold:  set.Hold,
+		away:  set.Away,
 		drain: set.Drain,
 	}, nil
 }
@@ -121,11 +123,12 @@ func replicaOptions(p parts) replica.Options {
 	o := replica.Options{
 		Node: p.node, Exclusive: cfg.Log.Engine == enginePebble, // an embedded log has one process
 		Member: p.member, Log: p.log, Stacks: p.backends.stacks, Times: cfg.times(),
-		Payload:  map[string]replica.Payload{},
-		Mode:     commit.Mode{Primary: cfg.Replication.Primary},
-		Defaults: policy(cfg.bucket("")),
-		Buckets:  map[string]replica.Policy{},
-		Memory:   int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
+		Payload:    map[string]replica.Payload{},
+		StaleReads: cfg.S3.StaleReads,
+		Mode:       commit.Mode{Primary: cfg.Replication.Primary},
+		Defaults:   policy(cfg.bucket("")),
+		Buckets:    map[string]replica.Policy{},
+		Memory:     int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
 		Work: time.Duration(cfg.Uploads.Complete), Stray: time.Duration(cfg.Uploads.Stray), MaxUploads: cfg.Uploads.MaxOpen,
 		Logger: p.logger, Registerer: p.metrics,
 	}

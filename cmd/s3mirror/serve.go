@@ -215,6 +215,7 @@ func (n *node) openEngine(ctx context.Context) (err error) {
 		metrics: n.metrics, tracer: n.tracer, logger: n.logger,
 	})
 	if err == nil && n.member != nil {
+		n.directory.Outlast(n.engine.away)
 		err = n.atHome(ctx) // again, now that others can see us: see export
 	}
 	return err

@@ -77,6 +77,9 @@ func validateListeners(c *Config, bad report) {
 	if c.S3.ProxyProtocol && len(c.S3.TrustedProxies) == 0 {
 		bad("s3.proxy_protocol", "needs s3.trusted_proxies: whoever connects could name any address")
 	}
+	if c.S3.StaleReads && c.Log.Engine != engineCassandra {
+		bad("s3.stale_reads", "wants log.engine cassandra: an embedded log is never away while the node serves")
+	}
 	if c.S3.PerUpload < minPerUpload {
 		bad("s3.per_upload", "must be %s or more", minPerUpload)
 	}

@@ -23,6 +23,7 @@ type cache[T any] struct {
 	read func(ctx context.Context, name string) (T, error)
 	now  func() time.Time
 	most int
+	away func() bool // the store is away, and what is known serves whatever its age; nil: never
 
 	mu      sync.Mutex // guards entries and what they hold
 	entries map[string]*cached[T]
@@ -47,9 +48,10 @@ func (c *cache[T]) get(ctx context.Context, name string) (T, error) {
 		e := c.entry(name)
 		now := c.now()
 		age := now.Sub(e.at)
-		known := !e.at.IsZero() && age < maxAge
+		ever := !e.at.IsZero()
+		known := ever && age < maxAge
 		switch {
-		case known && (age < refreshAfter || e.reading != nil):
+		case known && age < refreshAfter, e.reading != nil && (known || ever && c.isAway()):
 			defer c.mu.Unlock()
 			return e.value, nil
 		case e.reading != nil:
@@ -65,14 +67,28 @@ func (c *cache[T]) get(ctx context.Context, name string) (T, error) {
 			e.reading = make(chan struct{})
 			old := e.value
 			c.mu.Unlock()
-			value, err := c.read(ctx, name)
+			value, err := c.ask(ctx, name)
 			c.done(name, e, value, now, err)
-			if err != nil && known && !isAbsent(err) {
+			if err != nil && !isAbsent(err) && (known || ever && c.isAway()) {
 				return old, nil
 			}
 			return value, err
 		}
 	}
+}
+
+// awayPatience is how long a store that is away may take to answer.
+const awayPatience = time.Second
+
+func (c *cache[T]) isAway() bool { return c.away != nil && c.away() }
+
+func (c *cache[T]) ask(ctx context.Context, name string) (T, error) {
+	if c.isAway() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, awayPatience)
+		defer cancel()
+	}
+	return c.read(ctx, name)
 }
 
 // entry finds the record's place or makes one. The caller holds mu.

@@ -190,3 +190,39 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("%d entries after the absent", len(c.entries))
 	}
 }
+
+// TestCacheOutlastsItsStore: while the store is away what was known serves, at once for
+// those who come while another one asks, and not a moment longer.
+func TestCacheOutlastsItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		var away atomic.Bool
+		c := newCache(10, time.Now, s.read)
+		c.away = away.Load
+		wantGet(t, c, "a", "a 0", nil)
+		gone := errors.New("gone")
+		s.fail(gone)
+		time.Sleep(time.Hour)
+		wantGet(t, c, "a", "", gone)
+		away.Store(true)
+		wantGet(t, c, "a", "a 0", nil)
+		wantGet(t, c, "b", "", gone)
+		s.fail(nil)
+		s.hold = make(chan struct{}) // it takes questions, and answers none
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { wantGet(t, c, "a", "a 0", nil) })
+		}
+		all.Wait()
+		if d := time.Since(began); d > awayPatience {
+			t.Errorf("five readers waited %v", d)
+		}
+		s.version.Add(1)
+		close(s.hold)
+		wantGet(t, c, "a", "a 1", nil)
+		s.fail(ErrNoUser)
+		time.Sleep(time.Minute)
+		wantGet(t, c, "a", "", ErrNoUser)
+	})
+}

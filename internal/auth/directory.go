@@ -21,7 +21,7 @@ import (
 // What this node changes it sees at once. It is safe for concurrent use.
 //
 // While the store does not answer it serves what it knows until that is too
-// old, and then refuses.
+// old, and then refuses; or longer, see Outlast.
 type Directory struct {
 	store Store
 	vault *Vault
@@ -78,6 +78,12 @@ func NewDirectory(o DirectoryOptions) *Directory {
 	})
 	d.sessions = newCache(mostSessions, o.Now, o.Store.Session)
 	return d
+}
+
+// Outlast has what is known serve, whatever its age, while the store does not answer
+// and away says that it is away. It must be called before the directory is used.
+func (d *Directory) Outlast(away func() bool) {
+	d.users.away, d.holders.away, d.sessions.away = away, away, away
 }
 
 func isAbsent(err error) bool {

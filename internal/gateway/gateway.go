@@ -39,6 +39,9 @@ type Objects interface {
 	Copy(ctx context.Context, r replica.CopyRequest) (object.Info, error)
 	// Head tells the current version, or NoSuchKey.
 	Head(ctx context.Context, key object.Key) (replica.Version, error)
+	// Peek is Head that may be answered without the log, and says so: the version is
+	// Stale, the NoSuchKey is replica.ErrStale.
+	Peek(ctx context.Context, key object.Key) (replica.Version, error)
 	// Get opens the current version. r.Check is asked about the version that is
 	// going to be served, before its range is judged, and its error returned. The
 	// caller closes Body, which gives Range.Length bytes and then io.EOF, or

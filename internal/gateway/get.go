@@ -22,19 +22,19 @@ func (h *Handler) getObject(w http.ResponseWriter, r *request) error {
 		return h.getPart(w, r, read)
 	}
 	if read.lookFirst {
-		seen, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
+		seen, err := h.Replicas.Peek(r.Context(), r.op.ObjectKey())
 		if err != nil {
-			return err
+			return toldStale(w, err)
 		}
 		if err := judge(seen.Info); err != nil {
 			return err
 		}
 	}
 	obj, err := h.Replicas.Get(r.Context(), replica.GetRequest{
-		Key: r.op.ObjectKey(), Range: read.span, Check: judge, RangeApplies: read.RangeApplies,
+		Key: r.op.ObjectKey(), Range: read.span, Check: judge, RangeApplies: read.RangeApplies, MayBeStale: true,
 	})
 	if err != nil {
-		return err
+		return toldStale(w, err)
 	}
 	defer obj.Body.Close()
 	return send(w, canSplice(r.Request), obj, func() { w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range)) })
@@ -83,6 +83,9 @@ func (h *Handler) describe(header http.Header, r *request, v replica.Version, pa
 	if v.TagCount > 0 {
 		header.Set("x-amz-tagging-count", strconv.Itoa(v.TagCount))
 	}
+	if v.Stale {
+		header.Set(staleHeader, "true")
+	}
 	if v.Status != "" {
 		header.Set("x-amz-replication-status", v.Status)
 	}
@@ -90,6 +93,18 @@ func (h *Handler) describe(header http.Header, r *request, v replica.Version, pa
 		header.Set("x-s3mirror-replica", v.Replica)
 	}
 	return part.SetHeaders(header)
+}
+
+// staleHeader is on every answer that was given without the log, while it is away: what
+// a replica shows, which may be older than what was acknowledged.
+const staleHeader = "x-s3mirror-stale"
+
+// toldStale says so of an error, too: of a 404.
+func toldStale(w http.ResponseWriter, err error) error {
+	if errors.Is(err, replica.ErrStale) {
+		w.Header().Set(staleHeader, "true")
+	}
+	return err
 }
 
 // send copies the body to the client. head, which sends status and headers,

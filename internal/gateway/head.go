@@ -11,9 +11,9 @@ func (h *Handler) headObject(w http.ResponseWriter, r *request) error {
 	if err := r.checkPartNumber(); err != nil {
 		return h.bucketFirst(r, err)
 	}
-	v, err := h.Replicas.Head(r.Context(), r.op.ObjectKey())
+	v, err := h.Replicas.Peek(r.Context(), r.op.ObjectKey())
 	if err != nil {
-		return err
+		return toldStale(w, err)
 	}
 	read := newRead(r)
 	if err := read.judge(w.Header(), v.Info); err != nil {

@@ -24,7 +24,7 @@ func (h *Handler) listObjects(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.listPage(r, ask)
+	page, err := h.listPage(w, r, ask)
 	if err != nil {
 		return err
 	}
@@ -34,15 +34,18 @@ func (h *Handler) listObjects(w http.ResponseWriter, r *request) error {
 
 // listPage asks the replicas for a page. An empty one is wanted (max-keys=0)
 // by clients that want to know whether the bucket is there.
-func (h *Handler) listPage(r *request, ask *s3.ListRequest) (*s3.ListPage, error) {
+func (h *Handler) listPage(w http.ResponseWriter, r *request, ask *s3.ListRequest) (*s3.ListPage, error) {
 	if ask.MaxKeys == 0 {
 		return &s3.ListPage{Owner: owner}, h.Replicas.HeadBucket(r.Context(), ask.Bucket)
 	}
 	found, err := h.Replicas.List(r.Context(), replica.ListRequest{
-		Bucket: ask.Bucket, Prefix: ask.Prefix, Delimiter: ask.Delimiter, After: ask.ScanAfter(), Max: ask.MaxKeys,
+		Bucket: ask.Bucket, Prefix: ask.Prefix, Delimiter: ask.Delimiter, After: ask.ScanAfter(), Max: ask.MaxKeys, MayBeStale: true,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if found.Stale {
+		w.Header().Set(staleHeader, "true")
 	}
 	page := &s3.ListPage{
 		Objects:        make([]s3.ListEntry, len(found.Entries)),

@@ -218,6 +218,10 @@ func (s *store) Head(ctx context.Context, key object.Key) (replica.Version, erro
 	return s.version(o), nil
 }
 
+func (s *store) Peek(ctx context.Context, key object.Key) (replica.Version, error) {
+	return s.Head(ctx, key)
+}
+
 func (s *store) Get(ctx context.Context, r replica.GetRequest) (*replica.Object, error) {
 	if err := s.begin(ctx, "Get"); err != nil {
 		return nil, err

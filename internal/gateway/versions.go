@@ -12,7 +12,7 @@ func (h *Handler) listVersions(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.listPage(r, &ask.ListRequest)
+	page, err := h.listPage(w, r, &ask.ListRequest)
 	if err != nil {
 		return err
 	}

@@ -158,6 +158,8 @@ func (bs *buckets) store(ctx context.Context, name string, old oplog.Epoch, rec 
 // reload reads the record of a known bucket again. NoSuchBucket when it is gone.
 func (bs *buckets) reload(ctx context.Context, b *bucket) error {
 	at, began := bs.clock.Add(1), bs.set.o.Boot()
+	ctx, cancel := bs.set.hurried(ctx)
+	defer cancel()
 	doc, err := bs.set.o.Log.Doc(ctx, oplog.DocBucket, b.name)
 	switch {
 	case errors.Is(err, oplog.ErrNoRow):

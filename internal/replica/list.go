@@ -22,6 +22,7 @@ type ListRequest struct {
 	After          string // a key or a common prefix; what follows it is listed
 	Delimiter      string // rolls up keys that have it after Prefix; empty for none
 	Max            int    // entries and prefixes together; 0 gives an empty page
+	MayBeStale     bool   // as in GetRequest
 }
 
 // ListPage is a page. Entries and Prefixes are each sorted by bytes. Its strings are
@@ -30,6 +31,7 @@ type ListPage struct {
 	Entries  []Entry
 	Prefixes []string
 	Next     string // After of the following page; empty when this is the last
+	Stale    bool   // the log is away, and this is what one replica lists
 }
 
 // Entry is one listed object, with what a list tells of it.
@@ -58,19 +60,29 @@ const windowsAtOnce = 10
 // last, when a long stretch of what a replica lists is deleted. NoSuchBucket, SlowDown.
 func (s *Set) List(ctx context.Context, r ListRequest) (ListPage, error) {
 	b, err := s.buckets.readable(ctx, r.Bucket)
+	if r.MayBeStale {
+		b, err = s.buckets.lastKnown(r.Bucket, b, err)
+	}
 	if err != nil {
 		return ListPage{}, err
 	}
 	page, err := s.list(ctx, b, r)
+	if r.MayBeStale && isUnavailable(err) && s.Away() {
+		page, err = s.listStale(ctx, b, r)
+	}
 	s.metrics.read("list", err)
 	return page, err
 }
 
 func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, error) {
-	if r.Max <= 0 {
+	return s.listBy(ctx, &lister{set: s, b: b, r: r, limit: min(max(fewRows, 2*int(b.rowsSeen.Load())), s.window)})
+}
+
+func (s *Set) listBy(ctx context.Context, l *lister) (ListPage, error) {
+	b, r := l.b, l.r
+	if l.ask = r.Max; r.Max <= 0 {
 		return ListPage{}, nil
 	}
-	l := lister{set: s, b: b, r: r, ask: r.Max, limit: min(max(fewRows, 2*int(b.rowsSeen.Load())), s.window)}
 	var items []commit.Item
 	for range windowsAtOnce {
 		more, until, err := l.window(ctx)
@@ -96,14 +108,15 @@ func (s *Set) list(ctx context.Context, b *bucket, r ListRequest) (ListPage, err
 
 // lister makes one page of a list.
 type lister struct {
-	set   *Set
-	b     *bucket
-	r     ListRequest // After moves from window to window
-	ask   int         // how many entries a replica is asked for
-	limit int         // how many rows a window may hold
-	seen  int         // rows of the last window
-	full  bool        // it ended because there were more
-	cut   bool        // the rows below the common prefix that ends the window were too many to be read
+	set     *Set
+	b       *bucket
+	r       ListRequest // After moves from window to window
+	ask     int         // how many entries a replica is asked for
+	limit   int         // how many rows a window may hold
+	seen    int         // rows of the last window
+	full    bool        // it ended because there were more
+	rowless bool        // the log is away: nobody asks it
+	cut     bool        // the rows below the common prefix that ends the window were too many to be read
 }
 
 // page cuts what was found to the size that was asked for.
@@ -224,6 +237,11 @@ func (l *lister) rolled(name string) (string, bool) {
 // rows reads the rows of the window: up to until, or up to limit of them, then end is
 // the last one's name.
 func (l *lister) rows(ctx context.Context, until string, limit int) (rows []oplog.KeyRow, end string, err error) {
+	if l.rowless {
+		return nil, "", nil
+	}
+	ctx, cancel := l.set.hurried(ctx)
+	defer cancel()
 	scan := s3.ListRequest{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After}
 	rows, err = l.set.o.Log.Range(ctx, l.r.Bucket, l.r.Prefix, scan.ScanAfter(), limit)
 	if err != nil {
@@ -325,7 +343,12 @@ func (l *lister) probe(ctx context.Context, prefixes []string) (dead map[string]
 
 func (l *lister) anyBelow(ctx context.Context, prefix string) (bool, error) {
 	for after := ""; ; {
-		page, err := l.set.list(ctx, l.b, ListRequest{Bucket: l.r.Bucket, Prefix: prefix, After: after, Max: s3.MaxKeys})
+		ask := ListRequest{Bucket: l.r.Bucket, Prefix: prefix, After: after, Max: s3.MaxKeys}
+		list := l.set.list
+		if l.rowless {
+			list = l.set.listStale
+		}
+		page, err := list(ctx, l.b, ask)
 		if err != nil || len(page.Entries) > 0 {
 			return err == nil, err
 		}

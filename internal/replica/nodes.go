@@ -334,6 +334,12 @@ func (ns *nodes) fault() error {
 // errNoLease: this node could not renew its lease, so that others may take it for dead.
 var errNoLease = errors.New("the lease of this node has run out: the log does not take its sign of life")
 
+// lapsed tells that this node's lease has run out, and that nothing else is the matter.
+func (ns *nodes) lapsed() bool {
+	st := ns.standing.Load()
+	return st != nil && st.Fault == "" && ns.set.o.Boot() >= st.Until
+}
+
 // fit says why nothing may begin here that changes anything; nil: it may.
 func (ns *nodes) fit() error {
 	if err := ns.fault(); err != nil {

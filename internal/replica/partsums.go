@@ -220,7 +220,7 @@ func (s *Set) superseded(ctx context.Context, b *bucket, key object.Key, id obje
 		return false
 	}
 	defer leave()
-	v, err := s.headFor(ctx, b, key)
+	v, err := s.headFor(ctx, b, key, false)
 	return errors.Is(err, s3.NoSuchKey) || err == nil && v.ID != id
 }
 

@@ -182,6 +182,8 @@ func (p *process) logContext() (context.Context, context.CancelFunc) {
 func (p *process) readRow() commit.Event {
 	ctx, cancel := p.logContext()
 	defer cancel()
+	ctx, hurried := p.set.hurried(ctx)
+	defer hurried()
 	began := time.Now()
 	row, err := p.set.o.Log.Row(ctx, p.key)
 	p.set.metrics.logSeconds[callRead].Observe(time.Since(began).Seconds())

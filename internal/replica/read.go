@@ -19,6 +19,8 @@ type Version struct {
 	Replica string // which answered; empty when the log did
 	Status  string // for x-amz-replication-status: COMPLETED, PENDING or FAILED
 
+	Stale bool // the log is away, and this is what a replica shows: Options.StaleReads
+
 	TagCount int // how many tags it has: as the log says, or the replica that answered, if it does
 }
 
@@ -51,6 +53,7 @@ type read struct {
 	counts map[string]int             // of tags, as replicas told them
 	served *commit.Serve
 	absent bool
+	stale  bool // the log was not asked
 }
 
 // question asks one replica.
@@ -152,8 +155,11 @@ func (r *read) drop(keep string) {
 func (r *read) version() Version {
 	v := Version{
 		Info: r.served.Info, Replica: r.served.Replica,
-		Status:   statusOf(r.served.Row, r.b.config().Replicas),
+		Stale:    r.stale,
 		TagCount: r.counts[r.served.Replica],
+	}
+	if !r.stale {
+		v.Status = statusOf(r.served.Row, r.b.config().Replicas)
 	}
 	if row := r.served.Row; row != nil && row.Tagged {
 		v.TagCount = len(row.Cur.Tags)
@@ -163,21 +169,32 @@ func (r *read) version() Version {
 
 // Head tells what stands under a key. NoSuchKey, NoSuchBucket, SlowDown.
 func (s *Set) Head(ctx context.Context, key object.Key) (Version, error) {
+	return s.head(ctx, key, false)
+}
+
+func (s *Set) head(ctx context.Context, key object.Key, mayBeStale bool) (Version, error) {
 	b, err := s.buckets.legible(ctx, key.Bucket)
+	if mayBeStale {
+		b, err = s.buckets.lastKnown(key.Bucket, b, err)
+	}
 	if err != nil {
 		return Version{}, err
 	}
-	v, err := s.headFor(ctx, b, key)
+	v, err := s.headFor(ctx, b, key, mayBeStale)
 	s.metrics.read("head", err)
 	return v, err
 }
 
-// headFor is Head for whoever asks; errors as Head's.
-func (s *Set) headFor(ctx context.Context, b *bucket, key object.Key) (Version, error) {
-	r, err := s.look(ctx, b, key, true, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
+// headFor is Head, or Peek, for whoever asks; errors as theirs.
+func (s *Set) headFor(ctx context.Context, b *bucket, key object.Key, mayBeStale bool) (Version, error) {
+	how := func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 		seen, err := at.head(ctx, key.Name)
 		return seen, nil, err
-	})
+	}
+	r, err := s.look(ctx, b, key, true, how)
+	if mayBeStale && isUnavailable(err) && s.Away() {
+		r, err = s.lookStale(ctx, b, key, how)
+	}
 	if err != nil {
 		return Version{}, err
 	}
@@ -194,6 +211,10 @@ type GetRequest struct {
 	Check func(object.Info) error
 	// RangeApplies judges If-Range: false sends the whole object. nil: true.
 	RangeApplies func(object.Info) bool
+
+	// MayBeStale: something old will do while the log is away (Options.StaleReads). The
+	// answer is Stale then, or a NoSuchKey that is ErrStale.
+	MayBeStale bool
 }
 
 // Object is an open object. The caller closes Body; the context of Get governs
@@ -213,6 +234,9 @@ type Object struct {
 // r.Check returns.
 func (s *Set) Get(ctx context.Context, r GetRequest) (*Object, error) {
 	b, err := s.buckets.legible(ctx, r.Key.Bucket)
+	if r.MayBeStale {
+		b, err = s.buckets.lastKnown(r.Key.Bucket, b, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -223,9 +247,13 @@ func (s *Set) Get(ctx context.Context, r GetRequest) (*Object, error) {
 
 func (s *Set) get(ctx context.Context, b *bucket, r GetRequest) (*Object, error) {
 	want, known := wanted(r.Range)
-	found, err := s.look(ctx, b, r.Key, false, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
+	how := func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
 		return open(ctx, at, r.Key.Name, want, known)
-	})
+	}
+	found, err := s.look(ctx, b, r.Key, false, how)
+	if r.MayBeStale && isUnavailable(err) && s.Away() {
+		found, err = s.lookStale(ctx, b, r.Key, how)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,10 @@ type Options struct {
 	Recall  func(backend string) (Quality, bool)
 	Qualify Qualifier // nil: what Payload and Copies say is right
 
+	// StaleReads has reads that may be stale answered by what replicas show while the log
+	// is away. It says nothing where the log is this node's alone.
+	StaleReads bool
+
 	Mode     commit.Mode       // of buckets that have none of their own, until SetMode says another
 	Defaults Policy            // of buckets that Buckets does not name
 	Buckets  map[string]Policy // by logical name; whole policies, not differences

@@ -20,6 +20,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/s3mirror/s3mirror/test/cassandra/ring"
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 )
 
@@ -57,8 +58,12 @@ type world struct {
 	t        *testing.T
 	times    times
 	backends []*harness.Backend
+	behind   []*harness.Backend // as the gateways see them: behind their proxies
 	proxies  []*proxy
-	gateway  *harness.Gateway
+	gateway  *harness.Gateway   // the one that failpoints strike; of several the last
+	gateways []*harness.Gateway // those that other nemeses strike
+	nemeses  []nemesis
+	ring     *ring.Ring // the log of several gateways; nil: it is the one's own
 	clients  *clients
 	found    []string        // violations of what is promised
 	left     map[string]bool // uploads that clients left behind
@@ -111,29 +116,44 @@ func TestChaos(t *testing.T) {
 
 // begin starts everything.
 func begin(t *testing.T, times times) *world {
-	w := &world{t: t, times: times, backends: harness.StartBackends(t, 3), left: map[string]bool{}}
-	var behind []*harness.Backend
+	w := newWorld(t, times)
+	o := w.options()
+	if times.wrong {
+		o.NoSettle, o.Program = true, failpointsBinary(t)
+	}
+	w.gateway = harness.StartGateway(t, w.behind, o)
+	w.gateways = []*harness.Gateway{w.gateway}
+	w.load(w.gateway.Client)
+	return w
+}
+
+// newWorld starts the backends, with a proxy before each.
+func newWorld(t *testing.T, times times) *world {
+	w := &world{t: t, times: times, backends: harness.StartBackends(t, 3), left: map[string]bool{}, nemeses: nemeses}
 	for _, b := range w.backends {
 		p := startProxy(t, b.Addr)
 		seen := *b
 		seen.Addr = p.addr
-		w.proxies, behind = append(w.proxies, p), append(behind, &seen)
+		w.proxies, w.behind = append(w.proxies, p), append(w.behind, &seen)
 	}
-	o := harness.Options{
-		Settle: times.settle, Lease: times.lease, Retention: times.retention,
-		Extra: fmt.Sprintf("uploads: {complete: %v, stray: %v}\n", times.work, times.stray),
+	return w
+}
+
+func (w *world) options() harness.Options {
+	return harness.Options{
+		Settle: w.times.settle, Lease: w.times.lease, Retention: w.times.retention,
+		Extra: fmt.Sprintf("uploads: {complete: %v, stray: %v}\n", w.times.work, w.times.stray),
 	}
-	if times.wrong {
-		o.NoSettle, o.Program = true, failpointsBinary(t)
+}
+
+// load begins it.
+func (w *world) load(target *harness.Client) {
+	if a, err := target.Do(w.t.Context(), "PUT", bucket, "", "", nil); err != nil || a.Status != 200 {
+		w.t.Fatalf("create bucket: %v, %v", a, err)
 	}
-	w.gateway = harness.StartGateway(t, behind, o)
-	if a, err := w.gateway.Client.Do(t.Context(), "PUT", bucket, "", "", nil); err != nil || a.Status != 200 {
-		t.Fatalf("create bucket: %v, %v", a, err)
-	}
-	w.clients = newClients(t, w.gateway.Client)
+	w.clients = newClients(w.t, target)
 	w.clients.start(12, *seed)
 	time.Sleep(2 * time.Second) // some load without faults
-	return w
 }
 
 func failpointsBinary(t *testing.T) string {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"time"
+
+	"github.com/s3mirror/s3mirror/test/e2e/harness"
 )
 
 // nemesis hurts something, waits, and mends it. It returns how many requests it
@@ -18,17 +20,18 @@ type nemesis struct {
 }
 
 var nemeses = []nemesis{
-	{name: "gateway killed", strike: func(w *world, _ *rand.Rand) int {
-		n := int(w.clients.flight.Load())
-		w.gateway.Kill()
-		w.gateway.Start(w.t)
+	{name: "gateway killed", strike: func(w *world, rnd *rand.Rand) int {
+		n, g := int(w.clients.flight.Load()), w.some(rnd)
+		g.Kill()
+		g.Start(w.t)
 		return n
 	}},
 	{name: "gateway stopped", strike: func(w *world, rnd *rand.Rand) int {
-		w.gateway.Process().Signal(syscall.SIGSTOP)
+		g := w.some(rnd)
+		g.Process().Signal(syscall.SIGSTOP)
 		pause(rnd, w.times.stall) // beyond the lease, now and then
 		n := int(w.clients.flight.Load())
-		w.gateway.Process().Signal(syscall.SIGCONT)
+		g.Process().Signal(syscall.SIGCONT)
 		return n
 	}},
 	{name: "backend killed", strike: func(w *world, rnd *rand.Rand) int {
@@ -80,9 +83,17 @@ var nemeses = []nemesis{
 	}},
 }
 
+// some picks a gateway. Of one alone it draws nothing, so that a seed means what it meant.
+func (w *world) some(rnd *rand.Rand) *harness.Gateway {
+	if len(w.gateways) == 1 {
+		return w.gateways[0]
+	}
+	return w.gateways[rnd.IntN(len(w.gateways))]
+}
+
 // mode switches the mode of all buckets.
 func (w *world) mode(args ...string) {
-	if code, _, stderr := w.gateway.CLI(w.t, append([]string{"mode"}, args...)...); code != 0 {
+	if code, _, stderr := w.gateways[0].CLI(w.t, append([]string{"mode"}, args...)...); code != 0 {
 		w.violation("mode %v: exit %d: %s", args, code, stderr)
 	}
 }
@@ -139,9 +150,9 @@ type struck struct {
 // over and each had its turn.
 func (w *world) play(rnd *rand.Rand, d time.Duration) struck {
 	did := struck{map[string]int{}, map[string]int{}}
-	for end := time.Now().Add(d); time.Now().Before(end) || len(did.times) < len(nemeses); {
-		for _, i := range rnd.Perm(len(nemeses)) {
-			n := nemeses[i]
+	for end := time.Now().Add(d); time.Now().Before(end) || len(did.times) < len(w.nemeses); {
+		for _, i := range rnd.Perm(len(w.nemeses)) {
+			n := w.nemeses[i]
 			began := time.Now()
 			did.hit[n.name] += n.strike(w, rnd)
 			did.times[n.name]++
@@ -150,7 +161,7 @@ func (w *world) play(rnd *rand.Rand, d time.Duration) struck {
 				w.late(rnd, w.proxies)
 			}
 			time.Sleep(500 * time.Millisecond)
-			if time.Now().After(end) && len(did.times) == len(nemeses) {
+			if time.Now().After(end) && len(did.times) == len(w.nemeses) {
 				break
 			}
 		}
@@ -160,7 +171,7 @@ func (w *world) play(rnd *rand.Rand, d time.Duration) struck {
 
 // account prints what the nemeses hit, once all that was held back is over.
 func (w *world) account(did struck) {
-	for _, n := range nemeses {
+	for _, n := range w.nemeses {
 		hit := did.hit[n.name]
 		if n.struck != none {
 			hit = 0
