@@ -22,7 +22,9 @@ come from closed sets, so that no client can make series. A histogram has its ` 
 
 Here are those of the embedded log. With engine cassandra there is, of ` + "`s3mirror_log_*`, `s3mirror_log_swaps_total`" + ` and
 ` + "`s3mirror_log_paxos_rounds_total`" + ` (counter, label kind): statements that Cassandra answers by a round of Paxos, reads
-of rows and documents, and compare-and-sets.
+of rows and documents, and compare-and-sets. There are also ` + "`s3mirror_nodes`" + `, the nodes that share the log and live,
+` + "`s3mirror_node_lease_seconds`" + `, what is left of this node's lease (0: it changes nothing), and
+` + "`s3mirror_node_clock_apart_seconds`" + `, by how much another node's clock and this one's differ at least (above 1 neither serves).
 
 <!-- Made from the program: go test ./cmd/s3mirror -run MetricsManual -update -->
 | metric | type | labels | meaning |

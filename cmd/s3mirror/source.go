@@ -17,6 +17,8 @@ import (
 type replicas interface {
 	Status(ctx context.Context) (replica.Status, error)
 	Ready(ctx context.Context) error
+	Nodes() []replica.Node
+	Self() (replica.Node, bool)
 }
 
 // source tells the admin API what the engine knows, in the documents' words. It
@@ -44,7 +46,23 @@ func (s source) Status(ctx context.Context) (admin.Status, error) {
 		InFlight:  admin.Count{Keys: now.InFlight},
 		Refused:   admin.Count{Keys: now.Refused},
 		Backends:  s.backendStatuses(now.Backends),
+		Nodes:     s.nodes(),
 	}, nil
+}
+
+// nodes are those that share the log, this one first; nil: none does.
+func (s source) nodes() []admin.Node {
+	self, shared := s.set.Self()
+	if !shared {
+		return nil
+	}
+	var all []admin.Node
+	for _, n := range append([]replica.Node{self}, s.set.Nodes()...) {
+		all = append(all, admin.Node{Name: n.Name, Address: n.Address, Version: n.Version, Started: n.Started, Joining: n.Joining, ClockApartSeconds: n.Apart.Seconds()})
+	}
+	lease := self.Lease.Seconds()
+	all[0].LeaseSeconds = &lease
+	return all
 }
 
 // Backends implements admin.Source.

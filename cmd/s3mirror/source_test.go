@@ -20,7 +20,12 @@ import (
 type fakeReplicas struct {
 	status replica.Status
 	err    error
+	self   replica.Node // empty: the log is this one's alone
+	others []replica.Node
 }
+
+func (f fakeReplicas) Self() (replica.Node, bool) { return f.self, f.self.Name != "" }
+func (f fakeReplicas) Nodes() []replica.Node      { return f.others }
 
 func (f fakeReplicas) Status(context.Context) (replica.Status, error) { return f.status, f.err }
 func (f fakeReplicas) Ready(context.Context) error                    { return f.err }
@@ -133,5 +138,35 @@ func TestAdvice(t *testing.T) {
 			t.Errorf("%v and %v: %q", err, other, text)
 		}
 		seen[text] = err
+	}
+}
+
+// Where several share the log the status names them, this one first, and the CLI shows
+// how each stands.
+func TestStatusTellsOfTheNodes(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	src := source{node: "node-1", log: memory.NewLog(), set: fakeReplicas{
+		self: replica.Node{Name: "node-1", Address: "a:9001", Version: "v2", Started: at, Lease: 1500 * time.Millisecond},
+		others: []replica.Node{
+			{Name: "node-2", Address: "b:9001", Version: "v1", Started: at, Joining: true, Apart: 250 * time.Millisecond},
+		},
+	}}
+	status, err := src.Status(t.Context())
+	lease := 1.5
+	want := []admin.Node{
+		{Name: "node-1", Address: "a:9001", Version: "v2", Started: at, LeaseSeconds: &lease},
+		{Name: "node-2", Address: "b:9001", Version: "v1", Started: at, Joining: true, ClockApartSeconds: 0.25},
+	}
+	if err != nil || !reflect.DeepEqual(status.Nodes, want) {
+		t.Fatalf("got %+v, %v; want %+v", status.Nodes, err, want)
+	}
+	lease = 0
+	for _, c := range []struct {
+		node admin.Node
+		want string
+	}{{want[0], "no lease"}, {want[1], "joins"}, {admin.Node{}, "serves"}} {
+		if got := (&printer{}).nodeState(c.node); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.node, got, c.want)
+		}
 	}
 }

@@ -132,5 +132,24 @@ func printStatus(p *printer, output string, s admin.Status) error {
 		rows[i] = []any{b.Name, p.state(b.State), b.LaggingKeys, size(b.LaggingBytes), age(b.OldestSeconds), p.ago(b.LastSuccess), b.Reason}
 	}
 	p.table([]any{"Backend", "State", "Lagging", "Bytes", "Oldest", "Last success", ""}, rows)
+	if len(s.Nodes) > 0 {
+		p.line("")
+		rows = nil
+		for _, n := range s.Nodes {
+			rows = append(rows, []any{n.Name, p.nodeState(n), n.Version, p.ago(&n.Started), n.Address})
+		}
+		p.table([]any{"Node", "State", "Version", "Started", "Address"}, rows)
+	}
 	return p.err
+}
+
+// nodeState is how a node stands among those that share the log.
+func (p *printer) nodeState(n admin.Node) string {
+	switch {
+	case n.Joining:
+		return p.bad("joins")
+	case n.LeaseSeconds != nil && *n.LeaseSeconds == 0:
+		return p.bad("no lease")
+	}
+	return p.good("serves")
 }

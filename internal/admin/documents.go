@@ -67,6 +67,7 @@ type (
 	Backlog       = api.Backlog
 	Count         = api.Count
 	BackendStatus = api.BackendStatus
+	Node          = api.Node
 	BackendList   = api.BackendList
 	BackendDetail = api.BackendDetail
 	State         = api.State

@@ -36,6 +36,7 @@ type NodeDoc struct {
 	Name   string
 	Epoch  oplog.Epoch
 	Record NodeRecord
+	Apart  time.Duration // in a standing: by how much its clock and this node's differ, at least
 }
 
 // Skew is the most by which the clocks of two nodes may differ (A4).
@@ -367,13 +368,14 @@ func (m *Member) judge() {
 		if m.dead(p) {
 			continue
 		}
-		s.Live = append(s.Live, NodeDoc{name, p.epoch, p.rec})
+		here, there := max(p.ahead[0], p.ahead[1]), time.Duration(p.rec.Met[m.o.Record.Life])*time.Millisecond
+		apart := max(here, there)
+		s.Live = append(s.Live, NodeDoc{name, p.epoch, p.rec, apart})
 		if p.rec.Joining && m.joined {
 			continue // who joins is the one to refuse
 		}
-		here, there := max(p.ahead[0], p.ahead[1]), time.Duration(p.rec.Met[m.o.Record.Life])*time.Millisecond
-		if d := max(here, there); d > s.Apart {
-			s.Apart, s.From = d, name
+		if apart > s.Apart {
+			s.Apart, s.From = apart, name
 		}
 		if mine := m.o.Record.Codecs; p.rec.Codecs.Newest < mine.Oldest || mine.Newest < p.rec.Codecs.Oldest {
 			s.Fault = FaultCodecs

@@ -102,10 +102,10 @@ func (h *hall) swap(e WriteNode) (oplog.Epoch, bool) {
 	case e.Record == nil:
 		h.docs = append(h.docs[:i:i], h.docs[i+1:]...)
 	case i < 0:
-		h.docs = append(h.docs, NodeDoc{e.Name, epoch, *e.Record})
+		h.docs = append(h.docs, NodeDoc{Name: e.Name, Epoch: epoch, Record: *e.Record})
 	default:
 		h.docs = append([]NodeDoc(nil), h.docs...)
-		h.docs[i] = NodeDoc{e.Name, epoch, *e.Record}
+		h.docs[i] = NodeDoc{Name: e.Name, Epoch: epoch, Record: *e.Record}
 	}
 	return epoch, true
 }

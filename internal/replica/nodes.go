@@ -42,6 +42,7 @@ type nodes struct {
 	set      *Set
 	standing atomic.Pointer[commit.MemberStanding] // nil: no lease is needed
 	nudge    chan struct{}                         // has room for one: look now
+	started  time.Time                             // on this node's own clock
 
 	driving chan struct{}  // has room for one: who drives m, until it rests
 	m       *commit.Member // nil: no lease is needed
@@ -58,12 +59,14 @@ func (ns *nodes) open(s *Set) {
 		return
 	}
 	ns.standing.Store(&commit.MemberStanding{})
+	ns.started = s.o.Wall().UTC().Truncate(time.Millisecond)
+	s.o.Registerer.MustRegister(&nodeMetrics{s})
 	ns.m = commit.NewMember(commit.MemberOptions{
 		Name: s.o.Node, Times: s.o.Times, Beat: min(nodeBeat, (s.o.Times.Lease-s.o.Times.Margin)/3),
 		Record: commit.NodeRecord{
 			Life: s.node, Home: o.Home, Address: o.Address, Version: o.Version,
 			Codecs:  commit.Codecs{Oldest: oplog.OldestFormat, Newest: oplog.NewestFormat},
-			Started: s.o.Wall().UTC().Truncate(time.Millisecond),
+			Started: ns.started,
 		},
 	})
 }
@@ -408,11 +411,13 @@ func pauseFor(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Node is another node on the log.
+// Node is a node on the log.
 type Node struct {
 	Name, Address, Version string
 	Started                time.Time
 	Joining                bool
+	Apart                  time.Duration // by how much its clock and this node's differ, at least
+	Lease                  time.Duration // this node's own: what is left of it; 0: it has none
 }
 
 // Nodes are the other nodes that live, by name; nil where the log is this one's alone.
@@ -423,7 +428,20 @@ func (s *Set) Nodes() []Node {
 	}
 	all := []Node{}
 	for _, n := range st.Live {
-		all = append(all, Node{n.Name, n.Record.Address, n.Record.Version, n.Record.Started, n.Record.Joining})
+		all = append(all, Node{Name: n.Name, Address: n.Record.Address, Version: n.Record.Version, Started: n.Record.Started, Joining: n.Record.Joining, Apart: n.Apart})
 	}
 	return all
+}
+
+// Self is this node among them; false where the log is this one's alone.
+func (s *Set) Self() (Node, bool) {
+	st := s.nodes.standing.Load()
+	if st == nil {
+		return Node{}, false
+	}
+	n := Node{Name: s.o.Node, Address: s.o.Member.Address, Version: s.o.Member.Version, Started: s.nodes.started, Apart: st.Apart}
+	if st.Fault == "" {
+		n.Lease = max(0, st.Until-s.o.Boot())
+	}
+	return n, true
 }

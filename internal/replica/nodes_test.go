@@ -78,6 +78,9 @@ func TestNodesAreOneServer(t *testing.T) {
 			if err := r.set.Ready(r.ctx); err != nil {
 				t.Errorf("node %d: %v", i, err)
 			}
+			if self, shared := r.set.Self(); !shared || self.Name != fmt.Sprint("node-", i) || self.Lease <= 0 || self.Lease > 8*time.Second || self.Apart != 0 {
+				t.Errorf("node %d is %+v", i, self)
+			}
 		}
 		// A bucket that was just not there is there as soon as another node has made it.
 		err := f.all[1].set.HeadBucket(f.ctx, "other")

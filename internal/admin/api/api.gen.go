@@ -637,6 +637,24 @@ type NewUser struct {
 	Scopes *[]Scope `json:"scopes,omitempty"`
 }
 
+// Node defines model for Node.
+type Node struct {
+	// Address Of its admin API
+	Address string `json:"address"`
+
+	// ClockApartSeconds By how much its clock and that of the node that answers differ, at least
+	ClockApartSeconds float64 `json:"clock_apart_seconds,omitempty"`
+
+	// Joining It does not serve yet
+	Joining bool `json:"joining"`
+
+	// LeaseSeconds Of the node that answers: what is left of its lease; 0: it has none, and changes nothing
+	LeaseSeconds *float64  `json:"lease_seconds,omitempty"`
+	Name         string    `json:"name"`
+	Started      time.Time `json:"started"`
+	Version      string    `json:"version"`
+}
+
 // Object defines model for Object.
 type Object struct {
 	Bucket string `json:"bucket"`
@@ -821,9 +839,12 @@ type Status struct {
 	InFlight  Count   `json:"in_flight"`
 	Lagging   Backlog `json:"lagging"`
 	Node      string  `json:"node"`
-	Refused   Count   `json:"refused"`
-	Unsettled Count   `json:"unsettled"`
-	Version   string  `json:"version"`
+
+	// Nodes Those that share the log and live, this one first; absent: the log is this node's alone
+	Nodes     []Node `json:"nodes,omitempty"`
+	Refused   Count  `json:"refused"`
+	Unsettled Count  `json:"unsettled"`
+	Version   string `json:"version"`
 }
 
 // SwitchState defines model for SwitchState.
