@@ -30,6 +30,7 @@ type Log struct {
 	swaps  *prometheus.CounterVec // by outcome
 	rounds *prometheus.CounterVec // by kind
 	seq    atomic.Uint64          // of the last event
+	format atomic.Int32           // of the rows that are written
 	places places
 	hours  hours
 
@@ -37,7 +38,10 @@ type Log struct {
 	closed bool         // guarded by gate
 }
 
-var _ oplog.Log = (*Log)(nil)
+var (
+	_ oplog.Log       = (*Log)(nil)
+	_ oplog.Formatter = (*Log)(nil)
+)
 
 // newLog makes a log on a store, which it owns. now nil: the wall clock.
 func newLog(s store, logger *slog.Logger, now func() time.Time) *Log {
@@ -46,6 +50,7 @@ func newLog(s store, logger *slog.Logger, now func() time.Time) *Log {
 	}
 	rounds := newRounds()
 	l := &Log{store: count(s, rounds), logger: logger, now: now, turns: newQueue(turnWait), swaps: newSwaps(), rounds: rounds}
+	l.format.Store(oplog.OldestFormat)
 	l.seq.Store(uint64(now().UnixNano())) // later than before the restart
 	return l
 }
@@ -109,6 +114,9 @@ func (l *Log) Row(ctx context.Context, key object.Key) (oplog.Row, error) {
 
 func keyID(key object.Key) rowID { return rowID{space: key.Bucket, name: key.Name} }
 
+// WriteFormat implements oplog.Formatter.
+func (l *Log) WriteFormat(format int) { l.format.Store(int32(format)) }
+
 // Swap implements oplog.Log.
 func (l *Log) Swap(ctx context.Context, key object.Key, old oplog.Epoch, row *oplog.Row) error {
 	if err := oplog.CheckSwap(old, row); err != nil {
@@ -116,7 +124,7 @@ func (l *Log) Swap(ctx context.Context, key object.Key, old oplog.Epoch, row *op
 	}
 	c := change{family: keyFamily, id: keyID(key), old: old}
 	if row != nil {
-		c.epoch, c.body = row.Epoch, oplog.EncodeRow(row)
+		c.epoch, c.body = row.Epoch, oplog.EncodeRowAs(row, int(l.format.Load()))
 	}
 	return l.swap(ctx, c)
 }

@@ -66,12 +66,13 @@ const (
 	R31Whole      Clause = "R31 whole"       // a key's state is that of the whole replica set, whatever the mode
 	R31First      Clause = "R31 first"       // disabled: the primary is asked first, and nobody beside it
 
-	NLease Clause = "N1 lease" // nothing is released when too little of the node's lease is left
-	NAdmit Clause = "N2 admit" // nothing begins on a node without a lease
-	NStill Clause = "N3 still" // a node is dead after its record stood still for a whole lease
-	NFresh Clause = "N4 fresh" // a lease counts once the settings were read after it began
-	NAcked Clause = "N5 acked" // a change of the settings is answered once every live node has it
-	NHeld  Clause = "N6 held"  // what another live node does is not taken from it
+	NLease  Clause = "N1 lease"  // nothing is released when too little of the node's lease is left
+	NAdmit  Clause = "N2 admit"  // nothing begins on a node without a lease
+	NStill  Clause = "N3 still"  // a node is dead after its record stood still for a whole lease
+	NFresh  Clause = "N4 fresh"  // a lease counts once the settings were read after it began
+	NAcked  Clause = "N5 acked"  // a change of the settings is answered once every live node has it
+	NHeld   Clause = "N6 held"   // what another live node does is not taken from it
+	NFormat Clause = "N7 format" // rows are written in a format that every node that lives reads
 
 	UOnce    Clause = "U1 once"     // an upload that became a version does not become one again
 	UPermit  Clause = "U2 permit"   // nothing is released before the upload's record names the Complete
@@ -104,7 +105,7 @@ var Clauses = []Clause{
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
 	R22Anchor, R23After, R24Anchor, R25Roll, R25Newer, R25Deletes, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
-	NLease, NAdmit, NStill, NFresh, NAcked, NHeld,
+	NLease, NAdmit, NStill, NFresh, NAcked, NHeld, NFormat,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
 	TNamed, TMistagged, TMoved, TKept, TLook, TLearn, TBare, TSame, TLease,
 }

@@ -56,6 +56,7 @@ type (
 	// SettingsRead answers ReadSettings: the revision that is in force here now.
 	SettingsRead struct {
 		Revision uint64
+		Format   int // of rows that may stand in the log; 0: 1
 		Failed   bool
 		Hints    [][2][]byte // to be told to the others
 	}
@@ -132,6 +133,18 @@ func (s *MemberStanding) Acked(revision uint64) bool {
 	return true
 }
 
+// Format is the newest format of rows that this node, which reads codecs, and all others
+// that live read: what may be written once the settings say so and are acknowledged.
+func (s *MemberStanding) Format(codecs Codecs) int {
+	newest := codecs.Newest
+	for _, n := range s.Live {
+		if holds(NFormat) {
+			newest = min(newest, n.Record.Codecs.Newest)
+		}
+	}
+	return newest
+}
+
 // MemberOptions say who the node is.
 type MemberOptions struct {
 	Name   string
@@ -176,6 +189,7 @@ type Member struct {
 	asked  uint64        // chain when the settings were asked for
 	read   uint64        // chain when the settings were asked for that are in force
 	config uint64        // their revision
+	format int           // of rows that may stand in the log, as they say
 	joined bool          // it has met all others once since it registered
 	quit   bool
 	stand  MemberStanding
@@ -381,6 +395,9 @@ func (m *Member) judge() {
 			s.Fault = FaultCodecs
 		}
 	}
+	if m.format > m.o.Record.Codecs.Newest {
+		s.Fault = FaultCodecs
+	}
 	if s.Apart > Skew {
 		s.Fault = FaultClocks
 	}
@@ -394,6 +411,10 @@ func (m *Member) settings(now Now, ev SettingsRead) []Effect {
 		return m.again()
 	}
 	m.config, m.read = ev.Revision, m.asked
+	if m.format = ev.Format; m.format > m.o.Record.Codecs.Newest {
+		m.stand.Fault = FaultCodecs // rows may stand there that this version cannot read
+		return m.again()
+	}
 	m.joined = m.joined || m.stood && m.met()
 	next := m.o.Record
 	next.Clock, next.Joining, next.Config, next.Hints, next.Met = now.Wall, !m.joined, m.config, ev.Hints, map[string]int64{}

@@ -500,3 +500,42 @@ func TestWhatALiveNodeHasIsNotTaken(t *testing.T) { // N6
 		t.Errorf("who joins has nothing yet, and %s got it", got)
 	}
 }
+
+// What is written every node that lives can read, those that join included; and who can
+// not read what may stand in the log does not serve.
+func TestRowsAreWrittenAsAllReadThem(t *testing.T) { // N7
+	reads := func(oldest, newest int) NodeDoc {
+		return NodeDoc{Record: NodeRecord{Joining: newest == 1, Codecs: Codecs{Oldest: oldest, Newest: newest}}}
+	}
+	mine := Codecs{Oldest: 1, Newest: 3}
+	for want, live := range map[int][]NodeDoc{3: {reads(1, 3), reads(2, 4)}, 2: {reads(1, 3), reads(1, 2)}, 1: {reads(1, 1), reads(1, 3)}} {
+		if got := (&MemberStanding{Live: live}).Format(mine); got != want {
+			t.Errorf("beside %+v: format %d, want %d", live, got, want)
+		}
+	}
+	if got := (&MemberStanding{}).Format(mine); got != 3 {
+		t.Errorf("alone: format %d, want 3", got)
+	}
+	for _, c := range []struct {
+		format int
+		fault  string
+	}{{0, ""}, {1, ""}, {2, FaultCodecs}} {
+		m := NewMember(MemberOptions{Name: "a", Record: NodeRecord{Life: "a#1", Codecs: Codecs{Oldest: 1, Newest: 1}}, Times: Times{Lease: 8 * time.Second}, Beat: time.Second})
+		m.Step(Now{}, Begin{})
+		m.Step(Now{}, NodesRead{})
+		out := m.Step(Now{}, SettingsRead{Revision: 1, Format: c.format})
+		if st := out[0].(Standing).Standing; st.Fault != c.fault {
+			t.Errorf("format %d may stand in the log: fault %q, want %q", c.format, st.Fault, c.fault)
+		}
+		if _, writes := out[1].(WriteNode); writes != (c.fault == "") {
+			t.Errorf("format %d: %v", c.format, out)
+		}
+		m.Step(Now{Boot: time.Second}, Fired{TimerWait})
+		out = m.Step(Now{Boot: time.Second}, NodesRead{})
+		if c.fault != "" {
+			if st := out[0].(Standing).Standing; st.Fault != c.fault {
+				t.Errorf("format %d, the next look: fault %q", c.format, st.Fault)
+			}
+		}
+	}
+}

@@ -18,16 +18,21 @@ import (
 // A field may be added under a new number without a new format: readers step
 // over numbers they do not know. A number is never used again for another
 // meaning. The format byte changes only when an old reader must refuse.
+//
+// That of rows goes by steps, because nodes of two versions of the program share a
+// log while one replaces the other: every node reads OldestFormat to NewestFormat,
+// and writes the newest that all nodes read (Formatter).
 const (
-	format   = NewestFormat
+	format   = 1 // of documents, parts and events
 	envelope = 1 + len(Epoch{})
 )
 
-// The format bytes that this version of the program reads; it writes the newest.
-const (
-	OldestFormat = 1
-	NewestFormat = 1
-)
+// Formatter is a log that several versions of the program may share. It writes rows in
+// OldestFormat until it is told otherwise.
+type Formatter interface {
+	// WriteFormat has rows written in a format from now on.
+	WriteFormat(format int)
+}
 
 // ErrBadRecord is returned for bytes that are not a record of this format:
 // damaged, or written by a later version that this one must not read.
@@ -82,12 +87,20 @@ const (
 	entryTag
 )
 
-// EncodeRow returns the stored form of a row.
-func EncodeRow(r *Row) []byte { return AppendRow(make([]byte, 0, 256), r) }
+// EncodeRow returns the stored form of a row, in the newest format.
+func EncodeRow(r *Row) []byte { return EncodeRowAs(r, NewestFormat) }
+
+// EncodeRowAs is EncodeRow in a format that this version reads.
+func EncodeRowAs(r *Row, as int) []byte { return appendRow(make([]byte, 0, 256), r, as) }
 
 // AppendRow appends the stored form of a row to dst.
-func AppendRow(dst []byte, r *Row) []byte {
-	e := encoder{buf: append(append(dst, format), r.Epoch[:]...)}
+func AppendRow(dst []byte, r *Row) []byte { return appendRow(dst, r, NewestFormat) }
+
+func appendRow(dst []byte, r *Row, as int) []byte {
+	if as < OldestFormat || as > NewestFormat {
+		panic(fmt.Sprintf("oplog: this version has no format %d of rows", as))
+	}
+	e := encoder{buf: append(append(dst, byte(as)), r.Epoch[:]...)}
 	e.uint(rowCfg, r.Cfg)
 	at := e.begin(rowCur)
 	encodeInfo(&e, &r.Cur)
@@ -191,7 +204,7 @@ func DecodeRow(data []byte) (Row, error) {
 // StoredEpoch reads only the epoch of a stored row or document: all that a
 // compare-and-set needs. ErrBadRecord.
 func StoredEpoch(data []byte) (Epoch, error) {
-	if len(data) < envelope || data[0] != format {
+	if len(data) < envelope || data[0] < OldestFormat || data[0] > NewestFormat {
 		return Epoch{}, ErrBadRecord
 	}
 	return Epoch(data[1:envelope]), nil

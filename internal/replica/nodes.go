@@ -44,8 +44,11 @@ type nodes struct {
 	nudge    chan struct{}                         // has room for one: look now
 	started  time.Time                             // on this node's own clock
 
-	driving chan struct{}  // has room for one: who drives m, until it rests
-	m       *commit.Member // nil: no lease is needed
+	driving  chan struct{}  // has room for one: who drives m, until it rests
+	m        *commit.Member // nil: no lease is needed
+	format   int            // of rows, as the settings say; owned by who drives m
+	formatAt time.Duration  // Boot since when this node knows of it
+	writing  int            // the format in which this node writes rows; owned by run
 
 	mu      sync.Mutex    // guards changed
 	changed chan struct{} // closed, and made anew, when the standing was looked at
@@ -65,7 +68,7 @@ func (ns *nodes) open(s *Set) {
 		Name: s.o.Node, Times: s.o.Times, Beat: min(nodeBeat, (s.o.Times.Lease-s.o.Times.Margin)/3),
 		Record: commit.NodeRecord{
 			Life: s.node, Home: o.Home, Address: o.Address, Version: o.Version,
-			Codecs:  commit.Codecs{Oldest: oplog.OldestFormat, Newest: oplog.NewestFormat},
+			Codecs:  s.o.Codecs,
 			Started: ns.started,
 		},
 	})
@@ -137,6 +140,9 @@ func (ns *nodes) run(ctx context.Context) error {
 		st := ns.standing.Load()
 		if now := livesOf(st.Live); now != lives || ns.set.o.Boot()-balanced >= balanceEvery {
 			lives, balanced = now, ns.set.o.Boot()
+			if err := ns.raise(ctx, st); err != nil && ctx.Err() == nil {
+				ns.set.logFailed(callSwap, err)
+			}
 			if err := ns.set.shares.balance(ctx); err != nil && ctx.Err() == nil {
 				ns.set.logFailed(callRead, err)
 			}
@@ -159,6 +165,30 @@ func (ns *nodes) run(ctx context.Context) error {
 			return ns.faultOf(st)
 		}
 	}
+}
+
+// raise brings the format of rows to the newest that all nodes read: first in the settings,
+// so that no older node can join any more; once all have acknowledged these, rows are
+// written in it.
+func (ns *nodes) raise(ctx context.Context, st *commit.MemberStanding) error {
+	log, ok := ns.set.o.Log.(oplog.Formatter)
+	if !ok || st.Fault != "" {
+		return nil
+	}
+	now := ns.set.settings.now.Load()
+	if newest := st.Format(ns.set.o.Codecs); newest > max(now.Format, oplog.OldestFormat) {
+		_, err := ns.set.settings.swap(ctx, func(rec *settingsRecord) error {
+			rec.Format = max(rec.Format, newest)
+			return nil
+		})
+		return err
+	}
+	if now.Format > ns.writing && now.Format == ns.format && st.Looked > ns.formatAt && st.Acked(now.Revision) {
+		ns.writing = now.Format
+		log.WriteFormat(now.Format)
+		ns.set.o.Logger.InfoContext(ctx, "rows are written in a newer format: no older version of the program can join any more", "format", now.Format)
+	}
+	return nil
 }
 
 // balanceEvery is the pause between two looks at who does which background work, when
@@ -253,7 +283,11 @@ func (ns *nodes) readSettings(ctx context.Context) (commit.Event, error) {
 	if err := st.read(ctx); err != nil {
 		return commit.SettingsRead{Failed: true}, err
 	}
-	return commit.SettingsRead{Revision: st.now.Load().Revision, Hints: ns.set.shares.pending()}, nil
+	now := st.now.Load()
+	if now.Format != ns.format {
+		ns.format, ns.formatAt = now.Format, ns.set.o.Boot()
+	}
+	return commit.SettingsRead{Revision: now.Revision, Format: now.Format, Hints: ns.set.shares.pending()}, nil
 }
 
 // write makes one compare-and-set of a node's record. That of another one's is

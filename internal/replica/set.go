@@ -69,6 +69,10 @@ type Options struct {
 	Recall  func(backend string) (Quality, bool)
 	Qualify Qualifier // nil: what Payload and Copies say is right
 
+	// Codecs are the formats of rows that this version of the program reads; zero: those of
+	// oplog. Where several nodes share the log rows are written in the newest that all read.
+	Codecs commit.Codecs
+
 	// StaleReads has reads that may be stale answered by what replicas show while the log
 	// is away. It says nothing where the log is this node's alone.
 	StaleReads bool
@@ -102,6 +106,9 @@ func (o *Options) defaults() {
 	o.PerUpload = cmp.Or(o.PerUpload, DefaultPerUpload)
 	o.Held = cmp.Or(o.Held, DefaultHeld)
 	o.Work, o.Stray = cmp.Or(o.Work, DefaultWork), cmp.Or(o.Stray, DefaultStray)
+	if o.Codecs == (commit.Codecs{}) {
+		o.Codecs = commit.Codecs{Oldest: oplog.OldestFormat, Newest: oplog.NewestFormat}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

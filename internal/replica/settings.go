@@ -37,6 +37,7 @@ type settingsRecord struct {
 	Paused map[string]Pause `json:"paused,omitempty"`
 	Paces  map[string]Pace  `json:"paces,omitempty"` // by backend; those that are not here have the configuration's
 
+	Format   int    `json:"format,omitempty"`   // of rows that may be written; 0: the oldest. It never falls
 	Revision uint64 `json:"revision,omitempty"` // of the record: rises with each change
 }
 
