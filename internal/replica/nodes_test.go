@@ -223,7 +223,7 @@ func TestNodesWhoseClocksAreApartDoNotServe(t *testing.T) {
 		wrong.off.Store(int64(300 * time.Millisecond)) // A4 allows that
 		second.open(options)
 		f.all = append(f.all, second)
-		wrong.off.Store(int64(2 * time.Second))
+		wrong.off.Store(int64(2100 * time.Millisecond)) // a second, and what two looks a second apart may hide
 		time.Sleep(5 * time.Second)
 		for n, r := range f.all {
 			if _, err := r.put("k", content(20, 2)); !errors.Is(err, s3.SlowDown) {
