@@ -130,7 +130,7 @@ func replicaOptions(p parts) replica.Options {
 		Buckets:    map[string]replica.Policy{},
 		Memory:     int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
 		Work: time.Duration(cfg.Uploads.Complete), Stray: time.Duration(cfg.Uploads.Stray), MaxUploads: cfg.Uploads.MaxOpen,
-		Logger: p.logger, Registerer: p.metrics,
+		Logger: p.logger, Registerer: p.metrics, Wall: wallClock,
 	}
 	for name := range cfg.Buckets {
 		o.Buckets[name] = policy(cfg.bucket(name))

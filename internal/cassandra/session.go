@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ var (
 // ReplicationFactor are required.
 type Options struct {
 	Hosts             []string // names or addresses of some nodes; the others are found through them
-	Port              int      // of every node. 9042
+	Port              int      // of every node, whatever nodes say of each other's. 9042
 	Datacenter        string   // the one whose nodes are asked
 	Keyspace          string   // lower case letters, digits and _
 	Username          string   // empty: none is given
@@ -122,6 +123,8 @@ func (c *cql) check(ctx context.Context, o Options) error {
 func connect(o Options, limit time.Duration) (*gocql.Session, error) {
 	cluster := gocql.NewCluster(o.Hosts...)
 	cluster.Port = cmp.Or(o.Port, 9042)
+	// Nodes name each other's ports. Ours may be other ones: of a forwarder before each.
+	cluster.AddressTranslator = gocql.AddressTranslatorFunc(func(addr net.IP, _ int) (net.IP, int) { return addr, cluster.Port })
 	cluster.ProtoVersion = 5
 	cluster.Timeout, cluster.ConnectTimeout = limit, connectTimeout
 	levels := levelsOf(o)

@@ -4,9 +4,10 @@ package cassandra
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/s3mirror/s3mirror/internal/memory"
-	"github.com/s3mirror/s3mirror/internal/sigv4"
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
@@ -26,7 +25,7 @@ const bucket = "proof"
 // testGateway runs the built program on the log: migrate, serve, what clients do,
 // kills of the gateway, kills and stops of Cassandra.
 func testGateway(t *testing.T, n *node) {
-	backends := memoryBackends(t, 3)
+	backends := harness.StartMemories(t, 3)
 	g := harness.NewGateway(t, backends, harness.Options{Log: n.section("gateway")})
 
 	code, _, stderr := g.CLI(t, "serve", "--config", g.Config)
@@ -48,7 +47,12 @@ func testGateway(t *testing.T, n *node) {
 	t.Run("gateway killed", func(t *testing.T) { testGatewayKilled(t, all, g, p) })
 	judge := histories(t, n)
 	t.Run("Cassandra stopped", func(t *testing.T) { testStopped(t, n, g, p) })
-	t.Run("Cassandra killed", func(t *testing.T) { testKilled(t, n, g, p) })
+	stale := harness.NewGateway(t, backends, harness.Options{
+		Log: n.section("gateway"), Sibling: g, DataDir: t.TempDir(), S3: "stale_reads: true",
+	})
+	stale.Start(t)
+	t.Run("Cassandra killed", func(t *testing.T) { testKilled(t, n, g, stale, p) })
+	stop(t, stale)
 	judge()
 
 	p.check(t)
@@ -56,10 +60,7 @@ func testGateway(t *testing.T, n *node) {
 	held := harness.RequireEqual(t, g, bucket, backends...)
 	harness.RequireModel(t, "the backends", held, p.keys)
 
-	g.Process().Signal(syscall.SIGTERM)
-	if code, err := g.Process().Wait(harness.Patience); err != nil || code != 0 {
-		t.Fatalf("SIGTERM: exit %d, %v", code, err)
-	}
+	stop(t, g)
 	// Its document is gone, so that a node of another name begins at once.
 	again := harness.NewGateway(t, backends, harness.Options{
 		Log: n.section("gateway"), Sibling: g, DataDir: t.TempDir(), Lease: time.Minute, Retention: 5 * time.Minute,
@@ -67,6 +68,15 @@ func testGateway(t *testing.T, n *node) {
 	again.Start(t)
 	if nodes := n.count(t, "SELECT COUNT(*) FROM gateway.document WHERE kind = 'node' ALLOW FILTERING"); nodes != 1 {
 		t.Errorf("%d documents of nodes, want 1", nodes)
+	}
+}
+
+// stop ends a gateway as an operator does.
+func stop(t *testing.T, g *harness.Gateway) {
+	t.Helper()
+	g.Process().Signal(syscall.SIGTERM)
+	if code, err := g.Process().Wait(harness.Patience); err != nil || code != 0 {
+		t.Fatalf("SIGTERM: exit %d, %v", code, err)
 	}
 }
 
@@ -81,33 +91,6 @@ func (n *node) count(t *testing.T, stmt string) (count int) {
 		t.Fatal(err)
 	}
 	return count
-}
-
-// memoryBackends are strict S3 servers in this process.
-func memoryBackends(t *testing.T, n int) []*harness.Backend {
-	t.Helper()
-	var list []*harness.Backend
-	for i := range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys := wire.Keys{Access: "access", Secret: "secret", Region: "us-east-1"}
-		ctx, stop := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() {
-			done <- memory.New(memory.Options{AccessKeyID: keys.Access, SecretAccessKey: sigv4.Secret(keys.Secret)}).Serve(ctx, l)
-		}()
-		t.Cleanup(func() {
-			stop()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		})
-		addr := l.Addr().String()
-		list = append(list, &harness.Backend{Name: fmt.Sprintf("eu-%d", i+1), Addr: addr, Keys: keys, Client: harness.NewClient(addr, keys)})
-	}
-	return list
 }
 
 // testRequests does once what every other test does many times, and looks at it
@@ -305,14 +288,21 @@ func testStopped(t *testing.T, n *node, g *harness.Gateway, p *play) {
 
 // testKilled kills Cassandra: writes and reads are answered 503 as long as it is
 // away, and everything goes on when it is back, without a hand at the gateway.
-func testKilled(t *testing.T, n *node, g *harness.Gateway, p *play) {
+// A gateway that was allowed to goes on reading what replicas show, and says so.
+func testKilled(t *testing.T, n *node, g, stale *harness.Gateway, p *play) {
+	anna := userOf(t, stale)
+	wantFresh := func() error { return peek(anna, p.keys[0].Name, "") }
+	harness.Eventually(t, "the other gateway reads", wantFresh)
 	stop := p.run(t)
 	reach(t, "writes are acknowledged", &p.acked, 20)
 	n.process.Kill()
 	reach(t, "requests are answered 503", &p.slow, 30)
-	if err := g.Ready(); err == nil {
-		t.Error("the gateway says that it is ready")
-	}
+	harness.Eventually(t, "the gateway says that it is not ready", func() error {
+		if g.Ready() == nil {
+			return errors.New("it says that it is")
+		}
+		return nil
+	})
 	ctx := t.Context()
 	began := time.Now()
 	for verb, do := range map[string]func() (wire.Answer, error){
@@ -329,6 +319,12 @@ func testKilled(t *testing.T, n *node, g *harness.Gateway, p *play) {
 		p.answered(t, a, nil)
 	}
 	t.Logf("four requests without a log took %v", time.Since(began))
+	harness.Eventually(t, "the gateway that may reads on, and says that it may be old", func() error {
+		return peek(anna, p.keys[0].Name, "true")
+	})
+	if a, err := anna.Put(ctx, bucket, "away", wire.Modes[0], []byte("x")); err != nil || a.Status != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("a write without a log: %v, %v", a, err)
+	}
 	acked := p.acked.Load()
 	n.start()
 	n.await(t)
@@ -337,7 +333,40 @@ func testKilled(t *testing.T, n *node, g *harness.Gateway, p *play) {
 	t.Logf("the gateway went on within %v of Cassandra's return; %d writes were acknowledged before it", time.Since(back), acked)
 	stop()
 	harness.Eventually(t, "the gateway is ready", g.Ready)
+	harness.Eventually(t, "the other gateway reads what is true", wantFresh)
 	p.check(t)
 	t.Logf("writes: %d acknowledged, %d unknown; reads: %d, %d without answer; %d answers 503",
 		p.acked.Load(), p.unknown.Load(), p.readable.Load(), p.unreadable.Load(), p.slow.Load())
+}
+
+// userOf makes a user at a gateway, and is a client of his.
+func userOf(t *testing.T, g *harness.Gateway) *harness.Client {
+	t.Helper()
+	if code, _, stderr := g.CLI(t, "user", "create", "anna", "--scopes", "read,write"); code != 0 {
+		t.Fatalf("user: exit %d\n%s", code, stderr)
+	}
+	code, stdout, stderr := g.CLI(t, "key", "create", "anna", "--output", "json")
+	var key struct {
+		Access string `json:"access_key_id"`
+		Secret string `json:"secret_access_key"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &key); err != nil || code != 0 {
+		t.Fatalf("key: exit %d, %v\n%s", code, err, stderr)
+	}
+	return harness.NewClient(g.S3Addr, wire.Keys{Access: key.Access, Secret: key.Secret, Region: "us-east-1"})
+}
+
+// peek reads a key, if it is there, and lists, and wants both to be as stale as they say.
+func peek(c *harness.Client, key, stale string) error {
+	for _, ask := range []func() (wire.Answer, error){
+		func() (wire.Answer, error) { return c.Get(context.Background(), bucket, key) },
+		func() (wire.Answer, error) { return c.Do(context.Background(), "HEAD", bucket, key, "", nil) },
+		func() (wire.Answer, error) { return c.Do(context.Background(), "GET", bucket, "", "list-type=2", nil) },
+	} {
+		a, err := ask()
+		if err != nil || a.Status != 200 && a.Status != 404 || a.Header.Get("x-s3mirror-stale") != stale {
+			return fmt.Errorf("%v, stale %q: %w", a, a.Header.Get("x-s3mirror-stale"), err)
+		}
+	}
+	return nil
 }

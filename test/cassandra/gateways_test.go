@@ -3,10 +3,13 @@
 package cassandra
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +23,7 @@ import (
 // what was begun at one goes on at the other, one is killed and comes back, and in
 // the end the backends hold the same.
 func testGateways(t *testing.T, n *node) {
-	backends := memoryBackends(t, 3)
+	backends := harness.StartMemories(t, 3)
 	options := harness.Options{Log: n.section("gateways"), Lease: 6 * time.Second, Retention: 30 * time.Second}
 	a := harness.NewGateway(t, backends, options)
 	options.Sibling, options.DataDir = a, t.TempDir()
@@ -39,12 +42,44 @@ func testGateways(t *testing.T, n *node) {
 		t.Fatalf("create bucket: %v, %v", r, err)
 	}
 
+	t.Run("each knows of the other", func(t *testing.T) {
+		for _, g := range both {
+			var status struct {
+				Nodes []struct {
+					Name, Address string
+					Lease         float64 `json:"lease_seconds"`
+				}
+			}
+			code, stdout, stderr := g.CLI(t, "status", "--output", "json")
+			if err := json.Unmarshal([]byte(stdout), &status); code != 0 || err != nil {
+				t.Fatalf("status: exit %d, %v\n%s", code, err, stderr)
+			}
+			if n := status.Nodes; len(n) != 2 || n[0].Lease <= 0 || n[0].Address == n[1].Address || n[0].Name == n[1].Name {
+				t.Errorf("nodes %+v", n)
+			}
+			resp, err := http.Get("http://" + g.AdminAddr + "/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			for _, want := range []string{"\ns3mirror_nodes 2\n", "\ns3mirror_node_lease_seconds ", "\ns3mirror_node_clock_apart_seconds "} {
+				if err != nil || !strings.Contains(string(text), want) {
+					t.Errorf("metrics lack %q, %v", want, err)
+				}
+			}
+		}
+	})
+
 	hop, all := &hopping{both: both}, t // whose end is the gateways'
 	for i := range 20 {
 		hop.keys = append(hop.keys, &harness.Key{Name: fmt.Sprintf("hop/%02d", i)})
 	}
 	t.Run("clients hop", func(t *testing.T) { hop.round(t, 60) })
 	t.Run("an upload goes on at the other", func(t *testing.T) { testUploadHops(t, a, b) })
+	t.Run("a list goes on at the other", func(t *testing.T) { testListHops(t, a, b) })
+	t.Run("a link goes on at the other", func(t *testing.T) { testLinkHops(t, a, b) })
+	t.Run("a session goes on at the other", func(t *testing.T) { testSessionHops(t, a, b) })
 	t.Run("what is set at one holds at the other", func(t *testing.T) {
 		if code, _, stderr := a.CLI(t, "mode", "disabled", "--primary", "eu-2"); code != 0 {
 			t.Fatalf("mode: exit %d\n%s", code, stderr)
@@ -80,15 +115,14 @@ func testGateways(t *testing.T, n *node) {
 		hop.round(t, 30)
 	})
 
+	t.Run("clocks are apart", func(t *testing.T) { testClocks(t, backends, options, both) })
+
 	hop.check(t)
 	a.Converge(t)
 	held := harness.RequireEqual(t, a, bucket, backends...)
 	harness.RequireModel(t, "the backends", held, hop.keys)
 	for _, g := range both {
-		g.Process().Signal(syscall.SIGTERM)
-		if code, err := g.Process().Wait(harness.Patience); err != nil || code != 0 {
-			t.Fatalf("SIGTERM: exit %d, %v", code, err)
-		}
+		stop(t, g)
 	}
 	if nodes := n.count(t, "SELECT COUNT(*) FROM gateways.document WHERE kind = 'node' ALLOW FILTERING"); nodes != 0 {
 		t.Errorf("%d records of nodes are left", nodes)

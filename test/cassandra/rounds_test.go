@@ -18,7 +18,7 @@ import (
 // testRounds counts the rounds of Paxos that requests cost: what a node does by itself
 // in the same time is taken off.
 func testRounds(t *testing.T, n *node) {
-	backends := memoryBackends(t, 3)
+	backends := harness.StartMemories(t, 3)
 	g := harness.NewGateway(t, backends, harness.Options{Log: n.section("rounds"), Lease: time.Minute, Retention: time.Hour})
 	if code, stdout, stderr := g.CLI(t, "migrate", "--config", g.Config); code != 0 {
 		t.Fatalf("migrate: exit %d\n%s%s", code, stdout, stderr)

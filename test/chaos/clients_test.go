@@ -45,9 +45,37 @@ type clients struct {
 	failures [100]atomic.Int64 // by client: requests without an answer that says something
 
 	mu     sync.Mutex // guards the rest
+	missed []failure  // requests without an answer that says something
 	bodies map[string]body
 	turn   map[string]int // how often a place in the key space was replaced
 	wrong  []string       // answers that no order of operations explains
+}
+
+// failure is a request without an answer that says something.
+type failure struct {
+	at   time.Duration
+	text string
+}
+
+// failed takes note of one.
+func (c *clients) failed(client int, what, key string, a wire.Answer, err error) {
+	c.failures[client].Add(1)
+	c.hist.tally(what)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.missed = append(c.missed, failure{time.Since(c.hist.began), fmt.Sprintf("%s of %s: %v (%v)", what, key, a, err)})
+}
+
+// failedSince are the failures after a moment of the history.
+func (c *clients) failedSince(at time.Duration) (all []failure) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.missed {
+		if f.at >= at {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // body is how to make the bytes of a write again: a run has too many to keep.
@@ -275,14 +303,12 @@ func (c *clients) wrote(client int, key string, in call, a wire.Answer, err erro
 	out := result{}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		c.failures[client].Add(1)
-		c.hist.tally("not sent")
+		c.failed(client, "not sent", key, a, err)
 		return
 	case err != nil && in.hasty:
 		c.hist.tally("hung up")
 	case err != nil || a.Status/100 == 5:
-		c.failures[client].Add(1)
-		c.hist.tally("write in doubt")
+		c.failed(client, "write in doubt", key, a, err)
 	case a.Status/100 == 2:
 		out.known = true
 		c.hist.tally("write acknowledged")
@@ -332,8 +358,7 @@ func (c *clients) read(client int, key string, a wire.Answer, err error, began i
 	out := result{}
 	switch {
 	case err != nil || a.Status/100 == 5:
-		c.failures[client].Add(1)
-		c.hist.tally("read failed")
+		c.failed(client, "read failed", key, a, err)
 		return ""
 	case a.Status/100 == 2:
 		out.value = strings.Trim(a.Header.Get("ETag"), `"`)
@@ -355,8 +380,7 @@ func (c *clients) list(ctx context.Context, client int, key string) {
 		return c.target.Do(ctx, "GET", bucket, "", wire.Query("list-type", "2", "prefix", key), nil)
 	})
 	if err != nil || a.Status/100 == 5 {
-		c.failures[client].Add(1)
-		c.hist.tally("read failed")
+		c.failed(client, "read failed", key, a, err)
 		return
 	}
 	if a.Status != 200 {

@@ -26,7 +26,8 @@ const (
 	actPast     = "stop past the lease" // aimed between the lease's check and the release
 	actDelay    = "delay"
 	actTooLong  = "delay past the lease" // of one write, while the rest of the node goes on
-	generation  = 8 * time.Second        // how long a process lives that is not killed by a failpoint
+	generation  = 8 * time.Second        // how long a process serves that is not killed by a failpoint
+	serving     = "msg=serving"          // is in the line with which a gateway says that it does
 	failpointIs = "failpoint "           // begins the line with which the process announces itself
 )
 
@@ -124,7 +125,7 @@ func (f *failing) start(calm bool) {
 	g := f.w.gateway
 	g.Env = []string{f.orders(calm)}
 	f.starts, f.read, f.rest = f.starts+1, 0, ""
-	f.until = time.Now().Add(generation)
+	f.until = time.Now().Add(generation + harness.Patience)
 	g.Launch(f.w.t)
 }
 
@@ -156,6 +157,9 @@ func (f *failing) listen(proc *harness.Process) {
 	lines := strings.Split(f.rest+said, "\n")
 	f.rest = lines[len(lines)-1]
 	for _, line := range lines[:len(lines)-1] {
+		if strings.Contains(line, serving) {
+			f.until = time.Now().Add(generation)
+		}
 		words := strings.Fields(strings.TrimPrefix(line, failpointIs))
 		if !strings.HasPrefix(line, failpointIs) || len(words) != 3 {
 			continue
@@ -193,8 +197,10 @@ func (f *failing) goOn(proc *harness.Process, least, most time.Duration) {
 }
 
 // account prints what happened where, and fails for what did not.
-func (f *failing) account() {
-	for _, p := range replica.Failpoints {
+func (f *failing) account() { f.accountFor(replica.Failpoints...) }
+
+func (f *failing) accountFor(points ...replica.Failpoint) {
+	for _, p := range points {
 		line := fmt.Sprintf("%-20s", p)
 		for _, action := range []string{actKill, actStop, actPast, actDelay, actTooLong} {
 			if n := f.did[aim{p, action}]; n > 0 {

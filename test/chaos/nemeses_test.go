@@ -17,16 +17,17 @@ type nemesis struct {
 	strike func(w *world, rnd *rand.Rand) int
 	struck fault // whose count tells; none: what strike returns
 	wire   bool  // it touches proxies alone
+	brief  bool  // it has its turn among several gateways in a short run too
 }
 
 var nemeses = []nemesis{
-	{name: "gateway killed", strike: func(w *world, rnd *rand.Rand) int {
+	{name: "gateway killed", brief: true, strike: func(w *world, rnd *rand.Rand) int {
 		n, g := int(w.clients.flight.Load()), w.some(rnd)
 		g.Kill()
 		g.Start(w.t)
 		return n
 	}},
-	{name: "gateway stopped", strike: func(w *world, rnd *rand.Rand) int {
+	{name: "gateway stopped", brief: true, strike: func(w *world, rnd *rand.Rand) int {
 		g := w.some(rnd)
 		g.Process().Signal(syscall.SIGSTOP)
 		pause(rnd, w.times.stall) // beyond the lease, now and then
@@ -41,7 +42,7 @@ var nemeses = []nemesis{
 		w.backends[i].Start(w.t)
 		return n
 	}},
-	{name: "backend stopped", strike: func(w *world, rnd *rand.Rand) int {
+	{name: "backend stopped", brief: true, strike: func(w *world, rnd *rand.Rand) int {
 		i, n := w.busy(rnd)
 		w.backends[i].Hang()
 		pause(rnd, w.times.stall/2)
@@ -49,7 +50,7 @@ var nemeses = []nemesis{
 		w.backends[i].Resume()
 		return n
 	}},
-	{name: "mode disabled", strike: func(w *world, rnd *rand.Rand) int {
+	{name: "mode disabled", brief: true, strike: func(w *world, rnd *rand.Rand) int {
 		primary := w.backends[rnd.IntN(len(w.backends))].Name
 		n := int(w.clients.flight.Load())
 		w.mode("disabled", "--primary", primary)
@@ -93,8 +94,27 @@ func (w *world) some(rnd *rand.Rand) *harness.Gateway {
 
 // mode switches the mode of all buckets.
 func (w *world) mode(args ...string) {
-	if code, _, stderr := w.gateways[0].CLI(w.t, append([]string{"mode"}, args...)...); code != 0 {
-		w.violation("mode %v: exit %d: %s", args, code, stderr)
+	w.insist(append([]string{"mode"}, args...)...)
+}
+
+// insist has the first gateway do something, at once. Where the log is shared, and may be
+// away for a moment, it asks again.
+func (w *world) insist(args ...string) {
+	tries := 1
+	if w.ring != nil {
+		tries = 5
+	}
+	for try := range tries {
+		code, _, stderr := w.gateways[0].CLI(w.t, args...)
+		switch {
+		case code == 0:
+			return
+		case try == tries-1:
+			w.violation("%v: exit %d: %s", args, code, stderr)
+		default:
+			w.logf("%v: exit %d: %s", args, code, stderr)
+			time.Sleep(time.Second)
+		}
 	}
 }
 

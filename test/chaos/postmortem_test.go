@@ -13,13 +13,12 @@ import (
 	"github.com/s3mirror/s3mirror/internal/pebble"
 )
 
-// postMortem ends the gateway and tells, of the keys that never came to rest,
+// postMortem ends the gateway, if the log is its own, and tells, of the keys that never came to rest,
 // what their row says, what the backends hold, what was done and what the
 // clients saw: all that is needed to find out why.
 func (w *world) postMortem() {
 	ctx := context.WithoutCancel(w.t.Context())
-	w.gateway.Kill()
-	log, err := pebble.Open(w.gateway.DataDir, pebble.Options{Logger: slog.New(slog.DiscardHandler)})
+	log, err := w.open(ctx)
 	if err != nil {
 		w.t.Logf("post mortem: %v", err)
 		return
@@ -44,6 +43,15 @@ func (w *world) postMortem() {
 		w.dissect(ctx, log, kr)
 	}
 	w.t.Logf("post mortem: %d rows, %d and more of them not quiet", len(rows), shown)
+}
+
+// open opens the log: an embedded one once its gateway has ended.
+func (w *world) open(ctx context.Context) (oplog.Log, error) {
+	if w.ring != nil {
+		return w.ring.Log(ctx, keyspace)
+	}
+	w.gateway.Kill()
+	return pebble.Open(w.gateway.DataDir, pebble.Options{Logger: slog.New(slog.DiscardHandler)})
 }
 
 func (w *world) dissect(ctx context.Context, log oplog.Log, kr oplog.KeyRow) {

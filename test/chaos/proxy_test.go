@@ -56,7 +56,12 @@ type link struct {
 
 func startProxy(t *testing.T, target string) *proxy {
 	t.Helper()
-	p := &proxy{addr: harness.Addr(t), target: target, conns: map[*link]bool{}}
+	return startProxyAt(t, harness.Addr(t), target)
+}
+
+func startProxyAt(t *testing.T, addr, target string) *proxy {
+	t.Helper()
+	p := &proxy{addr: addr, target: target, conns: map[*link]bool{}}
 	l, err := net.Listen("tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)

@@ -1,32 +1,20 @@
-//go:build cassandra
+//go:build chaos
 
-package cassandra
+package chaos
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/s3mirror/s3mirror/internal/memory"
-	"github.com/s3mirror/s3mirror/internal/sigv4"
 	"github.com/s3mirror/s3mirror/test/cassandra/ring"
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
-
-// Three nodes with three copies, TLS both ways, a password: what a deployment is.
-func TestRing(t *testing.T) {
-	r := ring.Start(t, ring.Options{Nodes: 3, TLS: true})
-	t.Run("CheckConfig", func(t *testing.T) { testCheckConfig(t, r) })
-	t.Run("Move", func(t *testing.T) { testMove(t, r) })
-}
 
 // testCheckConfig: what is wrong with a cluster, or with our way to it, is told in
 // words by check-config, and migrate refuses it too.
@@ -52,7 +40,7 @@ func testCheckConfig(t *testing.T, r *ring.Ring) {
 		if name == "no TLS" {
 			section = fit[:strings.Index(fit, ", tls: {")] + "}"
 		}
-		g := harness.NewGateway(t, memoryBackends(t, 1), harness.Options{Log: section})
+		g := harness.NewGateway(t, harness.StartMemories(t, 1), harness.Options{Log: section})
 		code, stdout, stderr := g.CLI(t, "check-config", "--config", g.Config)
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
 			t.Errorf("%s: exit %d, want %d and %q\n%s%s", name, code, c.code, c.want, stdout, stderr)
@@ -68,55 +56,12 @@ func testCheckConfig(t *testing.T, r *ring.Ring) {
 	}
 }
 
-// shop is a backend in this process that can close and open again with what it has.
-type shop struct {
-	*harness.Backend
-	server *memory.Server
-	stop   func()
-}
-
-func openShop(t *testing.T, name string) *shop {
-	t.Helper()
-	keys := wire.Keys{Access: "access", Secret: "secret", Region: "us-east-1"}
-	s := &shop{server: memory.New(memory.Options{AccessKeyID: keys.Access, SecretAccessKey: sigv4.Secret(keys.Secret)})}
-	addr := harness.Addr(t)
-	s.Backend = &harness.Backend{Name: name, Addr: addr, Keys: keys, Client: harness.NewClient(addr, keys)}
-	s.open(t)
-	t.Cleanup(func() { s.close() })
-	return s
-}
-
-func (s *shop) open(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.server.Serve(ctx, l) }()
-	s.stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func (s *shop) close() {
-	if s.stop != nil {
-		s.stop()
-		s.stop = nil
-	}
-}
-
 // testMove moves a node with an embedded log, keys that lag on a backend that is
 // away, a user and an upload under way, into the cluster; there it goes on, heals
 // what lagged, and knows the user. Then back.
 func testMove(t *testing.T, r *ring.Ring) {
 	ctx := t.Context()
-	shops := []*shop{openShop(t, "eu-1"), openShop(t, "eu-2")}
-	backends := []*harness.Backend{shops[0].Backend, shops[1].Backend}
+	backends := harness.StartMemories(t, 2)
 	old := harness.StartGateway(t, backends, harness.Options{})
 	must := func(a wire.Answer, err error) wire.Answer {
 		t.Helper()
@@ -147,7 +92,7 @@ func testMove(t *testing.T, r *ring.Ring) {
 	}
 	put(old, "whole")
 	put(old, "gone")
-	shops[1].close()
+	backends[1].Kill()
 	for i := range 20 {
 		put(old, fmt.Sprintf("lags/%02d", i))
 	}
@@ -193,7 +138,7 @@ func testMove(t *testing.T, r *ring.Ring) {
 		t.Errorf("history did not move:\n%s", out)
 	}
 	put(next, "later")
-	shops[1].open(t)
+	backends[1].Start(t)
 	next.Converge(t)
 	harness.RequireModel(t, "the backends", harness.RequireEqual(t, next, bucket, backends...), keys)
 	anna := harness.NewClient(next.S3Addr, keysOf(t, secret))
@@ -203,8 +148,6 @@ func testMove(t *testing.T, r *ring.Ring) {
 	if a, err := anna.Put(ctx, bucket, "x", wire.Modes[0], nil); err != nil || a.Status != 403 {
 		t.Errorf("a user who may read: PUT %v, %v", a, err)
 	}
-
-	t.Run("one node away", func(t *testing.T) { testOneAway(t, r, next) })
 
 	// And back into an embedded log.
 	if out := cli(next, 1, "log", "export", file+".2", "--config", next.Config); !strings.Contains(out, "in use") {
@@ -218,52 +161,6 @@ func testMove(t *testing.T, r *ring.Ring) {
 	back.Converge(t)
 	held := harness.RequireEqual(t, back, bucket, backends...)
 	harness.RequireModel(t, "the backends", held, keys)
-}
-
-// testOneAway: with one node of three killed no error reaches a client beyond the
-// first seconds; with all gone answers say when to come back; all recovers by
-// itself.
-func testOneAway(t *testing.T, r *ring.Ring, g *harness.Gateway) {
-	p := newPlay(g, 24)
-	stop := p.run(t)
-	reach(t, "writes are acknowledged", &p.acked, 40)
-	r.Process(2).Kill()
-	time.Sleep(felt) // the promise is about what comes after
-	unknown, unreadable := p.unknown.Load(), p.unreadable.Load()
-	reach(t, "writes are acknowledged with one node of three gone", &p.acked, 150)
-	if u, n := p.unknown.Load()-unknown, p.unreadable.Load()-unreadable; u > 0 || n > 0 {
-		t.Errorf("one node of three is gone since %v: %d writes and %d reads failed", felt, u, n)
-	}
-	for i := range 2 {
-		r.Process(i).Kill()
-	}
-	reach(t, "requests are answered 503", &p.slow, 20)
-	for i := range 3 {
-		r.Launch(i)
-	}
-	r.Await(t)
-	reach(t, "writes are acknowledged again", &p.acked, 40)
-	stop()
-	p.check(t)
-	drop(t, p)
-	t.Logf("writes: %d acknowledged, %d unknown; reads: %d, %d without answer", p.acked.Load(), p.unknown.Load(), p.readable.Load(), p.unreadable.Load())
-}
-
-// felt is how long a node's end may be felt.
-const felt = 10 * time.Second
-
-// drop deletes what a play left, which no model knows.
-func drop(t *testing.T, p *play) {
-	t.Helper()
-	for _, k := range p.keys {
-		harness.Eventually(t, "key "+k.Name+" is deleted", func() error {
-			a, err := p.g.Client.Delete(t.Context(), bucket, k.Name)
-			if err == nil && a.Status != 204 {
-				err = errors.New(a.Code)
-			}
-			return err
-		})
-	}
 }
 
 // keysOf reads what `key create` printed.

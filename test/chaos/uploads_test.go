@@ -114,8 +114,7 @@ func (c *clients) unanswered(client int, what string, a wire.Answer, err error) 
 	if err == nil && a.Status/100 != 5 {
 		c.blame("%s: answered %v", what, a)
 	}
-	c.failures[client].Add(1)
-	c.hist.tally("part failed")
+	c.failed(client, "part failed", what, a, err)
 }
 
 // openUploads are the uploads that a server lists, as keys and ids.

@@ -4,8 +4,11 @@ package ring
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +19,7 @@ import (
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
+	"github.com/s3mirror/s3mirror/internal/cassandra"
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
 )
 
@@ -194,9 +198,33 @@ func (r *Ring) Session(t testing.TB, i int) *gocql.Session {
 	return session
 }
 
+// Log opens the log in a keyspace, past every gateway. The caller closes it.
+func (r *Ring) Log(ctx context.Context, keyspace string) (*cassandra.Log, error) {
+	o := cassandra.Options{
+		Hosts: r.Hosts(), Port: r.Port, Datacenter: "datacenter1", Keyspace: keyspace,
+		Username: User, Password: Password, ReplicationFactor: min(3, r.Nodes), Logger: slog.New(slog.DiscardHandler),
+	}
+	if r.Files != nil {
+		own, err := tls.LoadX509KeyPair(r.Files.Cert, r.Files.Key)
+		if err != nil {
+			return nil, err
+		}
+		ca, err := os.ReadFile(r.Files.CA)
+		if err != nil {
+			return nil, err
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{own}, RootCAs: x509.NewCertPool()}
+		o.TLS.RootCAs.AppendCertsFromPEM(ca)
+	}
+	return cassandra.Open(ctx, o)
+}
+
 // Section is the log's section of a gateway's configuration, with as many copies
 // as there are nodes, at most three.
-func (r *Ring) Section(keyspace string) string {
+func (r *Ring) Section(keyspace string) string { return r.SectionAt(keyspace, r.Port) }
+
+// SectionAt is Section for a gateway that reaches every node at another port.
+func (r *Ring) SectionAt(keyspace string, port int) string {
 	hosts := ""
 	for _, h := range r.Hosts() {
 		hosts += h + ", "
@@ -206,5 +234,5 @@ func (r *Ring) Section(keyspace string) string {
 		secure = fmt.Sprintf(", tls: {ca_file: %s, cert: %s, key: %s}", r.Files.CA, r.Files.Cert, r.Files.Key)
 	}
 	return fmt.Sprintf("engine: cassandra, cassandra: {hosts: [%s], port: %d, keyspace: %s, username: %s, password: %s, replication_factor: %d%s}",
-		hosts, r.Port, keyspace, User, Password, min(3, r.Nodes), secure)
+		hosts, port, keyspace, User, Password, min(3, r.Nodes), secure)
 }

@@ -9,10 +9,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
 
-// Backend is one process of an S3 server over a folder: versitygw, or MinIO.
+// Backend is one process of an S3 server over a folder, versitygw or MinIO, or the
+// project's own inside the test.
 type Backend struct {
 	Name   string
 	Addr   string
@@ -20,9 +22,10 @@ type Backend struct {
 	Keys   wire.Keys
 	Client *Client // straight to it, past the gateway
 
-	brand brand
-	args  []string
-	proc  *Process
+	brand  brand
+	args   []string
+	proc   *Process
+	inside *memory.Server // of one that runs inside the test; it has no process
 }
 
 // brand is what servers of one make have in common.
@@ -54,6 +57,12 @@ func StartBackend(t testing.TB, name string, keepAlive bool) *Backend {
 	b.args = append(b.args, "posix", b.Dir)
 	b.Start(t)
 	return b
+}
+
+// HasMinIO tells whether a MinIO was built.
+func HasMinIO() bool {
+	_, err := os.Stat(filepath.Join(Root(), ".tools", "bin", minIO.program))
+	return err == nil
 }
 
 // StartMinIO runs a MinIO of one drive. It keeps connections alive.
@@ -90,6 +99,12 @@ func StartBackends(t testing.TB, n int) []*Backend {
 // Start runs it, again after a Kill, and returns when it answers.
 func (b *Backend) Start(t testing.TB) {
 	t.Helper()
+	if b.inside != nil {
+		if err := b.inside.On(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	cmd := exec.Command(b.program(t), b.args...)
 	cmd.Env = append(append(os.Environ(), b.brand.access+"="+b.Keys.Access, b.brand.secret+"="+b.Keys.Secret), b.brand.more...)
 	b.proc = Start(t, "backend "+b.Name, cmd)
@@ -112,13 +127,31 @@ func (b *Backend) program(t testing.TB) string {
 }
 
 // Kill ends it as a power cut ends a process: SIGKILL.
-func (b *Backend) Kill() { b.proc.Kill() }
+func (b *Backend) Kill() {
+	if b.inside != nil {
+		b.inside.Off()
+		return
+	}
+	b.proc.Kill()
+}
 
 // Hang stops it (SIGSTOP): its port still takes connections, nobody answers.
-func (b *Backend) Hang() { b.proc.Signal(syscall.SIGSTOP) }
+func (b *Backend) Hang() {
+	if b.inside != nil {
+		b.inside.SetFaults(memory.Faults{Hang: true})
+		return
+	}
+	b.proc.Signal(syscall.SIGSTOP)
+}
 
 // Resume ends a Hang (SIGCONT).
-func (b *Backend) Resume() { b.proc.Signal(syscall.SIGCONT) }
+func (b *Backend) Resume() {
+	if b.inside != nil {
+		b.inside.SetFaults(memory.Faults{})
+		return
+	}
+	b.proc.Signal(syscall.SIGCONT)
+}
 
 // Object reads one stored object, stamp and all.
 func (b *Backend) Object(ctx context.Context, bucket, key string) (Object, error) {

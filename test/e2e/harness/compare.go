@@ -105,19 +105,28 @@ func unequal(a, b Object) string {
 // what that is.
 func RequireEqual(t testing.TB, g *Gateway, bucket string, backends ...*Backend) map[string]Object {
 	t.Helper()
-	var copies []Snapped
-	for _, b := range backends {
-		objects, err := Snapshot(t.Context(), b.Client, bucket)
-		if err != nil {
-			t.Fatalf("snapshot of %s: %v", b.Name, err)
-		}
-		copies = append(copies, Snapped{Backend: b.Name, Objects: objects})
+	copies, err := Copies(t.Context(), bucket, backends...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	forgiveChecksums(copies, backends)
 	if diffs := Differences(copies, g.StampKey(), bucket); len(diffs) > 0 {
 		t.Fatalf("the replicas of %q are not equal, %d differences:\n%s", bucket, len(diffs), Abridged(diffs, 20))
 	}
 	return copies[0].Objects
+}
+
+// Copies reads what each backend holds of a bucket, past the gateway.
+func Copies(ctx context.Context, bucket string, backends ...*Backend) ([]Snapped, error) {
+	var copies []Snapped
+	for _, b := range backends {
+		objects, err := Snapshot(ctx, b.Client, bucket)
+		if err != nil {
+			return nil, fmt.Errorf("snapshot of %s: %w", b.Name, err)
+		}
+		copies = append(copies, Snapped{Backend: b.Name, Objects: objects})
+	}
+	forgiveChecksums(copies, backends)
+	return copies, nil
 }
 
 // forgiveChecksums drops, where servers are of several makes, the checksums
