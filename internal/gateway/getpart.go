@@ -46,6 +46,9 @@ func (h *Handler) tryPart(w http.ResponseWriter, r *request, read *read) error {
 	if err != nil {
 		return err
 	}
+	if err := h.partChecksum(w.Header(), r, v.Info, number); err != nil {
+		return err
+	}
 	get := replica.GetRequest{Key: r.op.ObjectKey(), Check: func(cur object.Info) error {
 		if cur.ID != v.ID || cur.ETag != v.ETag || cur.Size != v.Size {
 			return errOther
@@ -64,6 +67,19 @@ func (h *Handler) tryPart(w http.ResponseWriter, r *request, read *read) error {
 		s3.SetPartsCount(w.Header(), v.Info, number)
 		w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range))
 	})
+}
+
+// partChecksum sets the checksum of the part, zero for none, if the client wants it and S3
+// has one.
+func (h *Handler) partChecksum(header http.Header, r *request, info object.Info, number int) error {
+	if number == 0 || !s3.WantsChecksums(r.Header) {
+		return nil
+	}
+	sums, err := h.Replicas.PartSums(r.Context(), r.op.ObjectKey(), info, info.Parts)
+	if err == nil && number <= len(sums) {
+		s3.SetPartChecksum(header, info, sums[number-1])
+	}
+	return err
 }
 
 // checkPartNumber refuses a number that no part has, whatever the object.

@@ -28,6 +28,9 @@ func (h *Handler) headObject(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := h.partChecksum(w.Header(), r, v.Info, number); err != nil {
+		return err
+	}
 	s3.SetPartsCount(w.Header(), v.Info, number)
 	w.WriteHeader(h.describe(w.Header(), r, v, part))
 	return nil

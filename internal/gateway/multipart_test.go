@@ -201,6 +201,15 @@ func TestChecksumsOfParts(t *testing.T) {
 	if got := f.send(t, asked); !strings.Contains(got.body, second) || strings.Contains(got.body, "AAAAAA==") || !strings.Contains(got.body, "<IsTruncated>false<") {
 		t.Errorf("the second page: %s", got.raw)
 	}
+	for _, method := range []string{"GET", "HEAD"} {
+		if got := f.send(t, query(method, "/photos/k", "partNumber=2", "X-Amz-Checksum-Mode", "ENABLED")); got.status != 206 ||
+			got.header.Get("X-Amz-Checksum-Crc32") != "BBBBBA==" || got.header.Get("X-Amz-Mp-Parts-Count") != "2" {
+			t.Errorf("%s of the second part: %s", method, got.raw)
+		}
+		if got := f.send(t, query(method, "/photos/k", "partNumber=2")); got.header.Get("X-Amz-Checksum-Crc32") != "" {
+			t.Errorf("%s of a part without its checksum: %s", method, got.raw)
+		}
+	}
 }
 
 // TestAbortOfAMoment: an upload that did not begin at the second that was named stays.

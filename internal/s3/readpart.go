@@ -44,6 +44,14 @@ func (op *Operation) ReadRange(h http.Header, info object.Info, rangeApplies boo
 	return r, part, nil
 }
 
+// SetPartChecksum sets the checksum of one part of a version whose checksum is COMPOSITE,
+// base64.
+func SetPartChecksum(h http.Header, info object.Info, sum string) {
+	if algorithm, _ := storedChecksum(info.Headers); algorithm != "" {
+		h.Set(checksumPrefix+algorithm, sum)
+	}
+}
+
 // SetPartsCount sets x-amz-mp-parts-count, which the answer to a read of a part
 // of a multipart object carries.
 func SetPartsCount(h http.Header, info object.Info, part int) {

@@ -74,6 +74,10 @@ func TestChecksumsOfParts(t *testing.T) {
 	if got := partSums(t, g.Client, "proof", "object"); !slices.Equal(got, want) {
 		t.Errorf("checksums of parts %q, want %q", got, want)
 	}
+	part, err := g.Client.Do(t.Context(), "GET", "proof", "object", "partNumber=2", nil, wire.Field{Name: "x-amz-checksum-mode", Value: "ENABLED"})
+	if got := part.Header.Get("x-amz-checksum-crc32"); err != nil || part.Status != 206 || got != want[1] {
+		t.Errorf("the second part: %v, checksum %q, want %q: %v", part, got, want[1], err)
+	}
 	g.Converge(t)
 	for _, b := range backends {
 		b.Kill()
