@@ -95,7 +95,7 @@ func (all ideal) upload(ctx context.Context, clients []*s3.Client, bucket, key s
 		defer hashing.Wait()
 		return atOnce(len(all), func(i int) error {
 			place := fmt.Sprintf("%s?partNumber=%d&uploadId=%s", bucket, n+1, sigv4.EscapeQuery(ids[i]))
-			return all[i].put(place, key, c, sigv4.UnsignedTrailer, d)
+			return again(func() error { return all[i].put(place, key, c, sigv4.UnsignedTrailer, d) })
 		})
 	})
 	if err != nil {
@@ -160,6 +160,14 @@ func (b *bench) deletes(name string, watched *process, to ideal, bucket string) 
 			}, nil
 		},
 	}
+}
+
+// again does what failed once more, as clients do with a part.
+func again(do func() error) error {
+	if do() == nil {
+		return nil
+	}
+	return do()
 }
 
 // atOnce does n things at the same time.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/s3mirror/s3mirror/test/e2e/harness"
+	"github.com/s3mirror/s3mirror/test/e2e/wire"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
@@ -20,10 +21,14 @@ func floor(t *testing.T, what string, got, least int64) {
 	}
 }
 
-// createBucket makes a bucket through the gateway.
+// createBucket makes a bucket through the gateway, which may say at first that it still
+// gets to know its backends.
 func createBucket(t *testing.T, c *harness.Client, bucket string) {
 	t.Helper()
-	a, err := c.Do(t.Context(), "PUT", bucket, "", "", nil)
+	a, err := until(t.Context(), "create bucket", func() (wire.Answer, error) { return c.Do(t.Context(), "PUT", bucket, "", "", nil) })
+	if a.Status == 409 { // it was made all the same
+		a.Status = 200
+	}
 	if err != nil || a.Status != 200 {
 		t.Fatalf("create bucket %s: %v, %v", bucket, a, err)
 	}

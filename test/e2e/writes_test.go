@@ -4,8 +4,11 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -170,7 +173,21 @@ func TestCopies(t *testing.T) {
 	t.Logf("64 MiB: a copy %v, the slowest backend alone %v; the first two read the source %d times", through, slowest, read)
 }
 
-// TestRacers: of 64 that create one key at once, by PUT and by copy, exactly one is told
+// uploadIf uploads in one part, and aborts what is refused.
+func uploadIf(ctx context.Context, c *harness.Client, bucket, key string, body []byte, condition wire.Field) (wire.Answer, error) {
+	sum := md5.Sum(body) //nolint:gosec // an ETag
+	u := &upload{c: c, bucket: bucket, key: key, parts: [][]byte{body}, etags: []string{hex.EncodeToString(sum[:])}}
+	if err := errors.Join(u.create(ctx), u.put(ctx, 1)); err != nil {
+		return wire.Answer{}, err
+	}
+	a, err := c.Do(ctx, "POST", bucket, key, wire.Query("uploadId", u.id), u.document(), condition)
+	if err == nil && a.Status != 200 {
+		_, err = c.Do(ctx, "DELETE", bucket, key, wire.Query("uploadId", u.id), nil)
+	}
+	return a, err
+}
+
+// TestRacers: of 64 that create one key at once, by PUT, by copy and by upload, exactly one is told
 // that he did, and his bytes stand on every backend. The keys are registers of a
 // compare-and-set then: whoever changes the value that he read knows whether he did.
 func TestRacers(t *testing.T) {
@@ -194,8 +211,11 @@ func TestRacers(t *testing.T) {
 			return g.Client.Do(t.Context(), "PUT", "race", key, "", nil, condition, wire.Field{Name: "x-amz-copy-source", Value: fmt.Sprint("/race/source/", i)})
 		},
 	}
-	ways["both"] = func(key string, i int, condition wire.Field) (wire.Answer, error) {
-		return ways[[]string{"put", "copy"}[i%2]](key, i, condition)
+	ways["upload"] = func(key string, i int, condition wire.Field) (wire.Answer, error) {
+		return uploadIf(t.Context(), g.Client, "race", key, sources[i], condition)
+	}
+	ways["all"] = func(key string, i int, condition wire.Field) (wire.Answer, error) {
+		return ways[[]string{"put", "copy", "upload"}[i%3]](key, i, condition)
 	}
 	stands := func(key string) (etag string, body []byte) {
 		t.Helper()
@@ -250,4 +270,7 @@ func TestRacers(t *testing.T) {
 	}
 	g.Converge(t)
 	harness.RequireEqual(t, g, "race", backends...)
+	for _, b := range backends {
+		harness.Eventually(t, "no upload is left on "+b.Name, func() error { return leftovers(t.Context(), b, "race") })
+	}
 }
