@@ -37,7 +37,7 @@ func (h *Handler) getObject(w http.ResponseWriter, r *request) error {
 		return toldStale(w, err)
 	}
 	defer obj.Body.Close()
-	return send(w, canSplice(r.Request), obj, func() { w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range)) })
+	return send(w, connOf(r.Request), obj, func() { w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range)) })
 }
 
 // read is what a GetObject or HeadObject asks for beside the key.
@@ -111,8 +111,22 @@ func toldStale(w http.ResponseWriter, err error) error {
 // is called with the first piece of the body: until then a failure has an answer
 // of its own. Afterwards it can only be told by cutting the connection, which is
 // what the chain does with an error that comes too late.
-// With splice the body may be moved by the kernel.
-func send(w io.Writer, splice bool, obj *replica.Object, head func()) error {
+// The body may be moved by the kernel where the connection lets it; a small one leaves
+// together with the head. conn may be nil.
+func send(w http.ResponseWriter, conn *strictConn, obj *replica.Object, head func()) error {
+	a, ok := w.(*answer)
+	if !ok || conn == nil || obj.Range.Length >= smallBody {
+		return sendTo(w, conn.canSplice(), obj, head)
+	}
+	conn.hold()
+	err := sendTo(w, false, obj, head)
+	if err == nil {
+		err = a.conn.Flush()
+	}
+	return errors.Join(err, conn.release(err != nil))
+}
+
+func sendTo(w io.Writer, splice bool, obj *replica.Object, head func()) error {
 	first := &headWriter{w, head}
 	sink := io.Writer(first)
 	if to, ok := w.(io.ReaderFrom); ok && splice {
@@ -129,6 +143,9 @@ func send(w io.Writer, splice bool, obj *replica.Object, head func()) error {
 	return nil
 }
 
+// smallBody is where a body stops to be small, in bytes.
+const smallBody = 32 << 10
+
 // copySize is how much of a large body is read and written at once, in bytes:
 // measured, two thirds of the CPU time that 32 KiB cost.
 const copySize = 256 << 10
@@ -137,7 +154,10 @@ var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
 // copyBody copies size bytes, if they come. Small bodies take what they need.
 func copyBody(w io.Writer, r io.Reader, size int64) (int64, error) {
-	if size < 32<<10 {
+	if to, ok := r.(io.WriterTo); ok {
+		return to.WriteTo(w)
+	}
+	if size < smallBody {
 		return io.CopyBuffer(w, r, make([]byte, max(size, 1)))
 	}
 	buf := copyBuffers.Get().(*[copySize]byte)

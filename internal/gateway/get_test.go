@@ -112,6 +112,33 @@ func TestWholeBodies(t *testing.T) {
 	}
 }
 
+// TestSmallBodiesLeaveWithTheirHead: in one write, and so in one read of a pipe.
+func TestSmallBodiesLeaveWithTheirHead(t *testing.T) {
+	f := newHandler(newStore("photos"))
+	for _, tc := range []struct {
+		size  int
+		whole bool
+	}{{3, true}, {4096, true}, {32<<10 - 1, true}, {32 << 10, false}, {4096, true}} {
+		f.replace("photos", "k", strings.Repeat("x", tc.size))
+		c := connect(t, f)
+		if _, err := io.WriteString(c, get("/photos/k").text("pipe")); err != nil {
+			t.Fatal(err)
+		}
+		piece := make([]byte, 64<<10)
+		n, err := c.Read(piece)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body, _ := strings.Cut(string(piece[:n]), "\r\n\r\n")
+		if !strings.HasPrefix(string(piece[:n]), "HTTP/1.1 200 ") || (len(body) == tc.size) != tc.whole {
+			t.Errorf("%d bytes: the first write has %d of them: %.20q", tc.size, len(body), piece[:n])
+		}
+		if _, err := io.CopyN(io.Discard, c, int64(tc.size-len(body))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestWhatReadsAskFor: a request of its own only where the answer is likely to
 // have no body.
 func TestWhatReadsAskFor(t *testing.T) {

@@ -63,7 +63,7 @@ func (h *Handler) tryPart(w http.ResponseWriter, r *request, read *read) error {
 		return err
 	}
 	defer obj.Body.Close()
-	return send(w, canSplice(r.Request), obj, func() {
+	return send(w, connOf(r.Request), obj, func() {
 		s3.SetPartsCount(w.Header(), v.Info, number)
 		w.WriteHeader(h.describe(w.Header(), r, obj.Version, obj.Range))
 	})

@@ -73,6 +73,9 @@ type strictConn struct {
 	net.Conn
 	tcp *net.TCPConn // of plain
 
+	holds bool   // see hold; of whoever writes
+	held  []byte // what was written since
+
 	mu      sync.Mutex // guards the rest: net/http reads from two goroutines, in turn
 	framing framing
 	bad     error // once found
@@ -94,6 +97,40 @@ func (c *strictConn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	return 0, c.bad
+}
+
+// hold keeps what is written until release: net/http gives the head of an answer and a
+// small body to the connection one after the other, and each write is a system call, a
+// packet and a wake-up of the client.
+func (c *strictConn) hold() {
+	c.holds, c.held = true, heldBuffers.Get().(*heldBuffer)[:0]
+}
+
+// release ends hold. It writes what was held, unless drop is set: the connection is
+// going to be cut.
+func (c *strictConn) release(drop bool) (err error) {
+	if !drop {
+		_, err = c.Conn.Write(c.held)
+	}
+	if cap(c.held) == len(heldBuffer{}) {
+		heldBuffers.Put((*heldBuffer)(c.held[:len(heldBuffer{})]))
+	}
+	c.holds, c.held = false, nil
+	return err
+}
+
+// heldBuffer has room for a head and the smallest of the bodies that are held.
+type heldBuffer [8 << 10]byte
+
+var heldBuffers = sync.Pool{New: func() any { return new(heldBuffer) }}
+
+// Write implements net.Conn.
+func (c *strictConn) Write(p []byte) (int, error) {
+	if c.holds {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
 }
 
 // ReadFrom implements io.ReaderFrom, by which net/http lets the kernel move the
@@ -124,11 +161,14 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// canSplice tells whether the answer to a request leaves through a plain socket.
-func canSplice(r *http.Request) bool {
-	c, ok := r.Context().Value(connKey{}).(*strictConn)
-	return ok && c.tcp != nil
+// connOf is the connection of a request; nil where it did not come by Listen's.
+func connOf(r *http.Request) *strictConn {
+	c, _ := r.Context().Value(connKey{}).(*strictConn)
+	return c
 }
+
+// canSplice tells whether an answer leaves through a plain socket.
+func (c *strictConn) canSplice() bool { return c != nil && c.tcp != nil }
 
 // CloseWrite lets net/http end its half first, so that an answer is not lost
 // to a reset.
