@@ -39,13 +39,23 @@ func (r Replicas) Without(name string) Replicas {
 
 // Filter returns the members for which keep holds.
 func (r Replicas) Filter(keep func(string) bool) Replicas {
+	kept := 0
+	for kept < len(r) && keep(r[kept]) {
+		kept++
+	}
+	if kept == len(r) && kept > 0 {
+		return r[:kept:kept] // as it nearly always is
+	}
 	var out Replicas
-	for _, n := range r {
-		if keep(n) {
+	if kept > 0 {
+		out = append(make(Replicas, 0, len(r)), r[:kept]...)
+	}
+	for i := kept + 1; i < len(r); i++ {
+		if keep(r[i]) {
 			if out == nil {
 				out = make(Replicas, 0, len(r))
 			}
-			out = append(out, n)
+			out = append(out, r[i])
 		}
 	}
 	return out

@@ -19,8 +19,8 @@ const maxResourceBytes = 4096
 // SetRequestID sets both ids of a request, on every answer: x-amz-request-id,
 // which stands in the log, and x-amz-id-2, which is made from it.
 func SetRequestID(h http.Header, requestID string) {
-	h.Set("x-amz-request-id", requestID)
-	h.Set("x-amz-id-2", hostID(requestID))
+	ids := []string{requestID, hostID(requestID)}
+	h["X-Amz-Request-Id"], h["X-Amz-Id-2"] = ids[:1:1], ids[1:]
 }
 
 func hostID(requestID string) string {

@@ -42,7 +42,7 @@ func headerChecksum(h http.Header) (Checksum, error) {
 	var sum Checksum
 	text := ""
 	for field, values := range h {
-		name := strings.ToLower(field)
+		name := lowerField(field)
 		if !sumHeader(name) {
 			continue
 		}
@@ -76,7 +76,7 @@ func trailerChecksum(trailer string) (Checksum, error) {
 // checkAnnounced holds the algorithm that the SDK announced against what it
 // sent.
 func checkAnnounced(h http.Header, sum Checksum) error {
-	for _, name := range []string{"x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"} {
+	for _, name := range [...]string{"X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Checksum-Algorithm"} {
 		announced := strings.ToLower(h.Get(name))
 		if announced == "" {
 			continue
@@ -84,11 +84,11 @@ func checkAnnounced(h http.Header, sum Checksum) error {
 		if _, known := algorithms[announced]; !known {
 			return errUnknownAlgorithm()
 		}
-		if sum.Algorithm == "" && name == "x-amz-sdk-checksum-algorithm" {
+		if sum.Algorithm == "" && name == "X-Amz-Sdk-Checksum-Algorithm" {
 			return Errorf(InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 		}
 		if sum.Algorithm != "" && announced != sum.Algorithm {
-			return errChecksumHeader(name)
+			return errChecksumHeader(lowerField(name))
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ func ParseComplete(h http.Header, body io.Reader) (*Complete, error) {
 
 func (c *Complete) parseHeaders(h http.Header) error {
 	for field, values := range h {
-		name := strings.ToLower(field)
+		name := lowerField(field)
 		if !sumHeader(name) {
 			continue
 		}
@@ -110,7 +110,7 @@ func WithoutChecksums(r *http.Request) *http.Request {
 	own := *r
 	own.Header = http.Header{}
 	for field, values := range r.Header {
-		if !strings.HasPrefix(strings.ToLower(field), checksumPrefix) {
+		if !strings.HasPrefix(lowerField(field), checksumPrefix) {
 			own.Header[field] = values
 		}
 	}

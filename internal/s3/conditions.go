@@ -29,8 +29,8 @@ func ParseReadConditions(h http.Header) ReadConditions {
 		ifMatch:     parseTags(h.Values("If-Match")),
 		ifNoneMatch: parseTags(h.Values("If-None-Match")),
 	}
-	c.ifModifiedSince, _ = http.ParseTime(h.Get("If-Modified-Since"))
-	c.ifUnmodifiedSince, _ = http.ParseTime(h.Get("If-Unmodified-Since"))
+	c.ifModifiedSince = parseDate(h.Get("If-Modified-Since"))
+	c.ifUnmodifiedSince = parseDate(h.Get("If-Unmodified-Since"))
 	if v := h.Get("If-Range"); v != "" {
 		var err error
 		if c.ifRangeTime, err = http.ParseTime(v); err != nil {
@@ -38,6 +38,14 @@ func ParseReadConditions(h http.Header) ReadConditions {
 		}
 	}
 	return c
+}
+
+// parseDate is zero for what is no date: such a condition is not there.
+func parseDate(s string) (t time.Time) {
+	if s != "" {
+		t, _ = http.ParseTime(s)
+	}
+	return t
 }
 
 // Check judges a version in the order of RFC 9110, section 13.2.2: If-Match

@@ -42,7 +42,7 @@ const (
 func VersionHeaders(h http.Header) (object.Headers, error) {
 	out := object.Headers{}
 	for _, field := range slices.Sorted(maps.Keys(h)) {
-		name := strings.ToLower(field)
+		name := lowerField(field)
 		if strings.HasPrefix(name, object.InternalPrefix) {
 			return nil, invalidArgument(name, "", "Metadata names that begin with %s are reserved.", object.InternalPrefix)
 		}
@@ -70,7 +70,7 @@ func VersionHeaders(h http.Header) (object.Headers, error) {
 func StoredHeaders(h http.Header) object.Headers {
 	out := object.Headers{}
 	for field, values := range h {
-		name := strings.ToLower(field)
+		name := lowerField(field)
 		if !object.Stored(name) || len(values) == 0 {
 			continue
 		}

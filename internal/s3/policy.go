@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -118,8 +117,14 @@ func (op *Operation) CheckHeaders(h http.Header) error {
 			return headerNotImplemented(name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(h)) { // sorted: one request, one answer
-		if err := op.checkHeader(strings.ToLower(name), h[name]); err != nil {
+	var room [32]string
+	names := room[:0]
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names) // one request, one answer
+	for _, name := range names {
+		if err := op.checkHeader(lowerField(name), h[name]); err != nil {
 			return err
 		}
 	}
