@@ -28,6 +28,7 @@ const (
 	LongSegment                           // more than MaxSegment bytes between two slashes
 	LongKey                               // more than MaxPath bytes
 	Wildcard                              // any of * ? < > : " |
+	BackslashDots                         // "a\..\b": a segment of dots for whom a backslash is a slash
 	ControlCharacter                      // what XML 1.0 cannot carry: below U+0020 but for tab, LF and CR; no UTF-8
 	endOfKeyRules
 )
@@ -55,6 +56,7 @@ var keyRules = map[KeyRules]struct{ name, words string }{
 	LongSegment:      {"long-segment", "a segment of more than 255 bytes"},
 	LongKey:          {"long-key", "more than 800 bytes"},
 	Wildcard:         {"star-and-question", "one of the characters * ? < > : \" |"},
+	BackslashDots:    {"backslash-dots", "the segment \".\" or \"..\" beside a backslash"},
 	ControlCharacter: {"control-character", "a character that lists cannot carry"},
 }
 
@@ -97,10 +99,23 @@ func KeyRulesOf(key string, size int64) (found KeyRules) {
 		}
 		start = i + 1
 	}
+	if found&Backslash != 0 && dotted(key) {
+		found |= BackslashDots
+	}
 	if found&nonASCII != 0 {
 		found = found&^nonASCII | runeRules(key)
 	}
 	return found
+}
+
+// dotted tells whether the key has a segment of dots, where backslashes are slashes too.
+func dotted(key string) bool {
+	for s := range strings.FieldsFuncSeq(key, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // nonASCII says that bytes alone do not tell: it is no kind.

@@ -22,6 +22,8 @@ func TestKeyRulesOf(t *testing.T) {
 		{"aB", 1, object.UpperCase}, {"Ü", 1, object.UpperCase},
 		{"e\u0301", 1, object.CombiningMark}, {"\u212b", 1, object.UpperCase}, {"\u2126", 1, object.UpperCase}, {"\u1100", 1, object.CombiningMark},
 		{`a\b`, 1, object.Backslash}, {"a%2Fb", 1, object.PercentEscape | object.UpperCase}, {"100%", 1, 0}, {"5%2", 1, 0}, {"%aa", 1, object.PercentEscape},
+		{`a\..\b`, 1, object.Backslash | object.BackslashDots}, {`..\x`, 1, object.Backslash | object.BackslashDots}, {`x/.\y`, 1, object.Backslash | object.BackslashDots},
+		{`a\...\b`, 1, object.Backslash}, {`a\b..c/..\`, 1, object.Backslash | object.BackslashDots},
 		{"a+b", 1, object.Plus}, {"a*b", 1, object.Wildcard}, {"a?b", 1, object.Wildcard}, {"c:d", 1, object.Wildcard},
 		{"a\x01b", 1, object.ControlCharacter}, {"a\x00", 1, object.ControlCharacter}, {"a\tb\nc\rd\x7f", 1, 0}, {"\uffff", 1, object.ControlCharacter}, {"\ufffd", 1, 0},
 		{strings.Repeat("s", 255), 1, 0}, {strings.Repeat("s", 256), 1, object.LongSegment}, {"a/" + strings.Repeat("s", 256) + "/b", 1, object.LongSegment},
@@ -42,7 +44,7 @@ func TestEveryKeyRuleHasANameAndWords(t *testing.T) {
 		}
 		names[r.String()] = true
 	}
-	if len(object.AllKeyRules()) != 16 || object.KeyRules(0).String() != "" {
+	if len(object.AllKeyRules()) != 17 || object.KeyRules(0).String() != "" {
 		t.Errorf("%v", object.AllKeyRules())
 	}
 }

@@ -39,6 +39,7 @@ var rules = []rule{
 	{object.LongSegment, "ls/" + strings.Repeat("s", 300), "ls/s", false},
 	{object.LongKey, "lk" + strings.Repeat("/0123456789", 80), "lk/0", false}, // with the prefix below 1,024 bytes
 	{object.Wildcard, "sq/a*b?c:d", "sq/axbyczd", false},
+	{object.BackslashDots, `bd/a\..\b`, "bd/b", false},
 	{object.ControlCharacter, "cc/a\x01b", "cc/ab", false},
 }
 
