@@ -30,7 +30,8 @@ func (s *Set) BucketSetting(ctx context.Context, name, setting string) (document
 }
 
 // GlanceSetting is BucketSetting by a record that may be a second old where other nodes
-// may change it. It is for what is asked with every request.
+// may change it, or older while the log is away (Options.StaleReads). It is for what is
+// asked with every request.
 func (s *Set) GlanceSetting(ctx context.Context, name, setting string) (document string, ok bool, err error) {
 	bs := &s.buckets
 	bs.mu.Lock()
@@ -42,7 +43,7 @@ func (s *Set) GlanceSetting(ctx context.Context, name, setting string) (document
 	case !s.o.Exclusive && !b.younger(recordFresh):
 		err = bs.reload(ctx, b)
 	}
-	if err != nil {
+	if b, err = bs.lastKnown(name, b, err); err != nil {
 		return "", false, err
 	}
 	document, ok = b.setting(setting)

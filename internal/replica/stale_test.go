@@ -49,6 +49,9 @@ func TestStaleReads(t *testing.T) {
 				if _, err := r.set.Head(r.ctx, key("k")); !errors.Is(err, s3.SlowDown) {
 					t.Errorf("who did not ask for something old: %v", err)
 				}
+				if _, _, err := r.set.GlanceSetting(r.ctx, testBucket, "policy"); optedIn != (err == nil) {
+					t.Errorf("what is asked of the bucket with every request: %v", err)
+				}
 				if _, err := r.put("k", nil); !errors.Is(err, s3.SlowDown) {
 					t.Errorf("a write: %v", err)
 				}

@@ -52,7 +52,7 @@ var timesOf = map[string]times{
 	// settle time, and the retention that follows from it.
 	"settle-0": {lease: time.Second, retention: 5 * time.Second, work: time.Second, stray: 45 * time.Second, stall: 10 * time.Second, late: true, wrong: true},
 	// Of several gateways, whose lease is also their place among the others.
-	"cluster": {settle: 12 * time.Second, lease: 4 * time.Second, retention: 36 * time.Second, work: 10 * time.Second, stray: 40 * time.Second, stall: 6 * time.Second},
+	"cluster": {settle: 16 * time.Second, lease: 6 * time.Second, retention: 48 * time.Second, work: 10 * time.Second, stray: 45 * time.Second, stall: 8 * time.Second},
 	"late":    {lease: time.Second, retention: 45 * time.Second, work: 10 * time.Second, stray: 45 * time.Second, stall: 10 * time.Second, late: true, settle: 20 * time.Second},
 }
 
