@@ -14,10 +14,10 @@ type Effort struct {
 	// Watch is how long what was cut must stay away.
 	Watch time.Duration
 
-	// Long says whether those are made too that take long, or are for an operator: Idle,
-	// Late.
-	Long bool
-	// Idle is the longest that an upload is left without a byte.
+	// Whole says whether those are made too that no gateway acts upon: they are for an
+	// operator.
+	Whole bool
+	// Idle is the longest that an upload is left without a byte; zero: that is not tried.
 	Idle time.Duration
 	// Late is how many writes are left alone once they were sent, to see when they show;
 	// each is waited for so long.
@@ -34,13 +34,13 @@ type Effort struct {
 
 // Brief is for a backend that is about to serve: some seconds.
 func Brief() Effort {
-	return Effort{Rounds: 20, Patience: 20 * time.Second, Racers: 16, Largest: 64 << 10}
+	return Effort{Rounds: 20, Patience: 20 * time.Second, Racers: 16, Largest: 1000}
 }
 
 // Thorough is for an operator who wants to know: more than a minute.
 func Thorough() Effort {
 	return Effort{
 		Rounds: 10_000, Patience: time.Minute, Racers: 64, Largest: 6 << 20, Watch: time.Minute,
-		Long: true, Idle: time.Minute, Late: 48, LateWait: 5 * time.Second,
+		Whole: true, Idle: time.Minute, Late: 48, LateWait: 5 * time.Second,
 	}
 }

@@ -62,7 +62,10 @@ func run(t *testing.T, o backend.Options) Report {
 
 func TestStrictServer(t *testing.T) {
 	_, o := strict(t)
-	rep := run(t, o)
+	rep, err := Run(t.Context(), o, "photos", all())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got := rep.Sums(); !slices.Equal(got, recentSums) {
 		t.Errorf("checksums kept: %q", got)
 	}

@@ -179,7 +179,7 @@ func (r *Report) harm(body, cut string) string {
 // fence finds the level of an endpoint that is not refused.
 func (r *Report) fence() {
 	for _, name := range []string{CreateOnce, IfMatch, CreateRace, MatchRace, HeldCondition} {
-		if got := r.Result(name); got != Yes {
+		if got := r.Result(name); got != Yes && (r.probed(name) || name != MatchRace) { // a brief report has none
 			r.Reasons = append(r.Reasons, fmt.Sprintf("no fence by conditions: %s: %s", name, r.detail(name)))
 		}
 	}

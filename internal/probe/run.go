@@ -89,18 +89,26 @@ func (r *runner) all(ctx context.Context) []Probe {
 	groups := []group{
 		one(BodyLiteral, r.literal), one(BodyTrailer, r.trailer), one(BodySigned, r.signed),
 		one(ETagMD5, r.etag), one(ChecksumEcho, r.checksum), one(HeadersKept, r.headers), one(ReadYourWrite, r.readYourWrite),
-		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace), one(MatchRace, r.matchRace),
-		one(HeldCondition, r.heldCondition), one(DeleteMatch, r.deleteMatch),
-		one(Completion, r.completion), one(WriteRace, r.writeRace), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept),
-		one(HeadAsGet, r.headAsGet), one(NotModified, r.notModified), one(Metadata, r.metadata), one(OperationName, r.operationName),
-		one(PartSize, r.partSize), one(PartNumbers, r.partNumbers), one(PartCopy, r.partCopy), one(PartSizes, r.partSizes), one(MultipartETag, r.multipartETag),
-		one(Clock, r.clock), r.sums, r.keys,
+		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace),
+		one(HeldCondition, r.heldCondition), one(Completion, r.completion), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept),
+		one(PartSizes, r.partSizes), one(MultipartETag, r.multipartETag),
+		r.sums, r.keys,
 	}
 	waiting := []group{r.cuts}
-	if r.effort.Long {
-		waiting = append(waiting, one(Late, r.late), one(Idle, r.idle))
+	if r.effort.Whole {
+		groups = append(groups,
+			one(MatchRace, r.matchRace), one(DeleteMatch, r.deleteMatch), one(WriteRace, r.writeRace),
+			one(HeadAsGet, r.headAsGet), one(NotModified, r.notModified), one(Metadata, r.metadata), one(OperationName, r.operationName),
+			one(PartSize, r.partSize), one(PartNumbers, r.partNumbers), one(PartCopy, r.partCopy),
+			one(Clock, r.clock))
 	}
-	if r.effort.Long && r.effort.Own {
+	if r.effort.Late > 0 {
+		waiting = append(waiting, one(Late, r.late))
+	}
+	if r.effort.Idle > 0 {
+		waiting = append(waiting, one(Idle, r.idle))
+	}
+	if r.effort.Whole && r.effort.Own {
 		groups = append(groups, one(Versions, r.versions))
 	}
 	found := make([][]Probe, len(groups)+len(waiting))

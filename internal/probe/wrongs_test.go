@@ -32,6 +32,13 @@ func crooked(t *testing.T, o memory.Options) (*memory.Server, backend.Options) {
 	return server, options
 }
 
+// all is every probe that needs no patience.
+func all() Effort {
+	e := Brief()
+	e.Whole, e.Largest = true, 64<<10
+	return e
+}
+
 // TestEachWrong: every way in which a server may be wrong is found by the probe that is
 // there for it, and by no other one; what is unsafe is refused in words, and nothing is left.
 func TestEachWrong(t *testing.T) {
@@ -87,7 +94,7 @@ func TestEachWrong(t *testing.T) {
 				o.Now = c.o.Now
 			}
 			server.SetFaults(c.f)
-			rep, err := Run(t.Context(), o, "photos", Brief())
+			rep, err := Run(t.Context(), o, "photos", all())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,7 +279,7 @@ func (v *versioning) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // ended in the middle; what can not be removed is named.
 func TestAlone(t *testing.T) {
 	t.Parallel()
-	brief := Brief()
+	brief := all()
 	server, o := crooked(t, memory.Options{})
 	for _, bucket := range []string{"", "other", "photos"} {
 		rep, err := Alone(t.Context(), o, bucket, brief)

@@ -73,7 +73,7 @@ func TestQualify(t *testing.T) {
 					t.Errorf("%s was not answered: %s", p.Name, p.Detail)
 				}
 			}
-			if least := 45; len(rep.Probes) < least {
+			if least := 38; len(rep.Probes) < least {
 				t.Errorf("%d probes, want %d or more", len(rep.Probes), least)
 			}
 			requireNoBuckets(t, b)
