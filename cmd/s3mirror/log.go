@@ -33,7 +33,7 @@ func (n *node) openLog(ctx context.Context) error {
 	}
 	n.log = log
 	n.metrics.MustRegister(log.Collector())
-	if err := n.atHome(ctx); err != nil {
+	if err := n.atHome(ctx); err != nil && !errors.Is(err, archive.ErrRebuilding) { // see checkLost
 		return err
 	}
 	n.name, err = nodeName(ctx, log)
@@ -46,6 +46,8 @@ func (n *node) atHome(ctx context.Context) error {
 	switch {
 	case errors.Is(err, archive.ErrHalf):
 		return fmt.Errorf("%w: empty it and import again, see `s3mirror log import --help`", err)
+	case errors.Is(err, archive.ErrRebuilding):
+		return fmt.Errorf("%w: run `s3mirror rebuild` again, or `s3mirror serve --rebuild`", err)
 	case errors.Is(err, archive.ErrMoved):
 		return fmt.Errorf("%w: serve there; if nobody does, `s3mirror log export --undo` takes the mark back", err)
 	}
@@ -80,7 +82,10 @@ func (n *node) openCassandra(ctx context.Context) (err error) {
 	n.loops = append(n.loops, func(ctx context.Context) error {
 		return log.Run(ctx, func() (func(), bool) { return n.engine.hold(replica.ShareIndex) })
 	})
-	return n.atHome(ctx)
+	if err := n.atHome(ctx); err != nil && !errors.Is(err, archive.ErrRebuilding) {
+		return err
+	}
+	return nil
 }
 
 // member says who this node is to the others.

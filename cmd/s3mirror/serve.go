@@ -54,6 +54,7 @@ type serveOptions struct {
 	logger  *slog.Logger
 	demo    admin.Demo                           // nil for serve
 	migrate bool                                 // bring the schema of the log to this version's first
+	rebuild bool                                 // make a log anew that was lost
 	say     announcer                            // is told what was made up at the first start
 	finish  time.Duration                        // how long requests under way may take at the end, and the drain again
 	after   func(time.Duration) <-chan time.Time // nil: time.After
@@ -75,6 +76,7 @@ func newServe(std streams, env environ) *cobra.Command {
 	file := configFlag(cmd)
 	logging := loggingFlags(cmd)
 	migrate := cmd.Flags().Bool("migrate", false, "first make or upgrade the log's schema in Cassandra, as `s3mirror migrate` does")
+	again := cmd.Flags().Bool("rebuild", false, "first make a log anew that was lost, as `s3mirror rebuild` does")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := logging.open(std.err)
 		if err != nil {
@@ -85,7 +87,7 @@ func newServe(std streams, env environ) *cobra.Command {
 			return err
 		}
 		return serve(cmd.Context(), cfg, serveOptions{
-			env: env, logger: logger, migrate: *migrate, say: announceTo(std.err), finish: 30 * time.Second,
+			env: env, logger: logger, migrate: *migrate, rebuild: *again, say: announceTo(std.err), finish: 30 * time.Second,
 			started: func(a addresses) { logger.Info("serving", "s3", a.S3, "admin", a.Admin, "version", version()) },
 			build:   openEngine,
 		})
@@ -104,7 +106,7 @@ func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
 	n := &node{serveOptions: o, cfg: cfg, metrics: newRegistry()}
 	defer func() { err = errors.Join(err, n.close()) }()
 	for _, open := range []func(context.Context) error{
-		n.openLog, n.openTraces, n.openSecrets, n.openUsers, n.openBackends, n.openEngine, n.openListeners,
+		n.openLog, n.checkLost, n.openTraces, n.openSecrets, n.openUsers, n.openBackends, n.openEngine, n.openListeners,
 	} {
 		if err := open(ctx); err != nil {
 			return err

@@ -21,6 +21,8 @@ var (
 	ErrPast = errors.New("archive is a backup: its rows tell of a moment that is over")
 	// ErrHalf: an import into the log was cut off.
 	ErrHalf = errors.New("an import into this log was cut off: it holds a part of another one")
+	// ErrRebuilding: a rebuild of the log was cut off.
+	ErrRebuilding = errors.New("a rebuild of this log was cut off: it knows a part of the keys")
 	// ErrMoved: the log was exported, and lives elsewhere.
 	ErrMoved = errors.New("this log was moved elsewhere by an export")
 )
@@ -207,13 +209,14 @@ type move struct {
 }
 
 const (
-	moveName  = "log"
-	importing = "importing"
-	exported  = "exported"
+	moveName   = "log"
+	importing  = "importing"
+	rebuilding = "rebuilding"
+	exported   = "exported"
 )
 
 // CheckHome tells whether the log may be served on: it is neither half of another
-// one nor one that lives elsewhere now. ErrHalf, ErrMoved, the log's.
+// one nor one that lives elsewhere now. ErrHalf, ErrRebuilding, ErrMoved, the log's.
 func CheckHome(ctx context.Context, log oplog.Documents) error {
 	_, m, err := moveOf(ctx, log)
 	switch {
@@ -221,10 +224,41 @@ func CheckHome(ctx context.Context, log oplog.Documents) error {
 		return err
 	case m.State == importing:
 		return ErrHalf
+	case m.State == rebuilding:
+		return ErrRebuilding
 	case m.State == exported:
 		return fmt.Errorf("%w on %s", ErrMoved, m.At.Format(time.RFC3339))
 	}
 	return nil
+}
+
+// Rebuild marks the log as half while make is at work on it, and when that is cut off: one
+// that was may be begun again. ErrHalf, ErrMoved, make's, the log's.
+func Rebuild(ctx context.Context, log oplog.Documents, make func(context.Context) error) error {
+	if err := CheckHome(ctx, log); err != nil && !errors.Is(err, ErrRebuilding) {
+		return err
+	}
+	old, _, err := moveOf(ctx, log)
+	if err != nil {
+		return err
+	}
+	epoch, err := mark(ctx, log, old, move{State: rebuilding, At: time.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	if err := make(ctx); err != nil {
+		return err
+	}
+	return unmark(ctx, log, epoch)
+}
+
+// Recover takes back the mark of a rebuild that changed nothing.
+func Recover(ctx context.Context, log oplog.Documents) error {
+	epoch, m, err := moveOf(ctx, log)
+	if err == nil && m.State == rebuilding {
+		err = unmark(ctx, log, epoch)
+	}
+	return err
 }
 
 func moveOf(ctx context.Context, log oplog.Documents) (epoch oplog.Epoch, m move, err error) {

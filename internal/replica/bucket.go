@@ -42,6 +42,7 @@ type bucket struct {
 	policy Policy
 	set    *Set
 
+	buried   atomic.Bool  // a tombstone was written since somebody looked through them
 	rowsSeen atomic.Int64 // in the part of the bucket that was listed last; only for speed
 
 	mu       sync.Mutex // guards what follows

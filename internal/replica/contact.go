@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -16,18 +15,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
-
-// identityKey is the object by which a bucket on a backend is known to be the
-// replica that the log means.
-const identityKey = object.ReservedPrefix + "identity"
-
-// identity is its content, JSON.
-type identity struct {
-	Deployment string `json:"deployment"` // of the log
-	Bucket     string `json:"bucket"`     // logical name
-	Generation string `json:"generation"` // of the bucket
-	Backend    string `json:"backend"`
-}
 
 // finding is what a look at a bucket on one backend found.
 type finding uint8
@@ -45,7 +32,7 @@ const (
 // survey looks at a bucket on one backend, for the identity that it should have
 // there. An identity of an earlier bucket of the name counts as none. err says
 // why a backend is unreachable.
-func (bs *buckets) survey(ctx context.Context, real string, want identity) (finding, error) {
+func (bs *buckets) survey(ctx context.Context, real string, want Identity) (finding, error) {
 	e := bs.set.stacks[want.Backend]
 	if e == nil {
 		return unreachable, fmt.Errorf("backend %s is not configured", want.Backend)
@@ -58,23 +45,15 @@ func (bs *buckets) survey(ctx context.Context, real string, want identity) (find
 	} else if err != nil {
 		return unreachable, err
 	}
-	obj, err := e.Get(ctx, real, identityKey, backend.GetOptions{})
+	id, there, err := ReadIdentity(ctx, e, real)
 	switch {
-	case backend.IsAbsent(err):
-		return emptiness(ctx, e, real)
 	case err != nil:
 		return unreachable, err
-	}
-	defer obj.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(obj.Body, 4096))
-	if err != nil {
-		return unreachable, err
-	}
-	var id identity
-	switch err := json.Unmarshal(text, &id); {
+	case !there:
+		return emptiness(ctx, e, real)
 	case id == want:
 		return ours, nil
-	case err != nil, id.Deployment != want.Deployment, id.Backend != want.Backend:
+	case id.Deployment != want.Deployment, id.Backend != want.Backend:
 		return foreign, nil
 	case id.Bucket != want.Bucket:
 		return taken, nil
@@ -106,7 +85,7 @@ func errFull(bucket, replica string) error {
 }
 
 func errForeign(bucket, replica string) error {
-	return fmt.Errorf("bucket %s on backend %s carries the identity of another deployment, or of a log that is lost: check the configuration; never let two deployments share a bucket", bucket, replica)
+	return fmt.Errorf("bucket %s on backend %s carries the identity of another deployment, or of a log that is lost: check the configuration; never let two deployments share a bucket, and make a log that is lost anew by `s3mirror rebuild`", bucket, replica)
 }
 
 // errTaken: a name that another bucket of ours has on a backend, which no client knows of.
@@ -149,7 +128,7 @@ func (bs *buckets) surveyAll(ctx context.Context, name string) (found, reachable
 	policy := bs.policy(name)
 	var mu sync.Mutex // guards the results
 	bs.each(policy.Replicas, func(replica string) {
-		f, err := bs.survey(ctx, policy.realName(replica, name), identity{Deployment: bs.deployment, Bucket: name, Backend: replica})
+		f, err := bs.survey(ctx, policy.realName(replica, name), Identity{Deployment: bs.deployment, Bucket: name, Backend: replica})
 		mu.Lock()
 		defer mu.Unlock()
 		if f == unreachable {
@@ -315,8 +294,8 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 }
 
 // identityOf is what a replica of the bucket must carry.
-func (bs *buckets) identityOf(b *bucket, replica string) identity {
-	return identity{bs.deployment, b.name, b.record().Generation, replica}
+func (bs *buckets) identityOf(b *bucket, replica string) Identity {
+	return Identity{bs.deployment, b.name, b.record().Generation, replica}
 }
 
 // mark writes the identity.

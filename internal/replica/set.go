@@ -184,6 +184,7 @@ type Set struct {
 
 	running sync.WaitGroup // machines and requests that outlive their caller
 	crew    *crew.Crew     // runs them
+	burials chan struct{}  // has room for the tombstones on their way
 	base    context.Context
 	abandon context.CancelCauseFunc // ends base: what Close does not wait for any longer
 
@@ -212,6 +213,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	}
 	s.base, s.abandon = context.WithCancelCause(context.Background())
 	s.crew = crew.New(s.base.Done())
+	s.burials = make(chan struct{}, tombstonesAtOnce)
 	for _, stack := range o.Stacks {
 		s.stacks[stack.Name()] = stack
 		s.names = append(s.names, stack.Name())

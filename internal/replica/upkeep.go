@@ -28,7 +28,7 @@ const (
 func (bs *buckets) run(ctx context.Context) {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
-	retry := map[*bucket]time.Time{}
+	retry, exhumations := map[*bucket]time.Time{}, map[*bucket]exhumation{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,6 +47,7 @@ func (bs *buckets) run(ctx context.Context) {
 			}
 		}
 		if mine {
+			bs.exhume(ctx, exhumations)
 			done()
 		}
 		bs.patrol(ctx)

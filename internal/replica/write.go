@@ -36,11 +36,13 @@ type write struct {
 	stamp  object.Stamp
 	origin origin
 	spans  spans
+	grief  grief // of a delete
 
 	copying *copying // of a copy: what it is made of; nil otherwise
 
 	accepted chan struct{}       // closed when the body may be read
 	told     chan struct{}       // closed when there is a result
+	tell     sync.Once           // closes it
 	result   chan commit.Result  // has room for the one
 	filling  sync.WaitGroup      // whoever reads the body into the ring
 	sending  sync.WaitGroup      // requests to replicas
@@ -110,6 +112,7 @@ func (w *write) start(up object.Replicas, over func()) {
 		if !w.run(commit.Begin{Up: up}) {
 			w.answer(commit.Result{Kind: commit.Doubt, Code: string(s3.SlowDown)})
 		}
+		w.concludeNow()
 		w.dropLock()
 		w.dropPermit()
 		if w.body != nil {
@@ -294,6 +297,7 @@ func (w *write) ended(q *request, res backend.PutResult, err error) {
 	} else {
 		w.step(commit.Lost{Replica: q.replica, Answer: a})
 	}
+	w.heard(q.replica)
 }
 
 // echoed tells whether the checksums of an answer are those of the body, as far as both
@@ -314,25 +318,23 @@ func (w *write) done(res commit.Result) {
 	if res.Kind != commit.Acked && w.body != nil {
 		w.body.fail(errLeft) // a client that still sends need not
 	}
-	w.answer(res)
+	w.conclude(res)
 	w.record(res)
 	if res.Kind == commit.Acked && w.slow == 0 && len(w.owing()) > 0 { // most owe nothing, and a timer would keep the write in memory
 		time.AfterFunc(w.set.o.Times.Grace, func() { w.post(w.accuse) })
 	}
 }
 
-// answer gives the one result; a write that is abandoned after it has no other.
+// answer gives the one result; a write that is abandoned after it has no other. It may be
+// called from anywhere.
 func (w *write) answer(res commit.Result) {
-	select {
-	case <-w.told:
-		return
-	default:
-	}
-	w.result <- res
-	close(w.told)
-	if w.batch != nil {
-		w.batch.deliver(commit.Ended{Write: w.number})
-	}
+	w.tell.Do(func() {
+		w.result <- res
+		close(w.told)
+		if w.batch != nil {
+			w.batch.deliver(commit.Ended{Write: w.number})
+		}
+	})
 }
 
 // accuse tells the breakers of replicas that still owe an answer long after the

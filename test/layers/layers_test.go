@@ -43,6 +43,7 @@ var table = map[string][]string{
 	"commit":  {"object", "oplog"},
 	"replica": {"crew", "object", "s3", "backend", "oplog", "commit"},
 	"heal":    {"object", "oplog", "replica"},
+	"rebuild": {"object", "backend", "oplog", "commit", "replica"},
 	// faces
 	"gateway": {"object", "s3", "auth", "replica"},
 	"admin":   {"object", "s3", "auth", "oplog", "replica", "heal", "admin/api"},

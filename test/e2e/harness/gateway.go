@@ -41,6 +41,7 @@ type Gateway struct {
 
 	Program string   // the next start's; empty: the binary under test
 	Env     []string // more of the next start's environment
+	More    []string // more of its arguments
 
 	env    []string
 	secret []byte // the deployment's 32 bytes
@@ -153,7 +154,7 @@ func (g *Gateway) Start(t testing.TB) {
 // Launch runs the process and waits for nothing.
 func (g *Gateway) Launch(t testing.TB) *Process {
 	t.Helper()
-	cmd := exec.Command(g.binary(t), "serve", "--config", g.Config)
+	cmd := exec.Command(g.binary(t), append([]string{"serve", "--config", g.Config}, g.More...)...)
 	cmd.Env = append(g.env[:len(g.env):len(g.env)], g.Env...)
 	if g.prep != nil {
 		g.prep(cmd)
