@@ -46,10 +46,10 @@ var bulk = experiment{
 		if err != nil {
 			return nil, err
 		}
-		if err := keepLong(g, gib); err != nil {
+		straight, through := endpoints(backends), ideal{g.endpoint()}
+		if err := errors.Join(keepLong(g, gib), straight.put(direct, keptLong, content{size: gib}, sigv4.UnsignedTrailer)); err != nil {
 			return nil, err
 		}
-		straight, through := endpoints(backends), ideal{g.endpoint()}
 		return []way{
 			b.parts(partsStraight, nil, straight, direct, backends),
 			b.parts(partsThrough, g.proc, through, bucket, backends),
@@ -120,14 +120,14 @@ func complete(ctx context.Context, client *s3.Client, bucket, key, id string) er
 	return err
 }
 
-// copies lets the endpoints copy the object that keepLong wrote.
-func (b *bench) copies(name string, watched *process, to ideal, target string, backends []server) way {
+// copies lets the endpoints copy the object that stands in the bucket as keptLong.
+func (b *bench) copies(name string, watched *process, to ideal, bucket string, backends []server) way {
 	all := sdks(to)
 	return way{name: name, watched: watched,
 		prepare: run(func(ctx context.Context) (measure, error) {
 			key := b.freshKey()
 			return measure{}, atOnce(len(all), func(i int) error {
-				_, err := all[i].CopyObject(ctx, &s3.CopyObjectInput{Bucket: &target, Key: &key, CopySource: aws.String(bucket + "/" + keptLong)})
+				_, err := all[i].CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/" + keptLong)})
 				return err
 			})
 		}),
