@@ -176,7 +176,7 @@ func explain(c *admin.Client, err error) error {
 			return fmt.Errorf("%w: %s", err, todo)
 		}
 		return err
-	case errors.As(err, &usage), errors.Is(err, errBackendRefused):
+	case errors.As(err, &usage), errors.Is(err, errBackendRefused), errors.Is(err, errDifferences), errors.Is(err, errJob), errors.Is(err, errLeft):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("admin API at %s: %w: is the server running? Give its address in --addr or S3MIRROR_ADDR", c.BaseURL, err)
@@ -189,6 +189,8 @@ var todos = map[string]string{
 	"forbidden":        "s3mirror user show tells what you may do, and an administrator can change it",
 	"unknown-user":     "s3mirror user list shows who there is",
 	"unknown-key":      "s3mirror key list shows those that there are",
+	"unknown-job":      "s3mirror job list shows those that there are",
+	"job-under-way":    "s3mirror job list shows it; s3mirror job cancel ends it",
 	"unknown-backend":  "s3mirror backend list shows those that there are",
 	"no-such-bucket":   "s3mirror bucket list shows those that there are",
 	"no-such-key":      "s3mirror object list shows those that there are",

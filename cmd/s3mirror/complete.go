@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 )
 
 // completionPatience is how long a shell waits for names.
@@ -35,6 +37,15 @@ func backendNames(ctx context.Context, c *admin.Client) (all []string, err error
 	backends, err := c.Backends(ctx)
 	for _, b := range backends {
 		all = append(all, b.Name)
+	}
+	return all, err
+}
+
+func jobNames(ctx context.Context, c *admin.Client) (all []string, err error) {
+	limit := 100
+	p, err := admin.Do[api.JobPage](ctx, c, func(a *api.Client) (*http.Response, error) { return a.Jobs(ctx, &api.JobsParams{Limit: &limit}) })
+	for _, j := range p.Jobs {
+		all = append(all, j.ID)
 	}
 	return all, err
 }

@@ -61,6 +61,7 @@ type engine struct {
 	set    admin.Replicas                            // what it shows of buckets and objects
 	sets   admin.Replication                         // what it sets of replication
 	healer admin.Healer                              // what it tells of heals
+	jobs   admin.Jobs                                // long work
 	s3     admin.S3                                  // what it does to them
 	hold   func(share string) (done func(), ok bool) // whether a piece of background work is this node's
 	run    func(ctx context.Context) error           // the healer and other loops, until ctx ends
@@ -87,6 +88,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		Interval: time.Duration(p.cfg.Heal.Interval), Retention: time.Duration(p.cfg.Log.Retention),
 		Logger: p.logger, Registerer: p.metrics,
 	})
+	jobs := heal.NewJobs(heal.JobsOptions{Set: set, Log: p.log, Node: p.node, Logger: p.logger, Registerer: p.metrics})
 	face := gateway.New(gateway.Options{
 		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Tokens: s3.NewTokenKey(p.secrets.stamps),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
@@ -95,11 +97,12 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	return &engine{
 		server: gateway.NewServer(face),
 		source: source{set: set, log: p.log, node: p.node, options: p.backends.options, probe: probes.report, qualify: probes.anew(set)},
-		set:    set, sets: set, healer: healer, s3: face,
+		set:    set, sets: set, healer: healer, jobs: jobs, s3: face,
 		run: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return set.Run(ctx) })
 			group.Go(func() error { return healer.Run(ctx) })
+			group.Go(func() error { return jobs.Run(ctx) })
 			return group.Wait()
 		},
 		hold:  set.Hold,
@@ -130,7 +133,7 @@ func replicaOptions(p parts) replica.Options {
 		Buckets:    map[string]replica.Policy{},
 		Memory:     int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
 		Work: time.Duration(cfg.Uploads.Complete), Stray: time.Duration(cfg.Uploads.Stray), MaxUploads: cfg.Uploads.MaxOpen,
-		Logger: p.logger, Registerer: p.metrics, Wall: wallClock,
+		Refills: true, Logger: p.logger, Registerer: p.metrics, Wall: wallClock,
 	}
 	for name := range cfg.Buckets {
 		o.Buckets[name] = policy(cfg.bucket(name))

@@ -18,7 +18,7 @@ import (
 func newEvents(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
-		Short: "Show what happens, as it happens: the status whenever it changes, and the audit",
+		Short: "Show what happens, as it happens: the status whenever it changes, the audit, and how far jobs are",
 		Long: `Show what happens, as it happens: the status whenever it changes, and each entry
 of the audit. With --output json there is one object a line: {"event": NAME, "data":
 the API's document}. It goes on until it is interrupted or the server stops.`,
@@ -83,6 +83,12 @@ func (c call) event(name string, data []byte) error {
 			return err
 		}
 		c.line("audit: %s %s %q by %s from %s: %s", e.Op, e.Bucket, e.Key, list(words([]string{e.Actor}), "nobody"), e.Client, resultOf(e))
+	case "job":
+		var j admin.Job
+		if err := json.Unmarshal(data, &j); err != nil {
+			return err
+		}
+		c.line("job %s: %s", j.ID, progressText(j))
 	case "end":
 		p := &admin.Problem{}
 		if err := json.Unmarshal(data, &p.Problem); err != nil {

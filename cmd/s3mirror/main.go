@@ -17,7 +17,7 @@ const (
 	exitDone         = 0
 	exitFailed       = 1
 	exitUsage        = 2 // wrong usage or configuration
-	exitNotConverged = 3 // not converged, or not healthy
+	exitNotConverged = 3 // not converged, or not healthy, or replicas differed
 )
 
 // environ looks an environment variable up, as os.LookupEnv does.
@@ -82,7 +82,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &usage), errors.As(err, &config):
 		return exitUsage
-	case errors.Is(err, errNotConverged), errors.Is(err, errNotHealthy):
+	case errors.Is(err, errNotConverged), errors.Is(err, errNotHealthy), errors.Is(err, errDifferences):
 		return exitNotConverged
 	}
 	return exitFailed
@@ -124,6 +124,11 @@ Look at it: s3mirror status`,
 		newLag(std, env),
 		newHistory(std, env),
 		newEvents(std, env),
+		newHeal(std, env),
+		newResync(std, env),
+		newScrub(std, env),
+		newAdopt(std, env),
+		newJobs(std, env),
 		newBackend(std, env),
 		newQualify(std, env),
 		newBucket(std, env),

@@ -249,7 +249,7 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	}
 	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
-		Source: readiness{n.engine.source, &n.closing}, Replicas: n.engine.set, S3: n.engine.s3, Healer: n.engine.healer, Replication: n.engine.sets, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Feed: n.audit.feed, Demo: n.demo,
+		Source: readiness{n.engine.source, &n.closing}, Replicas: n.engine.set, S3: n.engine.s3, Healer: n.engine.healer, Replication: n.engine.sets, Jobs: n.engine.jobs, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Feed: n.audit.feed, Demo: n.demo,
 		Backup: n.backup(), SecretKey: n.rotation, S3URL: n.publicURL(), Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version(), Demo: n.demo != nil},
 	}))

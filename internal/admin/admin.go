@@ -26,7 +26,7 @@ import (
 )
 
 // Options are the parts that a Handler stands on. Feed, Audit, Demo, Backup and
-// Client may be left out.
+// Client may be left out; without Jobs nothing comes of them in /events.
 type Options struct {
 	Source   Source
 	Replicas Replicas // what is under management
@@ -34,6 +34,7 @@ type Options struct {
 	Healer   Healer   // how it fares
 
 	Replication Replication // what is set of it
+	Jobs        Jobs        // long work
 
 	Logins   *auth.Logins   // who asks
 	Accounts *auth.Accounts // whom there is

@@ -49,7 +49,7 @@ func Do[T any](ctx context.Context, c *Client, ask func(*api.Client) (*http.Resp
 		return document, fmt.Errorf("read the answer to %s: %w", what, err)
 	}
 	switch resp.StatusCode {
-	case http.StatusOK, http.StatusCreated:
+	case http.StatusOK, http.StatusCreated, http.StatusAccepted:
 	case http.StatusNoContent:
 		return document, nil
 	default:

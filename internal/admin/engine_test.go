@@ -29,6 +29,7 @@ import (
 type engine struct {
 	set     *replica.Set
 	healer  *heal.Healer
+	jobs    *heal.Jobs
 	s3      *gateway.Handler
 	servers map[string]*httptest.Server
 }
@@ -76,6 +77,8 @@ func newEngine(t *testing.T, u users) *engine {
 	e.healer = heal.New(heal.Options{Set: set, Log: o.Log, Interval: time.Second, Retention: engineTimes.Retention, Logger: logger})
 	loops.Go(func() { set.Run(ctx) })
 	loops.Go(func() { e.healer.Run(ctx) })
+	e.jobs = heal.NewJobs(heal.JobsOptions{Set: set, Log: o.Log, Node: "node", Logger: logger})
+	loops.Go(func() { e.jobs.Run(ctx) })
 	verifier := auth.NewVerifier(u.directory, time.Now).WithBearers(u.logins)
 	e.set = set
 	e.s3 = gateway.New(gateway.Options{
@@ -103,7 +106,9 @@ func newEngineFixture(t *testing.T, change ...func(*admin.Options)) (*fixture, *
 	t.Helper()
 	u := newUsers(t, memory.NewLog())
 	e := newEngine(t, u)
-	f := fixtureOf(t, u, append([]func(*admin.Options){func(o *admin.Options) { o.Replicas, o.S3, o.Healer, o.Replication = e.set, e.s3, e.healer, e.set }}, change...)...)
+	f := fixtureOf(t, u, append([]func(*admin.Options){func(o *admin.Options) {
+		o.Replicas, o.S3, o.Healer, o.Replication, o.Jobs = e.set, e.s3, e.healer, e.set, e.jobs
+	}}, change...)...)
 	if resp, body := f.do(t, "PUT", "/api/v1/buckets/photos", "root"); resp.StatusCode != 201 {
 		t.Fatalf("create bucket: %d %s", resp.StatusCode, body)
 	}

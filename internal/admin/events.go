@@ -52,6 +52,8 @@ func (s stream) VisitEventsResponse(w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
+	jobs := jobsSeen{}
+	err = s.lookAtJobs(out, jobs, true)
 	look, beat := time.NewTimer(pause), time.NewTicker(heartbeat)
 	defer look.Stop()
 	defer beat.Stop()
@@ -73,6 +75,7 @@ func (s stream) VisitEventsResponse(w http.ResponseWriter) error {
 				return out.send("end", asProblem(refusal).Problem)
 			}
 			last, pause, err = s.look(out, last)
+			err = errors.Join(err, s.lookAtJobs(out, jobs, false))
 			look.Reset(pause)
 		}
 	}
@@ -105,6 +108,26 @@ func (s stream) look(out *eventWriter, last Status) (now Status, pause time.Dura
 	}
 	now.Backends = listed(now.Backends)
 	return now, pause, out.send("status", now)
+}
+
+// lookAtJobs sends the jobs that came forward. A look that fails is passed over, as that
+// at the status.
+func (s stream) lookAtJobs(out *eventWriter, seen jobsSeen, first bool) error {
+	if s.face.Handler.Jobs == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, actDeadline)
+	defer cancel()
+	all, err := s.face.Handler.Jobs.List(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	for _, job := range seen.changed(all, first) {
+		if err := out.send("job", job); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameStatus tells whether nothing changed but the time.

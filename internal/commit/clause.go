@@ -60,6 +60,7 @@ const (
 	R28Retention  Clause = "R28 retention"   // a row outlives its retention
 	R28Fresh      Clause = "R28 fresh"       // a row is dropped on fresh HEADs
 	R29Unknown    Clause = "R29 unknown"     // an unknown compare-and-set is not taken for applied
+	R28Serving    Clause = "R28 serving"     // what stood there before a row is good only where reads may go
 	R31Primary    Clause = "R31 primary"     // disabled: a client's write is released to the primary alone
 	R31Ack        Clause = "R31 ack"         // disabled: the primary's yes is the ack rule
 	R31Heal       Clause = "R31 heal"        // disabled: the primary alone is healed
@@ -73,6 +74,12 @@ const (
 	NAcked  Clause = "N5 acked"  // a change of the settings is answered once every live node has it
 	NHeld   Clause = "N6 held"   // what another live node does is not taken from it
 	NFormat Clause = "N7 format" // rows are written in a format that every node that lives reads
+
+	SSecond Clause = "S1 second look" // replicas are compared between two looks at the row
+	SData   Clause = "S2 data"        // without a row data wins over absence
+	SAbsent Clause = "S3 absent"      // what is taken away is absent on every replica that counts
+	SRotten Clause = "S4 rotten"      // a rotten copy is not good, whatever it shows
+	SSight  Clause = "S5 sight"       // what a rotten copy shows settles nothing
 
 	UOnce    Clause = "U1 once"     // an upload that became a version does not become one again
 	UPermit  Clause = "U2 permit"   // nothing is released before the upload's record names the Complete
@@ -105,7 +112,9 @@ var Clauses = []Clause{
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
 	R22Anchor, R23After, R24Anchor, R25Roll, R25Newer, R25Deletes, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
+	R28Serving,
 	NLease, NAdmit, NStill, NFresh, NAcked, NHeld, NFormat,
+	SSecond, SData, SAbsent, SRotten, SSight,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
 	TNamed, TMistagged, TMoved, TKept, TLook, TLearn, TBare, TSame, TLease,
 }

@@ -42,6 +42,15 @@ type Config struct {
 	Composed  object.Replicas // where the ETag of a multipart object is the MD5 of its parts' MD5s (probed)
 }
 
+// based are the replicas that hold what stands under a key without a row: those that
+// serve. One that is filled again may lack it (R28).
+func (c Config) based() object.Replicas {
+	if !holds(R28Serving) {
+		return c.Replicas
+	}
+	return c.Serving
+}
+
 // Rule is the ack rule: at least Need replicas, and all of Include.
 type Rule struct {
 	Need    int
@@ -292,7 +301,7 @@ func decide(row *oplog.Row, ev evidence, cfg Config, now Now) *oplog.Row {
 	next.Refused = ev.refused
 	next.ETags = ev.etags
 	next.Changed = now.Wall
-	next.Tagged = true
+	next.Tagged, next.Rotten = true, nil // what is rotten is rotten of the version before
 	if !holds(TKept) {
 		next.Mistagged = nil
 	}

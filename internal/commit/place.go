@@ -146,7 +146,7 @@ func (w *Write) yieldTo(now Now, in *oplog.Intent) []Effect {
 func (w *Write) place(now Now) []Effect {
 	next := w.row.Clone()
 	if next == nil {
-		next = &oplog.Row{Good: w.cfg.Replicas}
+		next = &oplog.Row{Good: w.cfg.based()}
 		if w.base != nil {
 			next.Cur = w.base.Info
 			next.Cur.Ver = 0

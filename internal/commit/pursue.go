@@ -171,7 +171,7 @@ func (w *Write) refusedReps() []oplog.Refusal {
 func (w *Write) healed(now Now) *oplog.Row {
 	next := w.row.Clone()
 	next.Intent, next.Changed = nil, now.Wall
-	next.Good = next.Good.Or(w.tally.yes)
+	next.Good, next.Rotten = next.Good.Or(w.tally.yes), next.Rotten.Minus(w.tally.yes)
 	next.Unsettled = addEntries(next.Unsettled, entries(w.intent, w.tally.maybe.Or(w.unanswered()), now))
 	w.nameRefusals(next)
 	if etag := w.tally.etags[w.op.Target]; w.tally.yes.Has(w.op.Target) && etag != "" && etag != next.Cur.ETag {
@@ -361,7 +361,7 @@ func (w *Write) sameForm(next *oplog.Row, r string) bool {
 func (w *Write) pursueLost(now Now) []Effect {
 	out := w.done(Result{Kind: Doubt, Code: codeSlowDown})
 	if w.row == nil {
-		next := &oplog.Row{Open: true, Good: w.cfg.Replicas, Cfg: w.cfg.Epoch, Changed: now.Wall, Intent: w.intent}
+		next := &oplog.Row{Open: true, Good: w.cfg.based(), Cfg: w.cfg.Epoch, Changed: now.Wall, Intent: w.intent}
 		return append(out, w.swap(now, next)...)
 	}
 	if holds(R18Confess) && !w.confessed() {

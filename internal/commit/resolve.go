@@ -31,7 +31,7 @@ func (p *Repair) resolve(now Now) []Effect {
 		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present && !partOf(in, seen) {
 			next.Cur, next.Good = seen.Info, p.cfg.whole()
 			next.Cur.Ver = object.Tick(now.Wall, p.row.MaxVer())
-			next.Tagged, next.Bare = false, nil
+			next.Tagged, next.Bare, next.Rotten = false, nil, nil
 		}
 		next.Intent, next.Changed = nil, now.Wall
 		next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
@@ -58,11 +58,11 @@ func (p *Repair) agreed() (object.Seen, bool) {
 }
 
 // closeBase clears an intent whose base was not known and records what was seen
-// of it: data before absence where replicas differ.
+// of it, by those that served when the row was made: data before absence where they differ.
 func (p *Repair) closeBase(now Now) []Effect {
 	in := p.row.Intent
 	var base *object.Seen
-	for _, r := range p.cfg.whole() {
+	for _, r := range p.row.Good {
 		s, ok := p.shown[r]
 		if !ok || partOf(in, s) {
 			continue
@@ -77,7 +77,7 @@ func (p *Repair) closeBase(now Now) []Effect {
 	next := p.row.Clone()
 	next.Cur = base.Info
 	next.Cur.Ver, next.Open, next.Intent, next.Changed = 0, false, nil, now.Wall
-	next.Tagged, next.Bare = false, nil
+	next.Tagged, next.Bare, next.Rotten = false, nil, nil
 	next.Good = next.Good.Filter(func(r string) bool {
 		s, ok := p.shown[r]
 		return !ok || s.Shows(base.Info) || !holds(R4Base)

@@ -10,6 +10,9 @@ import (
 // when the row says so already.
 func (p *Repair) tidy(now Now) *oplog.Row {
 	showing := p.showing()
+	if holds(SRotten) {
+		showing = showing.Minus(p.row.Rotten)
+	}
 	good := p.row.Good.Or(showing)
 	bad := p.which(func(r string, s object.Seen) bool { return good.Has(r) && !shows(p.row, r, s) })
 	if len(good.Minus(bad)) == 0 || holds(R19Anchor) && !anchored(p.row, good.Minus(bad), p.row.Cur.ID, p.row.Cur.Ver) {
@@ -69,13 +72,19 @@ func (p *Repair) settled(e oplog.Entry, now Now, curSeen bool) bool {
 		// the key: rollForward needs the entry (the simulator's addition to R19).
 		return false
 	}
-	if (e.Kind == object.Present || !holds(R26Absence)) && p.landed(e.Replica, e, s) && curSeen && p.alone(e) {
+	if (e.Kind == object.Present || !holds(R26Absence)) && !p.rots(e) && p.landed(e.Replica, e, s) && curSeen && p.alone(e) {
 		return true
 	}
 	if e.Type == oplog.OpComplete && p.fenced(e.ID, e.Replica) {
 		return true // its upload is gone: what the replica shows since then is what it left
 	}
 	return p.mem.watched(e, now.Boot, p.cfg.Times.Settle)
+}
+
+// rots tells whether the replica showed what the request would leave there before it was
+// sent: then it is no sign of its end.
+func (p *Repair) rots(e oplog.Entry) bool {
+	return holds(SSight) && e.ID == p.row.Cur.ID && p.row.Rotten.Has(e.Replica)
 }
 
 // landed tells whether a replica shows what the request would have left there:

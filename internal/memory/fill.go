@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // S3's ETag
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -35,4 +36,26 @@ func (s *Server) Fill(bucket string, n int, data []byte, name func(i int) string
 	}
 	s.store.bytes -= int64(n-i) * o.info.Size // what did not come
 	return err
+}
+
+// Rot changes the last byte of an object, and nothing that the server says of it, as a
+// disk does that fails silently. NoSuchKey, NoSuchBucket; an empty object cannot rot.
+func (s *Server) Rot(bucket, key string) error {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	b, err := s.store.bucket(bucket)
+	if err != nil {
+		return err
+	}
+	was := b.objects[key]
+	if was == nil || was.info.Size == 0 {
+		return s3.Err(s3.NoSuchKey)
+	}
+	rotten := *was
+	rotten.data = slices.Clone(was.data)
+	last := slices.Clone(rotten.data[len(rotten.data)-1])
+	last[len(last)-1] ^= 1
+	rotten.data[len(rotten.data)-1] = last
+	b.objects[key] = &rotten
+	return nil
 }

@@ -55,6 +55,7 @@ const (
 	rowTagging
 	rowMistagged
 	rowBare
+	rowRotten
 )
 
 const (
@@ -144,6 +145,9 @@ func appendRow(dst []byte, r *Row, as int) []byte {
 	for _, name := range r.Bare {
 		e.item(rowBare, name)
 	}
+	for _, name := range r.Rotten {
+		e.item(rowRotten, name)
+	}
 	return e.buf
 }
 
@@ -193,6 +197,8 @@ func DecodeRow(data []byte) (Row, error) {
 			r.Mistagged = appendName(r.Mistagged, d.str())
 		case rowBare:
 			r.Bare = appendName(r.Bare, d.str())
+		case rowRotten:
+			r.Rotten = appendName(r.Rotten, d.str())
 		}
 	}
 	if d.bad {

@@ -127,6 +127,10 @@ const (
 	// DocPartSums: the checksums of the parts of the version that stands under a key,
 	// named by UploadsOf(bucket, key).
 	DocPartSums DocKind = "part-sums"
+	// DocJob: long work that an operator, or a node, asked for; DocFinding: a page of what
+	// a job found, named by the job and a number.
+	DocJob     DocKind = "job"
+	DocFinding DocKind = "finding"
 	// DocMove: what a move of the log to another place leaves in it, so that nobody
 	// serves on half of one, or on two.
 	DocMove DocKind = "move"
@@ -136,6 +140,7 @@ const (
 var DocKinds = []DocKind{
 	DocBucket, DocGeneration, DocNode, DocUser, DocAccessKey, DocSession, DocSigners,
 	DocBackend, DocReplication, DocShare, DocUpload, DocPartSums, DocMove,
+	DocJob, DocFinding,
 }
 
 // Documents are records by kind and name, changed by compare-and-set like rows.

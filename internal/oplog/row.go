@@ -67,6 +67,10 @@ type Row struct {
 	Tagging   []Entry         // requests to change tags whose outcome is not known; they threaten no version
 	Mistagged object.Replicas // may show Cur under other tags; only a look ends it
 	Bare      object.Replicas // keep no tags, and Cur has some: such a row is a map row
+
+	// Rotten replicas show Cur and hold other bytes. They are not good until they were
+	// written to again, whatever they show.
+	Rotten object.Replicas
 }
 
 // Done says that a multipart upload became a version of the key. The row keeps it,
@@ -154,6 +158,7 @@ func (r *Row) Clone() *Row {
 	c.Tagging = cloneEntries(r.Tagging)
 	c.Mistagged = append(object.Replicas(nil), r.Mistagged...)
 	c.Bare = append(object.Replicas(nil), r.Bare...)
+	c.Rotten = append(object.Replicas(nil), r.Rotten...)
 	if r.Intent != nil {
 		i := *r.Intent
 		i.Reps = append(object.Replicas(nil), r.Intent.Reps...)

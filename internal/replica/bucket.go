@@ -15,10 +15,17 @@ import (
 // record is the document of a bucket: commit's, and what only the shell knows.
 type record struct {
 	commit.BucketRecord
-	// Wiped are replicas whose bucket was lost after it had been made. It is there
-	// again and takes writes, but reads and lists pass it by until everything that
-	// it missed has a row.
+	// Wiped are replicas whose bucket was lost after it had been made, or that are filled
+	// again for another reason. They take writes, but reads and lists pass them by until
+	// everything that they miss has a row.
 	Wiped object.Replicas `json:"wiped,omitempty"`
+	// Resyncing are those of Wiped that an operator wants made like the others: nobody else
+	// ends that.
+	Resyncing object.Replicas `json:"resyncing,omitempty"`
+	// Adopting is the source of a bucket that was found with objects in it, until its
+	// replicas were compared: the others are Wiped as long. Vouched: that is over.
+	Adopting string `json:"adopting,omitempty"`
+	Vouched  bool   `json:"vouched,omitempty"`
 	// Settings are documents of the bucket's configuration, by sub-resource. The
 	// map is never changed: see record.set.
 	Settings map[string]string `json:"settings,omitempty"`

@@ -81,7 +81,7 @@ func emptiness(ctx context.Context, e backend.Endpoint, real string) (finding, e
 
 // errFull, errForeign: what an operator must decide.
 func errFull(bucket, replica string) error {
-	return fmt.Errorf("bucket %s on backend %s holds objects that are not under management: set buckets.%s.assume_equal if its replicas hold the same, or empty it", bucket, replica, bucket)
+	return fmt.Errorf("bucket %s on backend %s holds objects that are not under management: s3mirror adopt %s compares its replicas and makes them equal; buckets.%s.assume_equal takes your word that they are", bucket, replica, bucket, bucket)
 }
 
 func errForeign(bucket, replica string) error {
@@ -188,16 +188,26 @@ func (bs *buckets) each(replicas object.Replicas, do func(replica string)) {
 // create writes the record of a new bucket and makes it on every backend that is
 // up. It is active when the ack rule holds. The caller holds the name's lock.
 func (bs *buckets) create(ctx context.Context, name string, settings ...Setting) (*bucket, error) {
+	return bs.createAs(ctx, name, func(rec *record) error {
+		for _, setting := range settings {
+			if err := rec.set(setting.Name, &setting.Document); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// createAs is create with an edit of the record before it is written.
+func (bs *buckets) createAs(ctx context.Context, name string, edit func(*record) error) (*bucket, error) {
 	policy := bs.policy(name)
 	now := bs.set.now()
 	rec := record{BucketRecord: commit.BucketRecord{
 		State: commit.BucketCreating, Generation: object.NewID().String(), Created: now.Wall.UTC().Truncate(time.Millisecond),
 		Replicas: policy.Replicas, Names: policy.Names, Epoch: 1, Since: now.Wall,
 	}}
-	for _, setting := range settings {
-		if err := rec.set(setting.Name, &setting.Document); err != nil {
-			return nil, err
-		}
+	if err := edit(&rec); err != nil {
+		return nil, err
 	}
 	epoch, err := bs.store(ctx, name, oplog.Epoch{}, &rec)
 	switch {
@@ -269,7 +279,7 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 		return errForeign(b.name, replica)
 	case f == taken:
 		return errTaken
-	case f == full && !b.policy.AssumeEqual:
+	case f == full && !b.policy.AssumeEqual && !rec.Vouched && rec.Adopting == "":
 		return errFull(b.name, replica)
 	case f == missing:
 		if err := bs.set.stacks[replica].CreateBucket(ctx, real); err != nil {
@@ -340,7 +350,7 @@ func (bs *buckets) greet(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, b := range all {
 		if rec := b.record(); !rec.Replicas.Equal(b.policy.Replicas) {
-			bs.set.o.Logger.WarnContext(ctx, "bucket keeps the replica set that it was made with: changing it needs a resync, which is not built yet",
+			bs.set.o.Logger.WarnContext(ctx, "bucket keeps the replica set that it was made with: the configuration is for buckets that are made later",
 				"bucket", b.name, "has", rec.Replicas, "configured", b.policy.Replicas)
 		}
 		room <- struct{}{}

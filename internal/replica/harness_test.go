@@ -143,6 +143,7 @@ type rig struct {
 
 	set    *replica.Set
 	healer *heal.Healer
+	jobs   *heal.Jobs
 	stop   func()
 	stacks []*backend.Stack
 	ctx    context.Context
@@ -257,7 +258,9 @@ func (r *rig) run(set *replica.Set, shares heal.Shares, stacks []*backend.Stack,
 	}
 	loops.Go(func() { set.Run(ctx) })
 	loops.Go(func() { healer.Run(ctx) })
-	r.set, r.healer, r.stacks = set, healer, stacks
+	jobs := heal.NewJobs(heal.JobsOptions{Set: set, Log: r.log, Node: "node", Keep: 24 * time.Hour, Logger: logger})
+	loops.Go(func() { jobs.Run(ctx) })
+	r.set, r.healer, r.jobs, r.stacks = set, healer, jobs, stacks
 	r.stop = func() {
 		cancel()
 		loops.Wait()

@@ -33,6 +33,9 @@ func Unfitting(err error) string {
 	return err.Error()
 }
 
+// IsUnfitting tells whether an error wraps ErrUnfitting.
+func IsUnfitting(err error) bool { return errors.Is(err, ErrUnfitting) }
+
 // unfit wraps ErrUnfitting.
 type unfit struct{ text string }
 

@@ -95,6 +95,10 @@ type Options struct {
 	// MaxUploads is how many multipart uploads of a bucket may be open; 0: any number.
 	MaxUploads int
 
+	// Refills tells that somebody else fills the replicas again that Set.Refills names;
+	// else Run does.
+	Refills bool
+
 	Logger     *slog.Logger          // nil: slog.Default()
 	Registerer prometheus.Registerer // nil: none
 	Wall       func() time.Time      // nil: time.Now

@@ -21,6 +21,14 @@ const (
 	shareBuckets = "buckets" // ending what was begun with buckets, filling replicas again
 )
 
+// jobShares is among how many nodes jobs are spread at most.
+const jobShares = 4
+
+// ShareOfJob is the share that the job of a name falls to.
+func ShareOfJob(id string) string {
+	return fmt.Sprintf("jobs-%d", oplog.ShardOf(object.Key{Bucket: id})%jobShares)
+}
+
 func shareOfShard(shard int) string { return fmt.Sprintf("rows-%02d", shard) }
 
 // shares are the pieces of background work, each done by one node at a time: the one
@@ -50,6 +58,9 @@ func (sh *shares) open(s *Set) {
 	sh.set, sh.taken = s, make(chan struct{}, 1)
 	sh.held, sh.give, sh.busy, sh.heard = map[string]bool{}, map[string]bool{}, map[string]int{}, map[string]oplog.Epoch{}
 	sh.names = []string{ShareHistory, ShareIndex, shareUploads, shareBuckets}
+	for n := range jobShares {
+		sh.names = append(sh.names, fmt.Sprintf("jobs-%d", n))
+	}
 	for shard := range oplog.Shards {
 		sh.names = append(sh.names, shareOfShard(shard))
 	}

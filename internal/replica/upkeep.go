@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/object"
-	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // upkeepEvery is the pause between two looks at the buckets' records.
@@ -85,7 +83,7 @@ func (bs *buckets) keep(ctx context.Context, b *bucket, mine bool) bool {
 	for _, replica := range rec.Replicas {
 		if err := bs.trusted(b, replica); err != nil && bs.set.Up(replica) { // which begins a look
 			ok = false
-		} else if err == nil && mine && rec.Wiped.Has(replica) {
+		} else if err == nil && mine && rec.Wiped.Has(replica) && !rec.Resyncing.Has(replica) && rec.Adopting == "" && !bs.set.o.Refills {
 			ok = bs.refill(ctx, b, replica) && ok
 		}
 	}
@@ -145,49 +143,28 @@ func (b *bucket) gone() bool {
 	return b.set.buckets.known[b.name] != b
 }
 
-// refill brings a replica that lost its bucket back into service: a read of every
-// listed key, in which that replica is asked first, gives a row to each key that
-// it misses (commit's dispute: data wins over absence). When all of them have one
-// the replica may serve, for the rows say what it lacks, and the healer copies it.
+// refill brings a replica that lost its bucket back into service: each key that it does
+// not hold as the others do gets a row. When all of them have one the replica may serve,
+// for the rows say what it lacks, and the healer copies it.
 func (bs *buckets) refill(ctx context.Context, b *bucket, replica string) bool {
+	c := Comparison{Beside: replica}
 	for after := ""; ; {
-		page, err := bs.set.List(ctx, ListRequest{Bucket: b.name, After: after, Max: 1000})
-		if err != nil {
+		n, err := bs.set.Nominate(ctx, b.name, c, after, 1000)
+		if err != nil || n.Silent[replica] != nil {
 			return false
 		}
-		for _, e := range page.Entries {
-			if !bs.compare(ctx, b, replica, e.Key) {
+		for _, name := range n.Names {
+			if !n.Differ[name] {
+				continue
+			}
+			v, err := bs.set.Compare(ctx, object.Key{Bucket: b.name, Name: name}, c, true)
+			if err != nil || v.State == commit.Unknowing || v.State == commit.Undecided || v.Silent.Has(replica) && !v.Known {
 				return false
 			}
 		}
-		if after = page.Next; after == "" {
+		if after = n.Next; after == "" {
 			break
 		}
 	}
-	err := b.amend(ctx, func(rec *record) { rec.Wiped = rec.Wiped.Without(replica) })
-	if err == nil {
-		bs.set.o.Logger.InfoContext(ctx, "replica serves reads again; the healer copies what it missed", "bucket", b.name, "backend", replica)
-	}
-	return err == nil
-}
-
-// compare reads a key with the wiped replica first.
-func (bs *buckets) compare(ctx context.Context, b *bucket, replica, name string) bool {
-	cfg := b.config()
-	cfg.Serving = cfg.Replicas
-	key := object.Key{Bucket: b.name, Name: name}
-	order := []string{replica}
-	for _, r := range bs.set.order(b) {
-		if r != replica {
-			order = append(order, r)
-		}
-	}
-	r, err := bs.set.lookIn(ctx, b, cfg, commit.Look{Order: order}, key, func(ctx context.Context, at place) (object.Seen, *backend.Object, error) {
-		seen, err := at.head(ctx, name)
-		return seen, nil, err
-	})
-	if r != nil {
-		r.drop("")
-	}
-	return err == nil || errors.Is(err, s3.NoSuchKey)
+	return bs.set.Restore(ctx, b.name, replica) == nil
 }

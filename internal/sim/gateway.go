@@ -440,7 +440,7 @@ func (g *gateway) healBody(p *proc, e commit.Copy) {
 	}
 	source := e.Sources[g.w.rng.IntN(len(e.Sources))]
 	g.w.server(source).head(p.key, func(seen object.Seen, ok bool) {
-		if !ok || !seen.Shows(e.Info) {
+		if !ok || !seen.Shows(e.Info) || g.w.server(source).objs[p.key].rotten { // its checksum shows it
 			p.deliver(commit.Broken{})
 			return
 		}

@@ -14,7 +14,7 @@ func (g *gateway) list(done func(present map[string]bool, ok bool)) {
 	fail := func() { done(nil, false) }
 	g.w.log.scan(func(before []oplog.KeyRow, ok bool) {
 		then(func() {
-			up := g.up()
+			up := g.up().And(g.cfg.Serving)
 			if !ok || len(up) == 0 {
 				fail()
 				return

@@ -36,6 +36,7 @@ type stored struct {
 	seen    object.Seen
 	started time.Duration // of the request that wrote it, for start order
 	done    time.Duration
+	rotten  bool // its bytes are others than they should be, and nothing shows it
 }
 
 // server is one simulated backend.

@@ -47,6 +47,10 @@ type Options struct {
 	// servers keep none.
 	Tags bool
 
+	// Scrubs has nodes compare replicas while clients work, copies rot, and a replica be
+	// withdrawn from reads and made like the others.
+	Scrubs bool
+
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
 
@@ -77,6 +81,9 @@ var times = commit.Times{
 func Run(o Options) Report {
 	w := newWorld(o)
 	w.clients()
+	if o.Scrubs {
+		w.scrubbing()
+	}
 	if o.Modes {
 		w.switching()
 	}
@@ -126,6 +133,9 @@ func newWorld(o Options) *world {
 	}
 	if o.Refusals {
 		w.drawRefusals()
+	}
+	if o.Scrubs {
+		w.withdraw()
 	}
 	return w
 }
@@ -427,10 +437,13 @@ func (w *world) quiesce(o Options) {
 		w.settleRefusals()
 	}
 	limit := w.now + calmFor
-	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == w.mapRows() && w.leftovers() == "") {
+	for w.step(limit) && !(w.now > activeFor+times.Keep+30*time.Second && len(w.log.rows) == w.mapRows() && w.leftovers() == "" && (w.scrubs == nil || w.now > activeFor+calmFor/2)) {
 	}
 	if w.err != nil {
 		return
+	}
+	if w.scrubs != nil {
+		w.scrubbedEnd()
 	}
 	if !w.truth.on {
 		w.hist.check(w.bases)

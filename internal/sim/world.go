@@ -14,6 +14,8 @@ import (
 // world is virtual time, the queue of what happens next, and one source of
 // chance. Nothing in the simulation runs concurrently.
 type world struct {
+	scrubs *scrubs // nil: there are none
+
 	seed   uint64
 	now    time.Duration
 	queue  events

@@ -65,6 +65,114 @@ func (e DemoBackendState) Valid() bool {
 	}
 }
 
+// Defines values for JobFindingDone.
+const (
+	Due     JobFindingDone = "due"
+	Healed  JobFindingDone = "healed"
+	Nothing JobFindingDone = "nothing"
+)
+
+// Valid indicates whether the value is a known member of the JobFindingDone enum.
+func (e JobFindingDone) Valid() bool {
+	switch e {
+	case Due:
+		return true
+	case Healed:
+		return true
+	case Nothing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobFindingWhat.
+const (
+	FoundBytes     JobFindingWhat = "bytes"
+	FoundETag      JobFindingWhat = "etag"
+	FoundExtra     JobFindingWhat = "extra"
+	FoundIdentity  JobFindingWhat = "identity"
+	FoundMissing   JobFindingWhat = "missing"
+	FoundSize      JobFindingWhat = "size"
+	FoundUndecided JobFindingWhat = "undecided"
+)
+
+// Valid indicates whether the value is a known member of the JobFindingWhat enum.
+func (e JobFindingWhat) Valid() bool {
+	switch e {
+	case FoundBytes:
+		return true
+	case FoundETag:
+		return true
+	case FoundExtra:
+		return true
+	case FoundIdentity:
+		return true
+	case FoundMissing:
+		return true
+	case FoundSize:
+		return true
+	case FoundUndecided:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobKind.
+const (
+	JobKindAdopt  JobKind = "adopt"
+	JobKindDrain  JobKind = "drain"
+	JobKindHeal   JobKind = "heal"
+	JobKindResync JobKind = "resync"
+	JobKindScrub  JobKind = "scrub"
+)
+
+// Valid indicates whether the value is a known member of the JobKind enum.
+func (e JobKind) Valid() bool {
+	switch e {
+	case JobKindAdopt:
+		return true
+	case JobKindDrain:
+		return true
+	case JobKindHeal:
+		return true
+	case JobKindResync:
+		return true
+	case JobKindScrub:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobState.
+const (
+	JobStateCancelled JobState = "cancelled"
+	JobStateDone      JobState = "done"
+	JobStateFailed    JobState = "failed"
+	JobStateRunning   JobState = "running"
+	JobStateWaiting   JobState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the JobState enum.
+func (e JobState) Valid() bool {
+	switch e {
+	case JobStateCancelled:
+		return true
+	case JobStateDone:
+		return true
+	case JobStateFailed:
+		return true
+	case JobStateRunning:
+		return true
+	case JobStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Mode.
 const (
 	ModeActive   Mode = "active"
@@ -469,6 +577,120 @@ type HistoryPage struct {
 	Events []Event `json:"events"`
 }
 
+// Job defines model for Job.
+type Job struct {
+	// AtBucket The bucket that it has come to
+	AtBucket string `json:"at_bucket,omitempty"`
+
+	// AtKey The key that it has come to; bytes that are not UTF-8 are shown as U+FFFD
+	AtKey string `json:"at_key,omitempty"`
+
+	// Backend Absent: all
+	Backend string `json:"backend,omitempty"`
+
+	// Bucket Absent: all
+	Bucket string `json:"bucket,omitempty"`
+
+	// By The login that asked for it; node: a node did by itself
+	By string `json:"by"`
+
+	// Bytes Read so far
+	Bytes int64 `json:"bytes"`
+
+	// Cancelling Somebody wants it to end
+	Cancelling bool      `json:"cancelling,omitempty"`
+	Created    time.Time `json:"created"`
+
+	// Cursor Of the next page of findings; absent: there is none, or none yet
+	Cursor string `json:"cursor,omitempty"`
+	Deep   bool   `json:"deep,omitempty"`
+
+	// Differences Found so far
+	Differences int64      `json:"differences"`
+	Ended       *time.Time `json:"ended,omitempty"`
+
+	// Findings What a scrub found, page by page
+	Findings []JobFinding `json:"findings"`
+
+	// Healed Keys, or of a scrub differences, that were brought right so far
+	Healed int64  `json:"healed"`
+	ID     string `json:"id"`
+
+	// Keys Looked at so far
+	Keys int64   `json:"keys"`
+	Kind JobKind `json:"kind"`
+
+	// Left Keys that are left to do, as far as it is known
+	Left int64 `json:"left,omitempty"`
+
+	// Missing Keys that a backend lacked
+	Missing map[string]int64 `json:"missing,omitempty"`
+
+	// Node That does it, or did last
+	Node string `json:"node,omitempty"`
+
+	// Phase What is being done, in a word
+	Phase string `json:"phase,omitempty"`
+
+	// Problem Why it failed, or what it waits for
+	Problem string `json:"problem,omitempty"`
+
+	// Source The backend that an adoption goes by
+	Source  string     `json:"source,omitempty"`
+	Started *time.Time `json:"started,omitempty"`
+	State   JobState   `json:"state"`
+
+	// Undecided Keys that differ while nothing says which replica is right
+	Undecided int64     `json:"undecided"`
+	Updated   time.Time `json:"updated"`
+}
+
+// JobFinding defines model for JobFinding.
+type JobFinding struct {
+	// Backend Empty where replicas contradict each other
+	Backend string `json:"backend"`
+	Bucket  string `json:"bucket"`
+
+	// Done healed: it is right now; due: the healer will see to it; nothing: the job stopped before, or it is undecided
+	Done JobFindingDone `json:"done"`
+
+	// Key Bytes that are not UTF-8 are shown as U+FFFD
+	Key string `json:"key"`
+
+	// KeyEncoded The exact key percent-encoded when it is not UTF-8
+	KeyEncoded string `json:"key_encoded,omitempty"`
+
+	// Seen What stands there, in words
+	Seen string `json:"seen,omitempty"`
+
+	// Want What should, in words
+	Want string `json:"want,omitempty"`
+
+	// What missing: an object should be there; extra: none should; size, etag, identity: another object is; bytes: the object is what it should be by all that its server says, and its bytes are others; undecided: nothing says which replica is right
+	What JobFindingWhat `json:"what"`
+}
+
+// JobFindingDone healed: it is right now; due: the healer will see to it; nothing: the job stopped before, or it is undecided
+type JobFindingDone string
+
+// JobFindingWhat missing: an object should be there; extra: none should; size, etag, identity: another object is; bytes: the object is what it should be by all that its server says, and its bytes are others; undecided: nothing says which replica is right
+type JobFindingWhat string
+
+// JobKind defines model for JobKind.
+type JobKind string
+
+// JobPage defines model for JobPage.
+type JobPage struct {
+	// Cursor Absent on the last page
+	Cursor string `json:"cursor,omitempty"`
+
+	// Jobs Without their findings
+	Jobs []Job `json:"jobs"`
+}
+
+// JobState defines model for JobState.
+type JobState string
+
 // Key defines model for Key.
 type Key struct {
 	AccessKeyID string    `json:"access_key_id"`
@@ -555,6 +777,25 @@ type NewAck struct {
 // NewBucket defines model for NewBucket.
 type NewBucket struct {
 	Name string `json:"name"`
+}
+
+// NewJob defines model for NewJob.
+type NewJob struct {
+	// Backend Of a heal: only what this one misses. A resync and a drain need it
+	Backend string `json:"backend,omitempty"`
+
+	// Bucket Only this one; absent: all. An adoption needs it
+	Bucket string `json:"bucket,omitempty"`
+
+	// Deep Of a scrub: read and compare every byte
+	Deep bool    `json:"deep,omitempty"`
+	Kind JobKind `json:"kind"`
+
+	// MaxLoss How many percent of the keys may be missing on one backend before a scrub stops, or would be deleted before a resync does. 0 or absent: 10; 100: it never stops
+	MaxLoss int `json:"max_loss,omitempty"`
+
+	// Source Of an adoption: the backend whose object stands where two differ
+	Source string `json:"source,omitempty"`
 }
 
 // NewKey defines model for NewKey.
@@ -991,6 +1232,9 @@ type BucketName = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// JobID defines model for JobID.
+type JobID = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
 
@@ -1159,6 +1403,21 @@ type HistoryParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// JobsParams defines parameters for Jobs.
+type JobsParams struct {
+	// Limit Entries on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetJobParams defines parameters for GetJob.
+type GetJobParams struct {
+	// Cursor The cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ResetPaceParams defines parameters for ResetPace.
 type ResetPaceParams struct {
 	// Backend Only of this one
@@ -1203,6 +1462,9 @@ type CreateUploadJSONRequestBody = NewUpload
 
 // CompleteUploadJSONRequestBody defines body for CompleteUpload for application/json ContentType.
 type CompleteUploadJSONRequestBody = PartList
+
+// StartJobJSONRequestBody defines body for StartJob for application/json ContentType.
+type StartJobJSONRequestBody = NewJob
 
 // SetModeJSONRequestBody defines body for SetMode for application/json ContentType.
 type SetModeJSONRequestBody = NewMode
@@ -1427,6 +1689,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 	GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DrainBackend Take a backend out of use, in order
+	//
+	// A job: what rests on the backend alone is copied to others first, then it is paused;
+	// `resume` takes it in again. 409 while it is being drained already, and when a bucket
+	// could not be written to without it.
+	//
+	// Corresponds with POST /api/v1/backends/{name}/drain (the `DrainBackend` operationId).
+	DrainBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PauseBackendWithBody Ask a backend for nothing
 	//
@@ -1687,7 +1958,8 @@ type ClientInterface interface {
 	//
 	// Server-sent events. `status` comes first and whenever the node's state or an
 	// amount of work changes, with the status document; `audit` with each entry of
-	// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+	// the audit of this node, as the history has it; `job` with the document of a job
+	// that came forward; `lost` with `{"events": n}` when
 	// the reader was too slow for that many; `end` with a problem document when the
 	// caller may not listen any more. A comment comes every 15 seconds when nothing
 	// else does. Whoever connects anew begins with `status`. A page reads it with
@@ -1718,6 +1990,50 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/replication (the `Replication` operationId).
 	Replication(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Jobs Long work, under way and of late
+	//
+	// Corresponds with GET /api/v1/replication/jobs (the `Jobs` operationId).
+	Jobs(ctx context.Context, params *JobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartJobWithBody Ask for long work
+	//
+	// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+	// backend like the others, which alone count; `scrub` compares replicas that should be
+	// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+	// the backends with objects in it; `drain` takes a backend out of use. One node does
+	// it, and another goes on where that one was stopped. 409 while such a job is under way.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+	StartJobWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartJob Ask for long work
+	//
+	// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+	// backend like the others, which alone count; `scrub` compares replicas that should be
+	// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+	// the backends with objects in it; `drain` takes a backend out of use. One node does
+	// it, and another goes on where that one was stopped. 409 while such a job is under way.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+	StartJob(ctx context.Context, body StartJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndJob Let a job end where it is; forget one that is over
+	//
+	// What it has done stays. A replica that a resync had not finished with serves no
+	// reads until another one has.
+	//
+	// Corresponds with DELETE /api/v1/replication/jobs/{id} (the `EndJob` operationId).
+	EndJob(ctx context.Context, id JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJob One job, how far it is, and what it found
+	//
+	// Corresponds with GET /api/v1/replication/jobs/{id} (the `GetJob` operationId).
+	GetJob(ctx context.Context, id JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Lag How far each backend is behind, by bucket
 	//
@@ -2208,6 +2524,25 @@ func (c *Client) Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*
 // Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 func (c *Client) GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBackendRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DrainBackend Take a backend out of use, in order
+//
+// A job: what rests on the backend alone is copied to others first, then it is paused;
+// `resume` takes it in again. 409 while it is being drained already, and when a bucket
+// could not be written to without it.
+//
+// Corresponds with POST /api/v1/backends/{name}/drain (the `DrainBackend` operationId).
+func (c *Client) DrainBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDrainBackendRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -2797,7 +3132,8 @@ func (c *Client) DemoLoadOn(ctx context.Context, reqEditors ...RequestEditorFn) 
 //
 // Server-sent events. `status` comes first and whenever the node's state or an
 // amount of work changes, with the status document; `audit` with each entry of
-// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+// the audit of this node, as the history has it; `job` with the document of a job
+// that came forward; `lost` with `{"events": n}` when
 // the reader was too slow for that many; `end` with a problem document when the
 // caller may not listen any more. A comment comes every 15 seconds when nothing
 // else does. Whoever connects anew begins with `status`. A page reads it with
@@ -2859,6 +3195,100 @@ func (c *Client) BackupLog(ctx context.Context, reqEditors ...RequestEditorFn) (
 // Corresponds with GET /api/v1/replication (the `Replication` operationId).
 func (c *Client) Replication(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplicationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Jobs Long work, under way and of late
+//
+// Corresponds with GET /api/v1/replication/jobs (the `Jobs` operationId).
+func (c *Client) Jobs(ctx context.Context, params *JobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewJobsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartJobWithBody Ask for long work
+//
+// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+// backend like the others, which alone count; `scrub` compares replicas that should be
+// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+// the backends with objects in it; `drain` takes a backend out of use. One node does
+// it, and another goes on where that one was stopped. 409 while such a job is under way.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+func (c *Client) StartJobWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartJobRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartJob Ask for long work
+//
+// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+// backend like the others, which alone count; `scrub` compares replicas that should be
+// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+// the backends with objects in it; `drain` takes a backend out of use. One node does
+// it, and another goes on where that one was stopped. 409 while such a job is under way.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+func (c *Client) StartJob(ctx context.Context, body StartJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartJobRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndJob Let a job end where it is; forget one that is over
+//
+// What it has done stays. A replica that a resync had not finished with serves no
+// reads until another one has.
+//
+// Corresponds with DELETE /api/v1/replication/jobs/{id} (the `EndJob` operationId).
+func (c *Client) EndJob(ctx context.Context, id JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndJobRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJob One job, how far it is, and what it found
+//
+// Corresponds with GET /api/v1/replication/jobs/{id} (the `GetJob` operationId).
+func (c *Client) GetJob(ctx context.Context, id JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3785,6 +4215,40 @@ func NewGetBackendRequest(server string, name BackendName) (*http.Request, error
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDrainBackendRequest constructs an http.Request for the DrainBackend method
+func NewDrainBackendRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s/drain", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -5352,6 +5816,207 @@ func NewReplicationRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewJobsRequest constructs an http.Request for the Jobs method
+func NewJobsRequest(server string, params *JobsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/jobs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartJobRequest calls the generic StartJob builder with application/json body
+func NewStartJobRequest(server string, body StartJobJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartJobRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewStartJobRequestWithBody constructs an http.Request for the StartJob method, with any body, and a specified content type
+func NewStartJobRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/jobs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEndJobRequest constructs an http.Request for the EndJob method
+func NewEndJobRequest(server string, id JobID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/jobs/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobRequest constructs an http.Request for the GetJob method
+func NewGetJobRequest(server string, id JobID, params *GetJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/replication/jobs/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewLagRequest constructs an http.Request for the Lag method
 func NewLagRequest(server string) (*http.Request, error) {
 	var err error
@@ -6364,6 +7029,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 	GetBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*GetBackendAnswer, error)
 
+	// DrainBackendWithResponse Take a backend out of use, in order
+	//
+	// A job: what rests on the backend alone is copied to others first, then it is paused;
+	// `resume` takes it in again. 409 while it is being drained already, and when a bucket
+	// could not be written to without it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends/{name}/drain (the `DrainBackend` operationId).
+	DrainBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DrainBackendAnswer, error)
+
 	// PauseBackendWithBodyWithResponse Ask a backend for nothing
 	//
 	// On every node, over restarts, until it is resumed or until the moment that the
@@ -6659,7 +7335,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Server-sent events. `status` comes first and whenever the node's state or an
 	// amount of work changes, with the status document; `audit` with each entry of
-	// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+	// the audit of this node, as the history has it; `job` with the document of a job
+	// that came forward; `lost` with `{"events": n}` when
 	// the reader was too slow for that many; `end` with a problem document when the
 	// caller may not listen any more. A comment comes every 15 seconds when nothing
 	// else does. Whoever connects anew begins with `status`. A page reads it with
@@ -6698,6 +7375,56 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/replication (the `Replication` operationId).
 	ReplicationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReplicationAnswer, error)
+
+	// JobsWithResponse Long work, under way and of late
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/replication/jobs (the `Jobs` operationId).
+	JobsWithResponse(ctx context.Context, params *JobsParams, reqEditors ...RequestEditorFn) (*JobsAnswer, error)
+
+	// StartJobWithBodyWithResponse Ask for long work
+	//
+	// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+	// backend like the others, which alone count; `scrub` compares replicas that should be
+	// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+	// the backends with objects in it; `drain` takes a backend out of use. One node does
+	// it, and another goes on where that one was stopped. 409 while such a job is under way.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+	StartJobWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartJobAnswer, error)
+
+	// StartJobWithResponse Ask for long work
+	//
+	// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+	// backend like the others, which alone count; `scrub` compares replicas that should be
+	// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+	// the backends with objects in it; `drain` takes a backend out of use. One node does
+	// it, and another goes on where that one was stopped. 409 while such a job is under way.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+	StartJobWithResponse(ctx context.Context, body StartJobJSONRequestBody, reqEditors ...RequestEditorFn) (*StartJobAnswer, error)
+
+	// EndJobWithResponse Let a job end where it is; forget one that is over
+	//
+	// What it has done stays. A replica that a resync had not finished with serves no
+	// reads until another one has.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/replication/jobs/{id} (the `EndJob` operationId).
+	EndJobWithResponse(ctx context.Context, id JobID, reqEditors ...RequestEditorFn) (*EndJobAnswer, error)
+
+	// GetJobWithResponse One job, how far it is, and what it found
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/replication/jobs/{id} (the `GetJob` operationId).
+	GetJobWithResponse(ctx context.Context, id JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*GetJobAnswer, error)
 
 	// LagWithResponse How far each backend is behind, by bucket
 	//
@@ -7477,6 +8204,54 @@ func (r GetBackendAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DrainBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r DrainBackendAnswer) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DrainBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DrainBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DrainBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DrainBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DrainBackendAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8888,6 +9663,198 @@ func (r ReplicationAnswer) ContentType() string {
 	return ""
 }
 
+type JobsAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobPage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r JobsAnswer) GetJSON200() *JobPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r JobsAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r JobsAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r JobsAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r JobsAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r JobsAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartJobAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r StartJobAnswer) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartJobAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartJobAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartJobAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartJobAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartJobAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndJobAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EndJobAnswer) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndJobAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndJobAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndJobAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndJobAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndJobAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJobAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobAnswer) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJobAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type LagAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10131,6 +11098,23 @@ func (c *ClientWithResponses) GetBackendWithResponse(ctx context.Context, name B
 	return ParseGetBackendAnswer(rsp)
 }
 
+// DrainBackendWithResponse Take a backend out of use, in order
+//
+// A job: what rests on the backend alone is copied to others first, then it is paused;
+// `resume` takes it in again. 409 while it is being drained already, and when a bucket
+// could not be written to without it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends/{name}/drain (the `DrainBackend` operationId).
+func (c *ClientWithResponses) DrainBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DrainBackendAnswer, error) {
+	rsp, err := c.DrainBackend(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDrainBackendAnswer(rsp)
+}
+
 // PauseBackendWithBodyWithResponse Ask a backend for nothing
 //
 // On every node, over restarts, until it is resumed or until the moment that the
@@ -10618,7 +11602,8 @@ func (c *ClientWithResponses) DemoLoadOnWithResponse(ctx context.Context, reqEdi
 //
 // Server-sent events. `status` comes first and whenever the node's state or an
 // amount of work changes, with the status document; `audit` with each entry of
-// the audit of this node, as the history has it; `lost` with `{"events": n}` when
+// the audit of this node, as the history has it; `job` with the document of a job
+// that came forward; `lost` with `{"events": n}` when
 // the reader was too slow for that many; `end` with a problem document when the
 // caller may not listen any more. A comment comes every 15 seconds when nothing
 // else does. Whoever connects anew begins with `status`. A page reads it with
@@ -10680,6 +11665,86 @@ func (c *ClientWithResponses) ReplicationWithResponse(ctx context.Context, reqEd
 		return nil, err
 	}
 	return ParseReplicationAnswer(rsp)
+}
+
+// JobsWithResponse Long work, under way and of late
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/replication/jobs (the `Jobs` operationId).
+func (c *ClientWithResponses) JobsWithResponse(ctx context.Context, params *JobsParams, reqEditors ...RequestEditorFn) (*JobsAnswer, error) {
+	rsp, err := c.Jobs(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseJobsAnswer(rsp)
+}
+
+// StartJobWithBodyWithResponse Ask for long work
+//
+// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+// backend like the others, which alone count; `scrub` compares replicas that should be
+// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+// the backends with objects in it; `drain` takes a backend out of use. One node does
+// it, and another goes on where that one was stopped. 409 while such a job is under way.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+func (c *ClientWithResponses) StartJobWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartJobAnswer, error) {
+	rsp, err := c.StartJobWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartJobAnswer(rsp)
+}
+
+// StartJobWithResponse Ask for long work
+//
+// `heal` visits what the log says is left to do, now; `resync` makes the replica on a
+// backend like the others, which alone count; `scrub` compares replicas that should be
+// equal, and mends what differs; `adopt` puts a bucket under management that stands on
+// the backends with objects in it; `drain` takes a backend out of use. One node does
+// it, and another goes on where that one was stopped. 409 while such a job is under way.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/replication/jobs (the `StartJob` operationId).
+func (c *ClientWithResponses) StartJobWithResponse(ctx context.Context, body StartJobJSONRequestBody, reqEditors ...RequestEditorFn) (*StartJobAnswer, error) {
+	rsp, err := c.StartJob(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartJobAnswer(rsp)
+}
+
+// EndJobWithResponse Let a job end where it is; forget one that is over
+//
+// What it has done stays. A replica that a resync had not finished with serves no
+// reads until another one has.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/replication/jobs/{id} (the `EndJob` operationId).
+func (c *ClientWithResponses) EndJobWithResponse(ctx context.Context, id JobID, reqEditors ...RequestEditorFn) (*EndJobAnswer, error) {
+	rsp, err := c.EndJob(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndJobAnswer(rsp)
+}
+
+// GetJobWithResponse One job, how far it is, and what it found
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/replication/jobs/{id} (the `GetJob` operationId).
+func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*GetJobAnswer, error) {
+	rsp, err := c.GetJob(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobAnswer(rsp)
 }
 
 // LagWithResponse How far each backend is behind, by bucket
@@ -11482,6 +12547,39 @@ func ParseGetBackendAnswer(rsp *http.Response) (*GetBackendAnswer, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDrainBackendAnswer parses an HTTP response from a DrainBackendWithResponse call
+func ParseDrainBackendAnswer(rsp *http.Response) (*DrainBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DrainBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -12462,6 +13560,138 @@ func ParseReplicationAnswer(rsp *http.Response) (*ReplicationAnswer, error) {
 	return response, nil
 }
 
+// ParseJobsAnswer parses an HTTP response from a JobsWithResponse call
+func ParseJobsAnswer(rsp *http.Response) (*JobsAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &JobsAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartJobAnswer parses an HTTP response from a StartJobWithResponse call
+func ParseStartJobAnswer(rsp *http.Response) (*StartJobAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartJobAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndJobAnswer parses an HTTP response from a EndJobWithResponse call
+func ParseEndJobAnswer(rsp *http.Response) (*EndJobAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndJobAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJobAnswer parses an HTTP response from a GetJobWithResponse call
+func ParseGetJobAnswer(rsp *http.Response) (*GetJobAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseLagAnswer parses an HTTP response from a LagWithResponse call
 func ParseLagAnswer(rsp *http.Response) (*LagAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13180,6 +14410,9 @@ type ServerInterface interface {
 	// GetBackend One backend, and how it fares
 	// (GET /api/v1/backends/{name})
 	GetBackend(w http.ResponseWriter, r *http.Request, name BackendName)
+	// DrainBackend Take a backend out of use, in order
+	// (POST /api/v1/backends/{name}/drain)
+	DrainBackend(w http.ResponseWriter, r *http.Request, name BackendName)
 	// PauseBackend Ask a backend for nothing
 	// (POST /api/v1/backends/{name}/pause)
 	PauseBackend(w http.ResponseWriter, r *http.Request, name BackendName)
@@ -13270,6 +14503,18 @@ type ServerInterface interface {
 	// Replication Modes, pauses, paces and the healer in one document
 	// (GET /api/v1/replication)
 	Replication(w http.ResponseWriter, r *http.Request)
+	// Jobs Long work, under way and of late
+	// (GET /api/v1/replication/jobs)
+	Jobs(w http.ResponseWriter, r *http.Request, params JobsParams)
+	// StartJob Ask for long work
+	// (POST /api/v1/replication/jobs)
+	StartJob(w http.ResponseWriter, r *http.Request)
+	// EndJob Let a job end where it is; forget one that is over
+	// (DELETE /api/v1/replication/jobs/{id})
+	EndJob(w http.ResponseWriter, r *http.Request, id JobID)
+	// GetJob One job, how far it is, and what it found
+	// (GET /api/v1/replication/jobs/{id})
+	GetJob(w http.ResponseWriter, r *http.Request, id JobID, params GetJobParams)
 	// Lag How far each backend is behind, by bucket
 	// (GET /api/v1/replication/lag)
 	Lag(w http.ResponseWriter, r *http.Request)
@@ -13627,6 +14872,32 @@ func (siw *ServerInterfaceWrapper) GetBackend(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetBackend(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DrainBackend operation middleware
+func (siw *ServerInterfaceWrapper) DrainBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DrainBackend(w, r, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -14770,6 +16041,134 @@ func (siw *ServerInterfaceWrapper) Replication(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// Jobs operation middleware
+func (siw *ServerInterfaceWrapper) Jobs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Jobs(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StartJob operation middleware
+func (siw *ServerInterfaceWrapper) StartJob(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StartJob(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndJob operation middleware
+func (siw *ServerInterfaceWrapper) EndJob(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndJob(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetJob operation middleware
+func (siw *ServerInterfaceWrapper) GetJob(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJobParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJob(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Lag operation middleware
 func (siw *ServerInterfaceWrapper) Lag(w http.ResponseWriter, r *http.Request) {
 
@@ -15393,6 +16792,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/qualify", wrapper.QualifyBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/pause", wrapper.PauseBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/resume", wrapper.ResumeBackend)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/drain", wrapper.DrainBackend)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/events", wrapper.Events)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/log/backup", wrapper.BackupLog)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication", wrapper.Replication)
@@ -15401,6 +16801,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/replication/pace", wrapper.ResetPace)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/pace", wrapper.GetPace)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/replication/pace", wrapper.SetPace)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/jobs", wrapper.Jobs)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/replication/jobs", wrapper.StartJob)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/replication/jobs/{id}", wrapper.EndJob)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/jobs/{id}", wrapper.GetJob)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/replication/lag", wrapper.Lag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/history", wrapper.History)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/buckets", wrapper.ListBuckets)
@@ -15456,6 +16860,8 @@ type BackendJSONResponse BackendDetail
 type BucketJSONResponse Bucket
 
 type DemoStateJSONResponse DemoState
+
+type JobJSONResponse Job
 
 type ModesJSONResponse Modes
 
@@ -15899,6 +17305,45 @@ type GetBackenddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetBackenddefaultApplicationProblemPlusJSONResponse) VisitGetBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DrainBackendRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type DrainBackendResponseObject interface {
+	VisitDrainBackendResponse(w http.ResponseWriter) error
+}
+
+type DrainBackend202JSONResponse struct{ JobJSONResponse }
+
+func (response DrainBackend202JSONResponse) VisitDrainBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DrainBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DrainBackenddefaultApplicationProblemPlusJSONResponse) VisitDrainBackendResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17135,6 +18580,163 @@ func (response ReplicationdefaultApplicationProblemPlusJSONResponse) VisitReplic
 	return err
 }
 
+type JobsRequestObject struct {
+	Params JobsParams
+}
+
+type JobsResponseObject interface {
+	VisitJobsResponse(w http.ResponseWriter) error
+}
+
+type Jobs200JSONResponse JobPage
+
+func (response Jobs200JSONResponse) VisitJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response JobsdefaultApplicationProblemPlusJSONResponse) VisitJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartJobRequestObject struct {
+	Body *StartJobJSONRequestBody
+}
+
+type StartJobResponseObject interface {
+	VisitStartJobResponse(w http.ResponseWriter) error
+}
+
+type StartJob202JSONResponse struct{ JobJSONResponse }
+
+func (response StartJob202JSONResponse) VisitStartJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartJobdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StartJobdefaultApplicationProblemPlusJSONResponse) VisitStartJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndJobRequestObject struct {
+	ID JobID `json:"id"`
+}
+
+type EndJobResponseObject interface {
+	VisitEndJobResponse(w http.ResponseWriter) error
+}
+
+type EndJob200JSONResponse struct{ JobJSONResponse }
+
+func (response EndJob200JSONResponse) VisitEndJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndJobdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndJobdefaultApplicationProblemPlusJSONResponse) VisitEndJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobRequestObject struct {
+	ID     JobID `json:"id"`
+	Params GetJobParams
+}
+
+type GetJobResponseObject interface {
+	VisitGetJobResponse(w http.ResponseWriter) error
+}
+
+type GetJob200JSONResponse struct{ JobJSONResponse }
+
+func (response GetJob200JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetJobdefaultApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LagRequestObject struct {
 }
 
@@ -17967,6 +19569,9 @@ type StrictServerInterface interface {
 	// GetBackend One backend, and how it fares
 	// (GET /api/v1/backends/{name})
 	GetBackend(ctx context.Context, request GetBackendRequestObject) (GetBackendResponseObject, error)
+	// DrainBackend Take a backend out of use, in order
+	// (POST /api/v1/backends/{name}/drain)
+	DrainBackend(ctx context.Context, request DrainBackendRequestObject) (DrainBackendResponseObject, error)
 	// PauseBackend Ask a backend for nothing
 	// (POST /api/v1/backends/{name}/pause)
 	PauseBackend(ctx context.Context, request PauseBackendRequestObject) (PauseBackendResponseObject, error)
@@ -18057,6 +19662,18 @@ type StrictServerInterface interface {
 	// Replication Modes, pauses, paces and the healer in one document
 	// (GET /api/v1/replication)
 	Replication(ctx context.Context, request ReplicationRequestObject) (ReplicationResponseObject, error)
+	// Jobs Long work, under way and of late
+	// (GET /api/v1/replication/jobs)
+	Jobs(ctx context.Context, request JobsRequestObject) (JobsResponseObject, error)
+	// StartJob Ask for long work
+	// (POST /api/v1/replication/jobs)
+	StartJob(ctx context.Context, request StartJobRequestObject) (StartJobResponseObject, error)
+	// EndJob Let a job end where it is; forget one that is over
+	// (DELETE /api/v1/replication/jobs/{id})
+	EndJob(ctx context.Context, request EndJobRequestObject) (EndJobResponseObject, error)
+	// GetJob One job, how far it is, and what it found
+	// (GET /api/v1/replication/jobs/{id})
+	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
 	// Lag How far each backend is behind, by bucket
 	// (GET /api/v1/replication/lag)
 	Lag(ctx context.Context, request LagRequestObject) (LagResponseObject, error)
@@ -18460,6 +20077,32 @@ func (sh *strictHandler) GetBackend(w http.ResponseWriter, r *http.Request, name
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetBackendResponseObject); ok {
 		if err := validResponse.VisitGetBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DrainBackend operation middleware
+func (sh *strictHandler) DrainBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request DrainBackendRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DrainBackend(ctx, request.(DrainBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DrainBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DrainBackendResponseObject); ok {
+		if err := validResponse.VisitDrainBackendResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -19295,6 +20938,116 @@ func (sh *strictHandler) Replication(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReplicationResponseObject); ok {
 		if err := validResponse.VisitReplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Jobs operation middleware
+func (sh *strictHandler) Jobs(w http.ResponseWriter, r *http.Request, params JobsParams) {
+	var request JobsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Jobs(ctx, request.(JobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Jobs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(JobsResponseObject); ok {
+		if err := validResponse.VisitJobsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartJob operation middleware
+func (sh *strictHandler) StartJob(w http.ResponseWriter, r *http.Request) {
+	var request StartJobRequestObject
+
+	var body StartJobJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StartJob(ctx, request.(StartJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartJob")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StartJobResponseObject); ok {
+		if err := validResponse.VisitStartJobResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndJob operation middleware
+func (sh *strictHandler) EndJob(w http.ResponseWriter, r *http.Request, id JobID) {
+	var request EndJobRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndJob(ctx, request.(EndJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndJob")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndJobResponseObject); ok {
+		if err := validResponse.VisitEndJobResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJob operation middleware
+func (sh *strictHandler) GetJob(w http.ResponseWriter, r *http.Request, id JobID, params GetJobParams) {
+	var request GetJobRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJob(ctx, request.(GetJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJob")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetJobResponseObject); ok {
+		if err := validResponse.VisitGetJobResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
