@@ -322,6 +322,12 @@ func shows(row *oplog.Row, r string, s object.Seen) bool {
 	return s.Shows(cur)
 }
 
+// Contradicts tells whether what a replica showed is not what the row says that it holds,
+// though nothing that anybody knows of may have changed it (H26).
+func Contradicts(row *oplog.Row, r string, s object.Seen) bool {
+	return row.Intent == nil && !row.Open && row.Good.Has(r) && clean(row, r) && !shows(row, r, s)
+}
+
 // showsIntent tells whether what was seen is the open version. A DELETE's effect
 // is absence, which only a replica that held the current version can show.
 func showsIntent(row *oplog.Row, r string, s object.Seen) bool {

@@ -51,6 +51,8 @@ type read struct {
 	how    question
 	open   map[string]*backend.Object // answers whose body is open
 	counts map[string]int             // of tags, as replicas told them
+	last   commit.Showed              // what was answered last
+	passed []commit.Showed            // answers that another replica was asked after
 	served *commit.Serve
 	absent bool
 	stale  bool // the log was not asked
@@ -80,6 +82,9 @@ func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first co
 	if r.restless() {
 		s.unquiet(key)
 	}
+	if r.contradicted() {
+		s.suspects.add(key)
+	}
 	switch {
 	case r.served != nil:
 		return r, nil
@@ -92,6 +97,9 @@ func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first co
 func (r *read) carryOut(e commit.Effect) {
 	switch e := e.(type) {
 	case commit.Get:
+		if r.last.Replica != "" && !r.last.Failed {
+			r.passed = append(r.passed, r.last)
+		}
 		r.calls = append(r.calls, func() commit.Event {
 			if e.Or == "" {
 				return r.counted(r.ask(e.Replica))
@@ -110,15 +118,33 @@ func (r *read) carryOut(e commit.Effect) {
 	}
 }
 
-// counted keeps what an answer says of the number of tags.
+// counted keeps an answer, and what it says of the number of tags.
 func (r *read) counted(ev commit.Event) commit.Event {
-	if s, ok := ev.(commit.Showed); ok && s.Seen.TagCount > 0 {
+	s, ok := ev.(commit.Showed)
+	if !ok {
+		return ev
+	}
+	r.last = s
+	if s.Seen.TagCount > 0 {
 		if r.counts == nil { // most have none
 			r.counts = map[string]int{}
 		}
 		r.counts[s.Replica] = s.Seen.TagCount
 	}
 	return ev
+}
+
+// contradicted tells whether a replica that was passed by does not hold what the row says.
+func (r *read) contradicted() bool {
+	if r.served == nil || r.served.Row == nil {
+		return false
+	}
+	for _, p := range r.passed {
+		if commit.Contradicts(r.served.Row, p.Replica, p.Seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // ask asks a replica and keeps the body of its answer open.

@@ -305,3 +305,28 @@ func (r *rig) list(prefix, delimiter string, max int) []string {
 		}
 	}
 }
+
+// TestAReadThatMeetsAGapHasItFilled: a replica lost or changed what it acknowledged. The
+// read that notices is answered by another one, and the key is compared and healed long
+// before its row has outlived its retention.
+func TestAReadThatMeetsAGapHasItFilled(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mustPut("lost", content(1000, 1))
+		r.mustPut("changed", content(1000, 2))
+		synctest.Wait()
+		began := time.Now()
+		if err := r.direct("b").Delete(r.ctx, testBucket, "lost"); err != nil {
+			t.Fatal(err)
+		}
+		r.directPut("b", testBucket, "changed", []byte("somebody else's"))
+		for range 20 { // until b was asked, which is one of three
+			r.mustGet("lost", content(1000, 1))
+			r.mustGet("changed", content(1000, 2))
+			time.Sleep(time.Second)
+		}
+		r.equal()
+		if d := time.Since(began); d > times.Retention/2 {
+			t.Fatalf("this took %v: the row's own end may have done it", d)
+		}
+	})
+}

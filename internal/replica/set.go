@@ -177,6 +177,7 @@ type Set struct {
 	settings  settings
 	nodes     nodes
 	shares    shares
+	suspects  suspects
 
 	hedges  hedges
 	history history
@@ -227,6 +228,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s.qualities.open(&s.o)
 	s.nodes.open(s)
 	s.shares.open(s)
+	s.suspects.open(s)
 	if err := s.settings.open(ctx, s); err != nil {
 		return nil, err
 	}
@@ -257,6 +259,7 @@ func (s *Set) Run(ctx context.Context) error {
 	wg.Go(func() { s.buckets.run(ctx) })
 	wg.Go(func() { s.settings.run(ctx) })
 	wg.Go(func() { s.uploads.run(ctx) })
+	wg.Go(func() { s.suspects.run(ctx) })
 	wg.Wait()
 	return err
 }
