@@ -71,6 +71,7 @@ const answerLimit = 30 * time.Second
 // TestBodiesThatMustNotLand sends broken bodies over old objects. The old
 // object stands on every backend, and the client is told what was wrong.
 func TestBodiesThatMustNotLand(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
 	createBucket(t, g.Client, "proof")

@@ -132,6 +132,7 @@ func oddKeys() []string {
 // TestOddKeys writes such keys, misses some on one endpoint, and reads all of
 // them from each endpoint alone.
 func TestOddKeys(t *testing.T) {
+	t.Parallel()
 	d := harness.StartDemo(t)
 	createBucket(t, d.Client, "odd")
 	l := &load{client: d.Client, bucket: "odd", seed: 33}

@@ -62,6 +62,7 @@ type large struct {
 // back; every backend has one object with one ETag, and no upload is left. With
 // -large.bytes a file of that size goes through aws s3 cp, mc and minio-go.
 func TestLargeUploads(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{Extra: uploadTimes})
 	createBucket(t, g.Client, "proof")

@@ -329,6 +329,7 @@ func TestMultipartWhileTheGatewayDies(t *testing.T) {
 // TestMultipartByClients: files above the thresholds of real clients, there and back, and
 // nothing to do for whoever looks again.
 func TestMultipartByClients(t *testing.T) {
+	t.Parallel()
 	aws := harness.Tool(t, "py-aws/bin/aws", "python3 with venv; then scripts/tools.sh")
 	rclone := harness.Tool(t, "py-rclone/bin/rclone", "python3 with venv; then scripts/tools.sh")
 	backends := harness.StartBackends(t, 3)

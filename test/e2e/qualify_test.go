@@ -52,6 +52,7 @@ func qualify(t *testing.T, endpoint, access, secret string, more ...string) (cod
 
 // TestQualify: real servers are found fit, without a gateway, and nothing of the probes is left.
 func TestQualify(t *testing.T) {
+	t.Parallel()
 	servers := map[string]func() *harness.Backend{
 		"versitygw": func() *harness.Backend { return harness.StartBackend(t, "versitygw", true) },
 	}
@@ -92,6 +93,7 @@ func requireNoBuckets(t *testing.T, b *harness.Backend) {
 
 // TestQualifyInterrupted: a run that is ended by SIGINT removes what it wrote.
 func TestQualifyInterrupted(t *testing.T) {
+	t.Parallel()
 	b := harness.StartBackend(t, "b-1", true)
 	bin, err := harness.Binary()
 	if err != nil {
@@ -117,6 +119,7 @@ func TestQualifyInterrupted(t *testing.T) {
 // TestQualifyRefuses: an endpoint that keeps what was cut is refused with the reason and exit
 // 1; who cannot be asked, or asked for nonsense, is told what to do.
 func TestQualifyRefuses(t *testing.T) {
+	t.Parallel()
 	crooked := httptest.NewServer(memory.New(memory.Options{
 		AccessKeyID: "access", SecretAccessKey: "secret",
 		Personality: memory.Personality{Wrongs: memory.Wrongs{KeepsCut: true}},

@@ -34,6 +34,7 @@ var updateSecurity = flag.Bool("security.update", false, "rewrite docs/security.
 // TestSecurity is the table of docs/security.md: each case attacks the built
 // binary, is answered 4xx, and leaves every replica as it was.
 func TestSecurity(t *testing.T) {
+	t.Parallel()
 	s := newSecurity(t)
 	t.Run("Users", s.users)
 	t.Run("Addresses", s.addresses)

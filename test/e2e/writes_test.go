@@ -56,6 +56,7 @@ func many(n int, do func(i int)) {
 // first intents do not wait for the last. What they cost, beside a thousand requests of
 // one key each, is logged.
 func TestAThousandDeletes(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	backends := harness.StartBackends(t, 3)
 	counts, seen := countAll(t, backends)
@@ -124,6 +125,7 @@ func TestAThousandDeletes(t *testing.T) {
 // TestCopies of a large object: in the bucket and to another, with all backends, with one
 // that lags, and without it. Afterwards every backend holds the same bytes.
 func TestCopies(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	counts, seen := countAll(t, backends)
 	g := harness.StartGateway(t, seen, harness.Options{})
