@@ -61,7 +61,7 @@ func remoteOptions(c BackendConfig, stamps object.StampKey) (o backend.Options, 
 	o = backend.Options{
 		Name: c.Name, Endpoint: endpoint, Region: c.Region,
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey,
-		StampKey: stamps, VirtualHost: !*c.PathStyle,
+		StampKey: stamps, VirtualHost: !*c.PathStyle, StorageClass: c.StorageClass,
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)

@@ -201,8 +201,10 @@ type BackendConfig struct {
 	// trailer, where the backend verifies them, else signed chunks; a backend that
 	// verifies nothing is refused), `unsigned-trailer`, or `signed-chunked`.
 	PayloadMode string `yaml:"payload_mode"`
-	// The storage class of objects whose client named none. Not built yet: refused.
-	StorageClass unbuilt `yaml:"storage_class"`
+	// The storage class in which this backend keeps objects, in its own words, as in
+	// `STANDARD_IA`; what is in an archive cannot be read, so none of those. Clients are not
+	// shown it. Empty: the backend's default.
+	StorageClass string `yaml:"storage_class"`
 	// `replication.settle` of this backend.
 	Settle *Duration `yaml:"settle"`
 }

@@ -108,7 +108,7 @@ func (m *manual) write(v reflect.Value, path string) {
 
 // section returns the struct in which the keys of a section stand.
 func section(v reflect.Value) (reflect.Value, string) {
-	leaf := []reflect.Type{reflect.TypeFor[AckRule](), reflect.TypeFor[unbuilt](), reflect.TypeFor[Network]()}
+	leaf := []reflect.Type{reflect.TypeFor[AckRule](), reflect.TypeFor[Network]()}
 	switch {
 	case !v.IsValid() || slices.Contains(leaf, v.Type()):
 	case v.Kind() == reflect.Struct:

@@ -19,14 +19,13 @@ import (
 
 // The payload modes of a backend.
 const (
-	payloadAuto     = "auto"
-	payloadTrailer  = "unsigned-trailer"
-	payloadSigned   = "signed-chunked"
-	minMemory       = Size(1 << 20)
-	minPerUpload    = Size(512 << 10) // the held tail of 256 KiB and as much again to stream
-	minLease        = time.Second
-	maxLease        = time.Minute
-	notBuiltMessage = "not built yet in this version: remove it"
+	payloadAuto    = "auto"
+	payloadTrailer = "unsigned-trailer"
+	payloadSigned  = "signed-chunked"
+	minMemory      = Size(1 << 20)
+	minPerUpload   = Size(512 << 10) // the held tail of 256 KiB and as much again to stream
+	minLease       = time.Second
+	maxLease       = time.Minute
 )
 
 // report notes what is wrong with the key at path.
@@ -273,6 +272,13 @@ func validateBackends(c *Config, bad report) {
 	}
 }
 
+// storageClassPattern is what the classes of all providers look like; archives are those
+// whose objects have to be restored before they can be read.
+var (
+	storageClassPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
+	archives            = []string{"GLACIER", "DEEP_ARCHIVE", "ARCHIVE", "COLD_ARCHIVE", "DEEP_COLD_ARCHIVE"}
+)
+
 // validateAccess checks what else a backend needs to be spoken to.
 func validateAccess(at string, b BackendConfig, bad report) {
 	if b.AccessKeyID == "" {
@@ -284,8 +290,12 @@ func validateAccess(at string, b BackendConfig, bad report) {
 	if !slices.Contains([]string{payloadAuto, payloadTrailer, payloadSigned}, b.PayloadMode) {
 		bad(at+".payload_mode", "%q is not a mode: want %s, %s or %s", b.PayloadMode, payloadAuto, payloadTrailer, payloadSigned)
 	}
-	if b.StorageClass.given {
-		bad(at+".storage_class", notBuiltMessage)
+	switch {
+	case b.StorageClass == "":
+	case !storageClassPattern.MatchString(b.StorageClass):
+		bad(at+".storage_class", "%q is not a storage class: want capital letters, digits and _, as in STANDARD_IA", b.StorageClass)
+	case slices.Contains(archives, b.StorageClass):
+		bad(at+".storage_class", "%s is an archive: what is in it cannot be read, and so is no replica", b.StorageClass)
 	}
 	if b.CAFile != "" {
 		pem, err := readBounded(b.CAFile, 1<<20)

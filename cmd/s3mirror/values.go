@@ -203,20 +203,3 @@ func (n *Network) UnmarshalYAML(node *yaml.Node) error {
 
 // MarshalYAML writes the form with a length.
 func (n Network) MarshalYAML() (any, error) { return netip.Prefix(n).String(), nil }
-
-// unbuilt takes a key of the configuration that this version cannot act on. To
-// give it a value is a fault, so that nobody believes a setting to be in force
-// that is not.
-type unbuilt struct{ given bool }
-
-// UnmarshalYAML notes whether there is anything to act on: null, false and an
-// empty collection ask for nothing.
-func (u *unbuilt) UnmarshalYAML(n *yaml.Node) error {
-	empty := n.Kind != yaml.ScalarNode && len(n.Content) == 0
-	off := n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!null" || n.Value == "false" || n.Value == "")
-	u.given = !empty && !off
-	return nil
-}
-
-// MarshalYAML writes nothing.
-func (unbuilt) MarshalYAML() (any, error) { return nil, nil }

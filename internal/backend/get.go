@@ -113,6 +113,9 @@ func (r *Remote) seen(bucket, key string, h http.Header, size int64) object.Seen
 		Size:    size,
 		Headers: s3.StoredHeaders(h),
 	}}
+	if r.o.StorageClass != "" {
+		delete(s.Headers, strings.ToLower(storageClassHeader))
+	}
 	if n, err := strconv.Atoi(h.Get("X-Amz-Tagging-Count")); err == nil && n > 0 {
 		s.TagCount = n
 	}

@@ -21,6 +21,7 @@ func (r *Remote) PutPart(ctx context.Context, p PartRequest) (PutResult, error) 
 	}
 	c.op, c.query = OpPutPart, partQuery(p.UploadID, p.Number)
 	c.header.Del("Content-Type") // of the object, not of its parts
+	c.header.Del(storageClassHeader)
 	return r.put(ctx, c, put)
 }
 

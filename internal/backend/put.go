@@ -83,6 +83,8 @@ func (r *Remote) putCall(p PutRequest) (call, error) {
 	}, nil
 }
 
+const storageClassHeader = "X-Amz-Storage-Class"
+
 // versionHeaders are those that make a version what it is, but for its checksum.
 func (r *Remote) versionHeaders(key object.Key, headers object.Headers, tags object.Tags, stamp object.Stamp) http.Header {
 	h := http.Header{}
@@ -93,6 +95,9 @@ func (r *Remote) versionHeaders(key object.Key, headers object.Headers, tags obj
 	}
 	if h.Get("Content-Type") == "" {
 		h.Set("Content-Type", s3.DefaultContentType)
+	}
+	if r.o.StorageClass != "" && h.Get(storageClassHeader) == "" {
+		h.Set(storageClassHeader, r.o.StorageClass)
 	}
 	if len(tags) > 0 {
 		h.Set("X-Amz-Tagging", s3.TaggingHeader(tags))

@@ -45,6 +45,10 @@ type Options struct {
 	// NoChecksums: the endpoint refuses the headers x-amz-checksum-* and their
 	// kin. They are not sent, and none come back.
 	NoChecksums bool
+	// StorageClass is that of what is written here under no other one, in the endpoint's
+	// own words; empty: the endpoint's default. It is this endpoint's alone: an answer
+	// does not show it, so that a version has the same headers whichever replica tells.
+	StorageClass string
 	// DeclareChunked sends Content-Encoding: aws-chunked with chunked bodies.
 	// Most endpoints go by x-amz-content-sha256 alone, and some would store the
 	// token with the object.
