@@ -61,7 +61,7 @@ one off and on, and "s3mirror status" shows what becomes of it.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return runDemo(cmd.Context(), f, std, env, openEngine)
 	}
-	cmd.AddCommand(newDemoSwitch(std, env, "off"), newDemoSwitch(std, env, "on"))
+	cmd.AddCommand(newDemoSwitch(std, env, "off"), newDemoSwitch(std, env, "on"), newDemoCorrupt(std, env))
 	return cmd
 }
 
@@ -70,12 +70,7 @@ func newDemoSwitch(std streams, env environ, to string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   to + " NAME",
 		Short: "Switch an endpoint of the running demo " + to,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{fmt.Errorf("%s: name one endpoint, as in %s eu-2", cmd.CommandPath(), cmd.CommandPath())}
-			}
-			return nil
-		},
+		Args:  oneEndpoint,
 	}
 	cmd.ValidArgsFunction = completeNames(env, backendNames)
 	var flags clientFlags
@@ -93,6 +88,45 @@ func newDemoSwitch(std streams, env environ, to string) *cobra.Command {
 			return writeDocument(std.out, state)
 		}
 		_, err = fmt.Fprintf(std.out, "%s is %s\n", state.Name, to)
+		return err
+	}
+	return cmd
+}
+
+func oneEndpoint(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%s: name one endpoint, as in %s eu-2", cmd.CommandPath(), cmd.CommandPath())}
+	}
+	return nil
+}
+
+// newDemoCorrupt is `s3mirror demo corrupt NAME`.
+func newDemoCorrupt(std streams, env environ) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "corrupt NAME",
+		Short: "Change a byte of the newest object on an endpoint of the running demo",
+		Long: `Changes a byte of the newest object that an endpoint of the demo holds. The endpoint goes
+on saying that nothing has changed, as a disk does that fails silently.
+"s3mirror scrub --deep" reads every copy, finds it and mends it.`,
+		Args: oneEndpoint,
+	}
+	cmd.ValidArgsFunction = completeNames(env, backendNames)
+	var flags clientFlags
+	flags.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := flags.client(env)
+		if err != nil {
+			return err
+		}
+		state, err := client.Corrupt(cmd.Context(), args[0])
+		if err != nil {
+			return explain(client, fmt.Errorf("corrupt an object on %s: %w", args[0], err))
+		}
+		if flags.output == "json" || len(state.Corrupted) == 0 {
+			return writeDocument(std.out, state)
+		}
+		rot := state.Corrupted[0]
+		_, err = fmt.Fprintf(std.out, "%s/%s on %s is not what was written any more; s3mirror scrub --deep finds and mends it\n", rot.Bucket, rot.Key, rot.Backend)
 		return err
 	}
 	return cmd
@@ -196,6 +230,7 @@ type endpoints struct {
 	servers   map[string]*memory.Server
 	listeners []net.Listener
 	load      *demoLoad
+	rot       demoRots
 	stop      func() error // ends all and waits
 }
 
@@ -250,12 +285,49 @@ func (e *endpoints) Slow(name string) error {
 	return server.On()
 }
 
+// demoRots are the copies that were corrupted, the last first.
+type demoRots struct {
+	mu   sync.Mutex // guards list
+	list []api.DemoRot
+}
+
+// demoRotsShown is how many of them are remembered.
+const demoRotsShown = 10
+
+// Corrupt implements admin.Demo.
+func (e *endpoints) Corrupt(name string) error {
+	server, ok := e.servers[name]
+	if !ok {
+		return admin.ErrUnknownBackend
+	}
+	bucket, key, err := server.RotNewest()
+	if err != nil {
+		return admin.ErrNothingThere
+	}
+	e.rot.mu.Lock()
+	defer e.rot.mu.Unlock()
+	e.rot.list = append([]api.DemoRot{{Backend: name, Bucket: bucket, Key: key}}, e.rot.list...)
+	e.rot.list = e.rot.list[:min(len(e.rot.list), demoRotsShown)]
+	return nil
+}
+
+// corrupted tells which of them are still so.
+func (e *endpoints) corrupted() []api.DemoRot {
+	e.rot.mu.Lock()
+	defer e.rot.mu.Unlock()
+	list := append([]api.DemoRot{}, e.rot.list...)
+	for i, r := range list {
+		list[i].Mended = !e.servers[r.Backend].Rotten(r.Bucket, r.Key)
+	}
+	return list
+}
+
 // Load implements admin.Demo.
 func (e *endpoints) Load(on bool) { e.load.turn(on) }
 
 // State implements admin.Demo.
 func (e *endpoints) State() admin.DemoState {
-	state := admin.DemoState{Load: e.load.on.Load(), Acknowledged: e.load.acknowledged.Load(), Failed: e.load.failed.Load()}
+	state := admin.DemoState{Load: e.load.on.Load(), Acknowledged: e.load.acknowledged.Load(), Failed: e.load.failed.Load(), Corrupted: e.corrupted()}
 	for _, name := range e.names {
 		is := api.DemoIsOn
 		switch server := e.servers[name]; {

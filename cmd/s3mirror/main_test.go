@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
+	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -325,6 +326,12 @@ func TestDemoSwitch(t *testing.T) {
 	if code, _, stderr := command(t, env, "demo", "off", "eu-9"); code != exitFailed || !strings.Contains(stderr, "eu-9") {
 		t.Errorf("unknown: exit %d %q", code, stderr)
 	}
+	if code, stdout, _ := command(t, env, "demo", "corrupt", "eu-2"); code != exitDone || !strings.Contains(stdout, "demo/k on eu-2") || !strings.Contains(stdout, "s3mirror scrub --deep") {
+		t.Errorf("corrupt: exit %d %q", code, stdout)
+	}
+	if code, _, stderr := command(t, env, "demo", "corrupt", "eu-1"); code != exitFailed || !strings.Contains(stderr, "holds no object yet") {
+		t.Errorf("nothing to corrupt: exit %d %q", code, stderr)
+	}
 	if code, _, stderr := command(t, adminServer(t, &fakeSource{}, nil), "demo", "off", "eu-2"); code != exitFailed || !strings.Contains(stderr, "not a demo") {
 		t.Errorf("no demo: exit %d %q", code, stderr)
 	}
@@ -332,9 +339,17 @@ func TestDemoSwitch(t *testing.T) {
 
 type demoSwitches map[string]bool
 
-func (demoSwitches) Slow(string) error      { return nil }
-func (demoSwitches) Load(bool)              {}
-func (demoSwitches) State() admin.DemoState { return admin.DemoState{} }
+func (demoSwitches) Slow(string) error { return nil }
+func (demoSwitches) Load(bool)         {}
+func (d demoSwitches) Corrupt(name string) error {
+	if name == "eu-1" {
+		return admin.ErrNothingThere
+	}
+	return d.Switch(name, true)
+}
+func (demoSwitches) State() admin.DemoState {
+	return admin.DemoState{Corrupted: []api.DemoRot{{Backend: "eu-2", Bucket: "demo", Key: "k"}}}
+}
 
 func (d demoSwitches) Switch(name string, on bool) error {
 	if _, ok := d[name]; !ok {

@@ -93,9 +93,16 @@ func (s switches) Switch(name string, on bool) error {
 
 func (s switches) Slow(name string) error { return s.Switch(name, true) }
 func (s switches) Load(on bool)           { s["load"] = on }
+func (s switches) Corrupt(name string) error {
+	if name == "eu-3" {
+		return admin.ErrNothingThere
+	}
+	return s.Switch(name, true)
+}
 
 func (s switches) State() admin.DemoState {
-	return admin.DemoState{Backends: []api.DemoBackend{{Name: "eu-1", State: api.DemoIsSlow}}, Load: s["load"], Acknowledged: 7, Failed: 1}
+	return admin.DemoState{Backends: []api.DemoBackend{{Name: "eu-1", State: api.DemoIsSlow}}, Load: s["load"], Acknowledged: 7, Failed: 1,
+		Corrupted: []api.DemoRot{{Backend: "eu-1", Bucket: "demo", Key: "k"}}}
 }
 
 // users are the users of a node, whose root has the password "secret".
@@ -406,6 +413,9 @@ func TestDemoState(t *testing.T) {
 		{"GET", "/api/v1/demo", `"load":true`},
 		{"POST", "/api/v1/demo/backends/eu-1/slow", `"acknowledged":7`},
 		{"POST", "/api/v1/demo/backends/eu-9/slow", "unknown-backend"},
+		{"POST", "/api/v1/demo/backends/eu-1/corrupt", `"key":"k","mended":false`},
+		{"POST", "/api/v1/demo/backends/eu-3/corrupt", "nothing-to-corrupt"},
+		{"POST", "/api/v1/demo/backends/eu-9/corrupt", "unknown-backend"},
 		{"POST", "/api/v1/demo/load/off", `"load":false`},
 	} {
 		if _, body := f.do(t, c.method, c.path, "root"); !strings.Contains(body, c.want) {

@@ -139,6 +139,11 @@ func (c *Client) Switch(ctx context.Context, name string, on bool) (SwitchState,
 	})
 }
 
+// Corrupt changes a byte of the newest object of an endpoint of `s3mirror demo`.
+func (c *Client) Corrupt(ctx context.Context, name string) (DemoState, error) {
+	return Do[DemoState](ctx, c, func(a *api.Client) (*http.Response, error) { return a.DemoCorrupt(ctx, name) })
+}
+
 // refusal turns any other answer into a *Problem, whoever sent it.
 func refusal(resp *http.Response, body []byte) error {
 	p := &Problem{}

@@ -49,6 +49,9 @@ var (
 	ErrKeyFile = errors.New("the file of the secret key cannot be replaced")
 )
 
+// ErrNothingThere: an endpoint of the demo holds no object that could be corrupted.
+var ErrNothingThere = errors.New("it holds no object yet")
+
 // Demo switches the endpoints that run inside the process of `s3mirror demo`.
 type Demo interface {
 	// Switch turns an endpoint off (it answers nothing) or on again. Idempotent.
@@ -56,6 +59,9 @@ type Demo interface {
 	Switch(name string, on bool) error
 	// Slow lets an endpoint answer slowly, until it is switched. ErrUnknownBackend.
 	Slow(name string) error
+	// Corrupt changes the newest object that an endpoint holds behind everybody's back.
+	// ErrUnknownBackend, ErrNothingThere.
+	Corrupt(name string) error
 	// Load begins or ends a load on the node. Idempotent.
 	Load(on bool)
 	State() DemoState

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -128,6 +129,19 @@ func (h face) DemoSlow(ctx context.Context, r api.DemoSlowRequestObject) (api.De
 		return nil, fmt.Errorf("slow backend %q: %w", r.Name, err)
 	}
 	return api.DemoSlow200JSONResponse{DemoStateJSONResponse: state}, nil
+}
+
+// DemoCorrupt corrupts the newest object of an endpoint.
+func (h face) DemoCorrupt(ctx context.Context, r api.DemoCorruptRequestObject) (api.DemoCorruptResponseObject, error) {
+	callOf(ctx).target = r.Name
+	state, err := h.demo(func(d Demo) error { return d.Corrupt(r.Name) })
+	switch {
+	case errors.Is(err, ErrNothingThere):
+		return nil, problem(http.StatusConflict, "nothing-to-corrupt", "Nothing to corrupt", "backend %s: %v: write one first", r.Name, err)
+	case err != nil:
+		return nil, fmt.Errorf("corrupt an object of backend %q: %w", r.Name, err)
+	}
+	return api.DemoCorrupt200JSONResponse{DemoStateJSONResponse: state}, nil
 }
 
 // The bounds of a page.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/s3"
@@ -52,10 +53,42 @@ func (s *Server) Rot(bucket, key string) error {
 		return s3.Err(s3.NoSuchKey)
 	}
 	rotten := *was
+	rotten.rotten = true
 	rotten.data = slices.Clone(was.data)
 	last := slices.Clone(rotten.data[len(rotten.data)-1])
 	last[len(last)-1] ^= 1
 	rotten.data[len(rotten.data)-1] = last
 	b.objects[key] = &rotten
 	return nil
+}
+
+// RotNewest is Rot of the object that was written last, those of replication itself left
+// out. NoSuchKey: there is none.
+func (s *Server) RotNewest() (bucket, key string, err error) {
+	if bucket, key = s.newest(); key == "" {
+		return "", "", s3.Err(s3.NoSuchKey)
+	}
+	return bucket, key, s.Rot(bucket, key)
+}
+
+func (s *Server) newest() (bucket, key string) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	var last uint64
+	for name, b := range s.store.buckets {
+		for k, o := range b.objects {
+			if o.started > last && o.info.Size > 0 && !o.rotten && !strings.HasPrefix(k, object.ReservedPrefix) {
+				bucket, key, last = name, k, o.started
+			}
+		}
+	}
+	return bucket, key
+}
+
+// Rotten tells whether an object is still as Rot left it.
+func (s *Server) Rotten(bucket, key string) bool {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	b, err := s.store.bucket(bucket)
+	return err == nil && b.objects[key] != nil && b.objects[key].rotten
 }

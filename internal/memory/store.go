@@ -40,6 +40,7 @@ type stored struct {
 	partSums []string // the checksums of the parts; nil when they have none
 	data     slabs
 	started  uint64
+	rotten   bool // see Rot
 
 	shows  time.Time // when reads see it, and until then before
 	before *stored

@@ -24,5 +24,14 @@ export async function theShow() {
 		await sees(page, "Everything is safe");
 		await sees(page, "no client noticed anything");
 	});
+	await act.step("a copy that rots is found by a scrub, and mended", async () => {
+		await page.getByRole("listitem", { name: "eu-2" }).getByRole("button", { name: "Corrupt an object" }).click();
+		const rot = page.getByRole("region", { name: "Rot" });
+		await sees(rot, "corrupt");
+		await judge(page, "demo-rot-light");
+		await rot.getByRole("button", { name: "Scrub" }).click();
+		await sees(rot, "mended");
+		await sees(rot, /1 differed, 1 mended/);
+	});
 	await context.close();
 }

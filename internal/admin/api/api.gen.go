@@ -503,11 +503,24 @@ type DemoBackend struct {
 // DemoBackendState defines model for DemoBackend.State.
 type DemoBackendState string
 
+// DemoRot defines model for DemoRot.
+type DemoRot struct {
+	Backend string `json:"backend"`
+	Bucket  string `json:"bucket"`
+	Key     string `json:"key"`
+
+	// Mended The copy was replaced since
+	Mended bool `json:"mended"`
+}
+
 // DemoState defines model for DemoState.
 type DemoState struct {
 	// Acknowledged Operations of the load that did as they should
 	Acknowledged int64         `json:"acknowledged"`
 	Backends     []DemoBackend `json:"backends"`
+
+	// Corrupted Copies that were corrupted, the last first, at most ten
+	Corrupted []DemoRot `json:"corrupted"`
 
 	// Failed Operations of the load that did not
 	Failed int64 `json:"failed"`
@@ -1927,6 +1940,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/demo (the `Demo` operationId).
 	Demo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DemoCorrupt Change a byte of the newest object that an endpoint of the demo holds
+	//
+	// The endpoint goes on saying that nothing has changed, as a disk does that fails
+	// silently. A deep scrub finds and mends it. 409 when it holds no object to corrupt.
+	//
+	// Corresponds with POST /api/v1/demo/backends/{name}/corrupt (the `DemoCorrupt` operationId).
+	DemoCorrupt(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DemoOff Make an endpoint of the demo unreachable
 	//
 	// Corresponds with POST /api/v1/demo/backends/{name}/off (the `DemoOff` operationId).
@@ -3041,6 +3062,24 @@ func (c *Client) PutPartWithBody(ctx context.Context, bucket BucketName, upload 
 // Corresponds with GET /api/v1/demo (the `Demo` operationId).
 func (c *Client) Demo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDemoRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DemoCorrupt Change a byte of the newest object that an endpoint of the demo holds
+//
+// The endpoint goes on saying that nothing has changed, as a disk does that fails
+// silently. A deep scrub finds and mends it. 409 when it holds no object to corrupt.
+//
+// Corresponds with POST /api/v1/demo/backends/{name}/corrupt (the `DemoCorrupt` operationId).
+func (c *Client) DemoCorrupt(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDemoCorruptRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -5429,6 +5468,40 @@ func NewDemoRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewDemoCorruptRequest constructs an http.Request for the DemoCorrupt method
+func NewDemoCorruptRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/demo/backends/%s/corrupt", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewDemoOffRequest constructs an http.Request for the DemoOff method
 func NewDemoOffRequest(server string, name BackendName) (*http.Request, error) {
 	var err error
@@ -7293,6 +7366,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/demo (the `Demo` operationId).
 	DemoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DemoAnswer, error)
+
+	// DemoCorruptWithResponse Change a byte of the newest object that an endpoint of the demo holds
+	//
+	// The endpoint goes on saying that nothing has changed, as a disk does that fails
+	// silently. A deep scrub finds and mends it. 409 when it holds no object to corrupt.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/demo/backends/{name}/corrupt (the `DemoCorrupt` operationId).
+	DemoCorruptWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DemoCorruptAnswer, error)
 
 	// DemoOffWithResponse Make an endpoint of the demo unreachable
 	//
@@ -9239,6 +9322,54 @@ func (r DemoAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DemoAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DemoCorruptAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DemoState
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DemoCorruptAnswer) GetJSON200() *DemoState {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DemoCorruptAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DemoCorruptAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DemoCorruptAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DemoCorruptAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DemoCorruptAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11531,6 +11662,22 @@ func (c *ClientWithResponses) DemoWithResponse(ctx context.Context, reqEditors .
 	return ParseDemoAnswer(rsp)
 }
 
+// DemoCorruptWithResponse Change a byte of the newest object that an endpoint of the demo holds
+//
+// The endpoint goes on saying that nothing has changed, as a disk does that fails
+// silently. A deep scrub finds and mends it. 409 when it holds no object to corrupt.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/demo/backends/{name}/corrupt (the `DemoCorrupt` operationId).
+func (c *ClientWithResponses) DemoCorruptWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*DemoCorruptAnswer, error) {
+	rsp, err := c.DemoCorrupt(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDemoCorruptAnswer(rsp)
+}
+
 // DemoOffWithResponse Make an endpoint of the demo unreachable
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13277,6 +13424,39 @@ func ParseDemoAnswer(rsp *http.Response) (*DemoAnswer, error) {
 	return response, nil
 }
 
+// ParseDemoCorruptAnswer parses an HTTP response from a DemoCorruptWithResponse call
+func ParseDemoCorruptAnswer(rsp *http.Response) (*DemoCorruptAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DemoCorruptAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DemoState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDemoOffAnswer parses an HTTP response from a DemoOffWithResponse call
 func ParseDemoOffAnswer(rsp *http.Response) (*DemoOffAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14476,6 +14656,9 @@ type ServerInterface interface {
 	// Demo How the demo stands
 	// (GET /api/v1/demo)
 	Demo(w http.ResponseWriter, r *http.Request)
+	// DemoCorrupt Change a byte of the newest object that an endpoint of the demo holds
+	// (POST /api/v1/demo/backends/{name}/corrupt)
+	DemoCorrupt(w http.ResponseWriter, r *http.Request, name BackendName)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(w http.ResponseWriter, r *http.Request, name BackendName)
@@ -15756,6 +15939,32 @@ func (siw *ServerInterfaceWrapper) Demo(w http.ResponseWriter, r *http.Request) 
 	handler.ServeHTTP(w, r)
 }
 
+// DemoCorrupt operation middleware
+func (siw *ServerInterfaceWrapper) DemoCorrupt(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DemoCorrupt(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DemoOff operation middleware
 func (siw *ServerInterfaceWrapper) DemoOff(w http.ResponseWriter, r *http.Request) {
 
@@ -16849,6 +17058,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/load/on", wrapper.DemoLoadOn)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/load/off", wrapper.DemoLoadOff)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/slow", wrapper.DemoSlow)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/corrupt", wrapper.DemoCorrupt)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/on", wrapper.DemoOn)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/demo/backends/{name}/off", wrapper.DemoOff)
 
@@ -18188,6 +18398,45 @@ type DemodefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DemodefaultApplicationProblemPlusJSONResponse) VisitDemoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoCorruptRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type DemoCorruptResponseObject interface {
+	VisitDemoCorruptResponse(w http.ResponseWriter) error
+}
+
+type DemoCorrupt200JSONResponse struct{ DemoStateJSONResponse }
+
+func (response DemoCorrupt200JSONResponse) VisitDemoCorruptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DemoCorruptdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DemoCorruptdefaultApplicationProblemPlusJSONResponse) VisitDemoCorruptResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -19635,6 +19884,9 @@ type StrictServerInterface interface {
 	// Demo How the demo stands
 	// (GET /api/v1/demo)
 	Demo(ctx context.Context, request DemoRequestObject) (DemoResponseObject, error)
+	// DemoCorrupt Change a byte of the newest object that an endpoint of the demo holds
+	// (POST /api/v1/demo/backends/{name}/corrupt)
+	DemoCorrupt(ctx context.Context, request DemoCorruptRequestObject) (DemoCorruptResponseObject, error)
 	// DemoOff Make an endpoint of the demo unreachable
 	// (POST /api/v1/demo/backends/{name}/off)
 	DemoOff(ctx context.Context, request DemoOffRequestObject) (DemoOffResponseObject, error)
@@ -20714,6 +20966,32 @@ func (sh *strictHandler) Demo(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DemoResponseObject); ok {
 		if err := validResponse.VisitDemoResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DemoCorrupt operation middleware
+func (sh *strictHandler) DemoCorrupt(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request DemoCorruptRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DemoCorrupt(ctx, request.(DemoCorruptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DemoCorrupt")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DemoCorruptResponseObject); ok {
+		if err := validResponse.VisitDemoCorruptResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1,7 +1,18 @@
 import { Button, Group, SegmentedControl } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { demo, demoLoadOff, demoLoadOn, demoOff, demoOn, demoSlow, history_ as history } from "../api/gen/sdk.gen";
-import type { DemoBackend, Status } from "../api/gen/types.gen";
+import {
+	demo,
+	demoCorrupt,
+	demoLoadOff,
+	demoLoadOn,
+	demoOff,
+	demoOn,
+	demoSlow,
+	getJob,
+	history_ as history,
+	startJob,
+} from "../api/gen/sdk.gen";
+import type { DemoBackend, DemoRot, Status } from "../api/gen/types.gen";
 import { useCourses, useRefresh, useStatus } from "../api/queries";
 import { Live } from "../parts/badge";
 import { Icon } from "../parts/icons";
@@ -66,6 +77,7 @@ export function Demo() {
 					))}
 				</ul>
 			</Panel>
+			{state.data.corrupted.length > 0 && <Rot copies={state.data.corrupted} />}
 			<Account />
 		</Page>
 	);
@@ -93,6 +105,13 @@ function Endpoint({ backend: b, node }: { backend: DemoBackend; node: Status }) 
 			await refresh();
 		},
 	});
+	const corrupt = useMutation({
+		mutationFn: async () => {
+			await demoCorrupt({ path: { name: b.name } });
+		},
+		onSuccess: () => queries.invalidateQueries({ queryKey: ["demo"] }),
+	});
+	const failure = turn.error ?? corrupt.error;
 	return (
 		<li aria-label={b.name}>
 			<div className="paced-head">
@@ -111,12 +130,71 @@ function Endpoint({ backend: b, node }: { backend: DemoBackend; node: Status }) 
 			</div>
 			<Group justify="space-between" className="dim">
 				<span>{meanings[b.state]}</span>
-				<span>
-					{course && (b.state === "off" ? `misses ${count(seen?.lagging_keys ?? 0)} objects` : progress(course))}
-				</span>
+				<Group gap="sm">
+					{course && (
+						<span>{b.state === "off" ? `misses ${count(seen?.lagging_keys ?? 0)} objects` : progress(course)}</span>
+					)}
+					<Button size="compact-sm" variant="default" loading={corrupt.isPending} onClick={() => corrupt.mutate()}>
+						Corrupt an object
+					</Button>
+				</Group>
 			</Group>
-			{turn.isError && <Note tone="bad">{turn.error.message}</Note>}
+			{failure && <Note tone="bad">{failure.message}</Note>}
 		</li>
+	);
+}
+
+/** Copies that were changed behind everybody's back, and the scrub that finds them. */
+function Rot({ copies }: { copies: DemoRot[] }) {
+	const scrub = useMutation({
+		mutationFn: async () => (await startJob({ body: { kind: "scrub", deep: true } })).data,
+	});
+	const id = scrub.data?.id;
+	const job = useQuery({
+		queryKey: ["job", id],
+		enabled: id !== undefined,
+		queryFn: async () => (await getJob({ path: { id: id ?? "" } })).data,
+		refetchInterval: (q) => (q.state.data?.ended ? false : 500),
+	});
+	const error = scrub.error ?? job.error;
+	return (
+		<Panel
+			title="Rot"
+			note="A byte of these copies is not what was written. Their endpoint does not say so; only who reads every byte finds out"
+			actions={
+				<Button
+					size="compact-sm"
+					loading={scrub.isPending || (job.data !== undefined && !job.data.ended)}
+					onClick={() => scrub.mutate()}
+				>
+					Scrub
+				</Button>
+			}
+			flush
+		>
+			<ul className="paced">
+				{copies.map((c, i) => (
+					// biome-ignore lint/suspicious/noArrayIndexKey: a copy may have been corrupted twice
+					<li key={`${c.backend} ${c.bucket}/${c.key} ${copies.length - i}`}>
+						<div className="paced-head">
+							<code>
+								{c.bucket}/{c.key}
+							</code>
+							<span className="dim">on {c.backend}</span>
+							<Live tone={c.mended ? "good" : "bad"}>{c.mended ? "mended" : "corrupt"}</Live>
+						</div>
+					</li>
+				))}
+			</ul>
+			{error && <Note tone="bad">{error.message}</Note>}
+			{job.data?.ended && (
+				<Note tone={job.data.state === "done" ? "good" : "bad"}>
+					{job.data.state === "done"
+						? `${count(job.data.keys)} objects read on every backend: ${count(job.data.differences)} differed, ${count(job.data.healed)} mended.`
+						: (job.data.problem ?? `The scrub is ${job.data.state}.`)}
+				</Note>
+			)}
+		</Panel>
 	);
 }
 
