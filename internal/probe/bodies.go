@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // S3's ETag
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -49,6 +50,41 @@ func (b *body) Sum(_ context.Context, n int) ([sha256.Size]byte, error) {
 }
 
 func (b *body) Trailer() (string, error) { return b.trailer, nil }
+
+// repeated is a long body of literal framing that needs no memory: a start probes every
+// backend at once, beside the first clients.
+type repeated struct {
+	block []byte
+	left  int
+}
+
+// repeat returns a body of n bytes, a multiple of the block's, and its MD5.
+func repeat(block []byte, n int) (*repeated, backend.Framing, [md5.Size]byte) {
+	whole, sum := sha256.New(), md5.New() //nolint:gosec // S3's ETag
+	for range n / len(block) {
+		whole.Write(block)
+		sum.Write(block)
+	}
+	return &repeated{block, n}, backend.Framing{Mode: backend.Literal, SHA256: [sha256.Size]byte(whole.Sum(nil))}, [md5.Size]byte(sum.Sum(nil))
+}
+
+// Next implements backend.Body. It may begin at any place of the block.
+func (b *repeated) Next(_ context.Context, limit int) ([]byte, error) {
+	at := (len(b.block) - b.left%len(b.block)) % len(b.block)
+	n := min(limit, len(b.block)-at, b.left)
+	b.left -= n
+	return b.block[at : at+n], nil
+}
+
+// Sum is never asked: only signed chunks need it.
+func (*repeated) Sum(context.Context, int) (sum [sha256.Size]byte, err error) {
+	return sum, errLiteral
+}
+
+// Trailer is never asked.
+func (*repeated) Trailer() (string, error) { return "", errLiteral }
+
+var errLiteral = errors.New("the body is sent in literal framing")
 
 // mode is a way to send a body, and to send it wrong.
 type mode struct {
