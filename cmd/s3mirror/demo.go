@@ -67,37 +67,14 @@ one off and on, and "s3mirror status" shows what becomes of it.`,
 
 // newDemoSwitch is `s3mirror demo off NAME` and `s3mirror demo on NAME`.
 func newDemoSwitch(std streams, env environ, to string) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   to + " NAME",
-		Short: "Switch an endpoint of the running demo " + to,
-		Args:  oneEndpoint,
-	}
-	cmd.ValidArgsFunction = completeNames(env, backendNames)
-	var flags clientFlags
-	flags.register(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := flags.client(env)
+	cmd := &cobra.Command{Use: to + " NAME", Short: "Switch an endpoint of the running demo " + to}
+	return onEndpoint(cmd, std, env, func(ctx context.Context, c *admin.Client, name string) (document any, words string, err error) {
+		state, err := c.Switch(ctx, name, to == "on")
 		if err != nil {
-			return err
+			return nil, "", fmt.Errorf("switch %s %s: %w", name, to, err)
 		}
-		state, err := client.Switch(cmd.Context(), args[0], to == "on")
-		if err != nil {
-			return explain(client, fmt.Errorf("switch %s %s: %w", args[0], to, err))
-		}
-		if flags.output == "json" {
-			return writeDocument(std.out, state)
-		}
-		_, err = fmt.Fprintf(std.out, "%s is %s\n", state.Name, to)
-		return err
-	}
-	return cmd
-}
-
-func oneEndpoint(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usageError{fmt.Errorf("%s: name one endpoint, as in %s eu-2", cmd.CommandPath(), cmd.CommandPath())}
-	}
-	return nil
+		return state, state.Name + " is " + to, nil
+	})
 }
 
 // newDemoCorrupt is `s3mirror demo corrupt NAME`.
@@ -108,7 +85,28 @@ func newDemoCorrupt(std streams, env environ) *cobra.Command {
 		Long: `Changes a byte of the newest object that an endpoint of the demo holds. The endpoint goes
 on saying that nothing has changed, as a disk does that fails silently.
 "s3mirror scrub --deep" reads every copy, finds it and mends it.`,
-		Args: oneEndpoint,
+	}
+	return onEndpoint(cmd, std, env, func(ctx context.Context, c *admin.Client, name string) (document any, words string, err error) {
+		state, err := c.Corrupt(ctx, name)
+		if err == nil && len(state.Corrupted) == 0 {
+			err = errors.New("the demo does not say what it corrupted")
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("corrupt an object on %s: %w", name, err)
+		}
+		rot := state.Corrupted[0]
+		return state, fmt.Sprintf("%s/%s on %s is not what was written any more; s3mirror scrub --deep finds and mends it", rot.Bucket, rot.Key, rot.Backend), nil
+	})
+}
+
+// onEndpoint makes a command that does something to one endpoint of the running demo, and
+// prints the document that comes back, or says it in words.
+func onEndpoint(cmd *cobra.Command, std streams, env environ, do func(ctx context.Context, c *admin.Client, name string) (document any, words string, err error)) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError{fmt.Errorf("%s: name one endpoint, as in %s eu-2", cmd.CommandPath(), cmd.CommandPath())}
+		}
+		return nil
 	}
 	cmd.ValidArgsFunction = completeNames(env, backendNames)
 	var flags clientFlags
@@ -118,15 +116,14 @@ on saying that nothing has changed, as a disk does that fails silently.
 		if err != nil {
 			return err
 		}
-		state, err := client.Corrupt(cmd.Context(), args[0])
+		document, words, err := do(cmd.Context(), client, args[0])
 		if err != nil {
-			return explain(client, fmt.Errorf("corrupt an object on %s: %w", args[0], err))
+			return explain(client, err)
 		}
-		if flags.output == "json" || len(state.Corrupted) == 0 {
-			return writeDocument(std.out, state)
+		if flags.output == "json" {
+			return writeDocument(std.out, document)
 		}
-		rot := state.Corrupted[0]
-		_, err = fmt.Fprintf(std.out, "%s/%s on %s is not what was written any more; s3mirror scrub --deep finds and mends it\n", rot.Bucket, rot.Key, rot.Backend)
+		_, err = fmt.Fprintln(std.out, words)
 		return err
 	}
 	return cmd
