@@ -77,6 +77,10 @@ type S3Config struct {
 	// Take Signature Version 2 beside version 4, in presigned URLs, headers and forms:
 	// boto3 and version 1 of the aws CLI still make presigned URLs with it.
 	SignatureV2 bool `yaml:"signature_v2"`
+	// Let requests without any credentials do what the policy of a bucket allows to
+	// everybody (`"Principal": "*"`), which is its owner's explicit word, and nothing else.
+	// Off, they are refused whatever a policy says.
+	Anonymous bool `yaml:"anonymous"`
 	// While a shared log has been away for a lease, answer GET, HEAD and lists with what a
 	// replica shows, and `x-s3mirror-stale: true`: it may be older than what was
 	// acknowledged, or deleted since. Users and keys are as they were known last. Off,
@@ -349,6 +353,7 @@ func defaultConfig() Config {
 			PerUpload: 1 << 20,
 
 			SignatureV2: true,
+			Anonymous:   true,
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:9001"},
 		Log: LogConfig{

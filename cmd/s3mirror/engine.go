@@ -90,7 +90,7 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	})
 	jobs := heal.NewJobs(heal.JobsOptions{Set: set, Log: p.log, Node: p.node, Logger: p.logger, Registerer: p.metrics})
 	face := gateway.New(gateway.Options{
-		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Tokens: s3.NewTokenKey(p.secrets.stamps),
+		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Anonymous: p.cfg.S3.Anonymous, Tokens: s3.NewTokenKey(p.secrets.stamps),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Tracer: p.tracer, Log: p.logger, Metrics: p.metrics,
 	})

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -34,6 +35,7 @@ type Body struct {
 	read     int64
 	mode     sigv4.Mode
 	literal  [32]byte // of a literal mode
+	claimed  string   // the same as the client wrote it
 	md5      []byte   // promised by Content-MD5; nil when it was not sent
 	promised s3.Checksum
 	chosen   string // algorithm that the caller asked for first
@@ -105,7 +107,7 @@ func (v *Verified) size(r *http.Request) (int64, error) {
 }
 
 func (v *Verified) body(r *http.Request, size int64) (*Body, error) {
-	b := &Body{src: r.Body, size: size, mode: v.Mode, literal: v.request.PayloadSum}
+	b := &Body{src: r.Body, size: size, mode: v.Mode, literal: v.request.PayloadSum, claimed: v.request.PayloadHash}
 	if r.Body == nil {
 		b.src = http.NoBody
 	}
@@ -272,7 +274,7 @@ func (b *Body) verdict(err error) error {
 func (b *Body) compare() error {
 	if got := b.sums.digest("sha256"); b.mode == sigv4.Literal && !bytes.Equal(got, b.literal[:]) {
 		return s3.Err(s3.XAmzContentSHA256Mismatch).
-			With("ClientComputedContentSHA256", hex.EncodeToString(b.literal[:])).
+			With("ClientComputedContentSHA256", cmp.Or(b.claimed, hex.EncodeToString(b.literal[:]))).
 			With("S3ComputedContentSHA256", hex.EncodeToString(got))
 	}
 	if got := b.MD5(); b.md5 != nil && !bytes.Equal(got, b.md5) {

@@ -6,7 +6,7 @@ import (
 )
 
 // BucketPolicy is what a bucket says about who may do what in it: a policy of S3, parsed
-// (docs/decisions/0039). It never changes. What it allows takes the place of the user's
+// (docs/decisions/0039 and 0046). It never changes. What it allows takes the place of the user's
 // scopes and buckets; what it denies nobody may but root. No policy takes the place of the
 // limits of addresses and extensions, of the role, or of being active.
 type BucketPolicy struct{ statements []statement }
@@ -63,8 +63,11 @@ func (s *statement) speaksOf(u *User) bool {
 }
 
 // called tells whether a policy that names a principal means the user: by his login, or by
-// one of his keys, whichever he comes with.
+// one of his keys, whichever he comes with. Nobody without credentials has a name.
 func (u *User) called(principal string) bool {
+	if u.Anonymous() {
+		return false
+	}
 	return principal == u.Login || slices.ContainsFunc(u.Keys, func(k AccessKey) bool { return k.ID == principal })
 }
 
@@ -132,7 +135,7 @@ func (a *Access) ruling(u *User, n need) (g grants, deny bool) {
 // Public tells whether the policy allows something to everybody, wherever he is and whoever
 // he says he is.
 func (p *BucketPolicy) Public() bool {
-	return slices.ContainsFunc(p.statements, func(s statement) bool {
+	return p != nil && slices.ContainsFunc(p.statements, func(s statement) bool {
 		return !s.deny && s.everyone && !slices.ContainsFunc(s.conditions, condition.narrows)
 	})
 }

@@ -140,10 +140,14 @@ func (c condition) value(u *User, a *Access) string {
 			return ""
 		}
 		return a.Client.Unmap().WithZone("").String()
-	case "aws:username", "aws:userid":
+	case "aws:username", "aws:userid", "aws:principalarn":
+		switch {
+		case u.Anonymous():
+			return ""
+		case c.key == "aws:principalarn":
+			return userARN + u.Login
+		}
 		return u.Login
-	case "aws:principalarn":
-		return userARN + u.Login
 	case "s3:prefix":
 		return a.Prefix
 	}

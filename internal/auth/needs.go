@@ -25,6 +25,7 @@ type need struct {
 	source bool // it reads Access.Source
 	many   bool // its keys come in the body: it is asked about without one first
 	moves  bool // it removes Access.Source: that is written, not read
+	named  bool // whoever does it must have a name: no policy opens it to the anonymous, as on AWS
 }
 
 // needs is the permission table. Every write of an object is held to the
@@ -94,6 +95,14 @@ var needs = func() map[s3.OperationName]need {
 		for _, name := range names {
 			table[name] = n
 		}
+	}
+	for _, name := range []s3.OperationName{
+		s3.CreateBucket, s3.CreateMultipartUpload, s3.CopyObject, s3.UploadPartCopy, s3.RenameObject, s3.SelectObjectContent,
+		s3.PutObjectAcl, s3.GetBucketOwnershipControls, s3.GetBucketPolicy, s3.GetBucketPolicyStatus,
+	} {
+		n := table[name]
+		n.named = true
+		table[name] = n
 	}
 	return table
 }()

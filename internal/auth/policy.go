@@ -22,6 +22,7 @@ type Access struct {
 
 	Policy       *BucketPolicy // of Bucket; nil: it has none
 	SourcePolicy *BucketPolicy // of the bucket of Source, likewise
+	Restricted   bool          // RestrictPublicBuckets of Bucket: a policy for everybody is none for the anonymous
 	Facts        Facts         // what is known of the request, for conditions; nil: nothing
 }
 
@@ -41,6 +42,7 @@ const (
 	ReasonInactive  Reason = "inactive"
 	ReasonAddress   Reason = "address"
 	ReasonOperation Reason = "operation"
+	ReasonAnonymous Reason = "anonymous"
 	ReasonScope     Reason = "scope"
 	ReasonRole      Reason = "role"
 	ReasonBucket    Reason = "bucket"
@@ -53,6 +55,7 @@ var reasons = map[Reason]string{
 	ReasonInactive:  "the user is not active",
 	ReasonAddress:   "the user may not come from this address",
 	ReasonOperation: "this operation is not open to users",
+	ReasonAnonymous: "nobody may do this without credentials",
 	ReasonScope:     "the user's scopes do not include this operation",
 	ReasonRole:      "this operation needs the role admin",
 	ReasonBucket:    "the user's buckets do not include this one, or this part of it",
@@ -84,7 +87,8 @@ func (d *Denial) Error() string {
 // is refused. One whose keys come in the body (DeleteObjects, PostObject) is asked
 // about without a key before the body is read, and then with each key. What a bucket's
 // policy allows needs neither scope nor place of the user; what it denies is denied to
-// all. Root may do everything.
+// all. Whoever has no credentials may do what a policy allows to everybody, and nothing
+// else. Root may do everything.
 func Authorize(u *User, a Access) error {
 	if u == nil { // an identity that nobody vouches for
 		u = &User{}
@@ -122,6 +126,8 @@ func (u *User) refuses(a Access) Reason {
 		return ReasonAddress
 	case !known:
 		return ReasonOperation
+	case u.Anonymous() && (n.named || n.admin || n.where == atService || a.Restricted && a.Policy.Public()):
+		return ReasonAnonymous
 	case denied:
 		return ReasonPolicy
 	case !granted.target && (len(u.Scopes) == 0 || n.scope != anyScope && !slices.Contains(u.Scopes, n.scope)),

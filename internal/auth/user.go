@@ -18,6 +18,13 @@ import (
 // RootLogin is the login of the built-in user, who may do everything.
 const RootLogin = "root"
 
+// AnonymousLogin is the login of everybody without credentials. He is stored nowhere.
+const AnonymousLogin = "anonymous"
+
+// Anonymous tells whether the user is nobody in particular: what he may do is what policies
+// of buckets allow to everybody.
+func (u *User) Anonymous() bool { return u.Login == AnonymousLogin }
+
 // User is one user and all that he may do. An empty list of limits is no
 // limit: whoever must be kept out of everything is made inactive, or gets no
 // scope.
@@ -185,13 +192,16 @@ func (u *User) Check() error {
 
 // CheckLogin wants 1 to 64 of a-z, 0-9 and ._@+-, beginning with a letter or a
 // digit. Upper case is refused, so that no login looks like another. RootLogin
-// is nobody's to take.
+// and AnonymousLogin are nobody's to take.
 func CheckLogin(login string) error {
 	if !loginForm.MatchString(login) {
 		return fmt.Errorf("login: %q: want 1 to 64 of a-z, 0-9 and ._@+-, beginning with a letter or digit", login)
 	}
 	if login == RootLogin {
 		return fmt.Errorf("login: %s is the built-in user", RootLogin)
+	}
+	if login == AnonymousLogin {
+		return fmt.Errorf("login: %s is whoever has no credentials", AnonymousLogin)
 	}
 	return nil
 }

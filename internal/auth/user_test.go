@@ -59,7 +59,7 @@ func TestParsePlace(t *testing.T) {
 func TestLogins(t *testing.T) {
 	for login, ok := range map[string]bool{
 		"alice": true, "a": true, "0": true, "ci-bot_1": true, "a.b@example.org": true, "a+b": true, strings.Repeat("a", 64): true,
-		"": false, "root": false, "Alice": false, "-a": false, ".a": false, "a b": false, "a\n": false, "älice": false, "аlice": false,
+		"": false, "root": false, "anonymous": false, "Alice": false, "-a": false, ".a": false, "a b": false, "a\n": false, "älice": false, "аlice": false,
 		"a/b": false, "a:b": false, "a\x00": false, strings.Repeat("a", 65): false,
 	} {
 		if err := auth.CheckLogin(login); (err == nil) != ok {

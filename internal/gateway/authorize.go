@@ -27,7 +27,13 @@ func (h *Handler) access(ctx context.Context, r *request, u *auth.User) (a auth.
 
 // authorize tells whether the sender may do what he asks for. Of a request that
 // names its keys in the body this is the first half: permit is asked for each.
-func (h *Handler) authorize(r *request) error { return h.permit(r, r.op.Key) }
+func (h *Handler) authorize(r *request) error {
+	err := h.permit(r, r.op.Key)
+	if err != nil && r.nameless() {
+		return anonymous(r, err)
+	}
+	return err
+}
 
 // namesOnly are the operations that S3 refuses to nobody in words of its own: they are
 // never made public.
@@ -63,7 +69,11 @@ func (h *Handler) mayStill(ctx context.Context, r *request, u *auth.User, key st
 		return err
 	}
 	a.Key = key
-	return refusal(auth.Authorize(u, a))
+	err = auth.Authorize(u, a)
+	if u != nil && u.Anonymous() && err != nil {
+		return s3.Err(s3.AccessDenied).Because(err)
+	}
+	return refusal(err)
 }
 
 // refusal is a denial as the error of the S3 API. It says which limit, for the

@@ -89,8 +89,12 @@ type Options struct {
 	Assumer  Assumer        // gives keys for tokens; nil: there are none
 	Presence auth.Presence  // what became of him while a body is on its way; nil: nobody looks
 	Tokens   s3.TokenKey    // of lists, the same on every node
-	Domains  []string       // below which virtual-host style works; path style always does
-	Region   string         // reported; default us-east-1
+	// Anonymous lets requests without any credentials do what a bucket's policy allows to
+	// everybody, and nothing else.
+	Anonymous bool
+
+	Domains []string // below which virtual-host style works; path style always does
+	Region  string   // reported; default us-east-1
 
 	// Proxies may say in X-Forwarded-For where a request comes from.
 	Proxies Proxies
@@ -136,18 +140,19 @@ func New(o Options) *Handler {
 type request struct {
 	*http.Request // a copy, whose Body is upload
 
-	id      string
-	start   time.Time
-	client  netip.Addr // who is at the other end, as far as proxies can be trusted
-	secure  bool       // it came by TLS, likewise
-	upload  *upload
-	op      *s3.Operation     // nil until 4
-	sender  *auth.Verified    // nil until 5
-	replica string            // which one served a read
-	lookout lookout           // for the sender
-	form    map[string]string // fields of a browser's form, which stand for headers; nil: it is none
-	told    bool              // an error stands in a body that was begun
-	span    trace.Span        // nil: it is not traced
+	id        string
+	start     time.Time
+	client    netip.Addr // who is at the other end, as far as proxies can be trusted
+	secure    bool       // it came by TLS, likewise
+	upload    *upload
+	op        *s3.Operation     // nil until 4
+	sender    *auth.Verified    // nil until 5
+	misframed error             // how the body of an anonymous request cannot be framed, told after 6
+	replica   string            // which one served a read
+	lookout   lookout           // for the sender
+	form      map[string]string // fields of a browser's form, which stand for headers; nil: it is none
+	told      bool              // an error stands in a body that was begun
+	span      trace.Span        // nil: it is not traced
 }
 
 // act does one operation. What it returns is answered by Handler.refuse.
@@ -289,7 +294,9 @@ func (h *Handler) serve(a *answer, r *request) error {
 		return h.postForm(a, r)
 	}
 	var err error
-	if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
+	if h.Anonymous && malformed == nil && auth.Bare(r.Request) {
+		r.sender, r.misframed = auth.Anonymous(r.Header)
+	} else if r.sender, err = h.Verifier.Verify(r.Request); err != nil {
 		if malformed != nil && !auth.Claims(r.Request) {
 			return malformed // which the request itself tells, and nothing that we know
 		}
@@ -309,6 +316,12 @@ func (h *Handler) proved(w http.ResponseWriter, r *request) (err error) {
 		return err
 	}
 	op := r.op
+	if r.misframed != nil {
+		return r.misframed
+	}
+	if r.nameless() && len(op.Overrides) > 0 {
+		return s3.Errorf(s3.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
+	}
 	if r.sender.Mode.Chunked() && !takesChunks[op.Name] {
 		return s3.Errorf(s3.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	}
@@ -355,6 +368,9 @@ func (r *request) refuseBody() error {
 	}
 	return err
 }
+
+// nameless tells whether the sender has no credentials.
+func (r *request) nameless() bool { return r.sender.User != nil && r.sender.User.Anonymous() }
 
 // actor is who is named in the history.
 func (r *request) actor() string { return r.sender.Login }

@@ -144,7 +144,10 @@ func (h *Handler) watch(a *answer, r *request) {
 func (l *lookout) still(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	u, err := l.handler.Presence.Present(ctx, l.request.sender.Identity)
+	u, err := l.request.sender.User, error(nil)
+	if !l.request.nameless() {
+		u, err = l.handler.Presence.Present(ctx, l.request.sender.Identity)
+	}
 	switch {
 	case errors.Is(err, auth.ErrNoUser), errors.Is(err, auth.ErrNoKey), errors.Is(err, auth.ErrToken):
 		return s3.Errorf(s3.AccessDenied, "Access Denied: the user, key or session is gone.").Because(err)

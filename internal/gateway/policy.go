@@ -48,6 +48,13 @@ func (h *Handler) rule(ctx context.Context, r *request, u *auth.User, a *auth.Ac
 	if a.Policy != nil || a.SourcePolicy != nil {
 		a.Facts = r
 	}
+	if u.Anonymous() && a.Policy != nil {
+		block, _, err := h.Replicas.GlanceSetting(ctx, a.Bucket, settingPublicAccess)
+		if err != nil {
+			return err
+		}
+		a.Restricted = strings.Contains(block, "<RestrictPublicBuckets>true</RestrictPublicBuckets>")
+	}
 	return nil
 }
 

@@ -38,7 +38,12 @@ func (h *Handler) postForm(a *answer, r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.sender, err = h.Verifier.VerifyForm(r.Context(), form.Fields); err != nil { // 5
+	if h.Anonymous && auth.BareForm(form.Fields) && auth.Bare(r.Request) { // 5
+		r.sender, err = auth.Anonymous(nil)
+	} else {
+		r.sender, err = h.Verifier.VerifyForm(r.Context(), form.Fields)
+	}
+	if err != nil {
 		return err
 	}
 	h.watch(a, r)
@@ -54,12 +59,14 @@ func (h *Handler) postForm(a *answer, r *request) error {
 	if err := h.authorize(r); err != nil { // 6
 		return err
 	}
-	policy, err := s3.ParsePostPolicy(form.Fields["policy"])
-	if err != nil {
-		return err
-	}
-	if err := policy.Check(form, r.op.Bucket, key, time.Now()); err != nil {
-		return err
+	var policy *s3.PostPolicy // nil: nobody signed one
+	if !r.nameless() {
+		if policy, err = s3.ParsePostPolicy(form.Fields["policy"]); err != nil {
+			return err
+		}
+		if err := policy.Check(form, r.op.Bucket, key, time.Now()); err != nil {
+			return err
+		}
 	}
 	if r.Header, err = form.Headers(); err != nil { // 7
 		return err
@@ -76,8 +83,10 @@ func (h *Handler) putForm(w http.ResponseWriter, r *request, form *s3.Form, poli
 	if err != nil {
 		return connectionError(err)
 	}
-	if err := policy.CheckSize(size); err != nil {
-		return err
+	if policy != nil {
+		if err := policy.CheckSize(size); err != nil {
+			return err
+		}
 	}
 	put := *r.Request
 	put.Body, put.ContentLength = io.NopCloser(file), size

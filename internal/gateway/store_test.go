@@ -310,6 +310,19 @@ func (s *store) BucketSetting(_ context.Context, name, setting string) (string, 
 	return document, ok, nil
 }
 
+// keep and drop change a setting behind the gateway's back.
+func (s *store) keep(bucket, setting, document string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set[bucket+"?"+setting] = document
+}
+
+func (s *store) drop(bucket, setting string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.set, bucket+"?"+setting)
+}
+
 func (s *store) GlanceSetting(ctx context.Context, name, setting string) (string, bool, error) {
 	return s.BucketSetting(ctx, name, setting)
 }

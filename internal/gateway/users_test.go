@@ -348,7 +348,19 @@ func TestTokensOnTheS3Port(t *testing.T) {
 // the same yes or no, and it is Authorize's.
 func TestEveryDoorAgrees(t *testing.T) {
 	f, who, _ := newUserFixture(t)
-	f.handler.Verifier = f.handler.Verifier.WithBearers(who)
+	f.handler.Verifier, f.handler.Anonymous = f.handler.Verifier.WithBearers(who), true
+	statements := []string{
+		`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::BUCKET/*"}`,
+		`{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["s3:ListBucket","s3:GetBucketLocation"],"Resource":"arn:aws:s3:::BUCKET"}`,
+		`{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::BUCKET","arn:aws:s3:::BUCKET/*"]}`,
+		`{"Effect":"Allow","Principal":{"AWS":"ann"},"Action":"s3:*","Resource":["arn:aws:s3:::BUCKET","arn:aws:s3:::BUCKET/*"]}`,
+		`{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::BUCKET/a/*"}`,
+	}
+	known := func(string) (bool, error) { return true, nil }
+	nobody, err := auth.Anonymous(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	requests := []struct {
 		op          s3.OperationName
 		ask         ask
@@ -394,7 +406,20 @@ func TestEveryDoorAgrees(t *testing.T) {
 		}
 		who.become(u)
 		r := requests[rapid.IntRange(0, len(requests)-1).Draw(rt, "request")]
-		want := auth.Authorize(u, auth.Access{Operation: r.op, Bucket: r.bucket, Key: r.key, Prefix: r.prefix, Client: netip.MustParseAddr("127.0.0.1")})
+		access := auth.Access{Operation: r.op, Bucket: r.bucket, Key: r.key, Prefix: r.prefix, Client: netip.MustParseAddr("127.0.0.1")}
+		f.store.drop(r.bucket, "policy")
+		f.store.drop(r.bucket, "publicAccessBlock")
+		if told := some(rt, "policy", statements...); len(told) > 0 && r.bucket != "" && r.bucket != "none-of-these" {
+			document := strings.ReplaceAll(`{"Statement":[`+strings.Join(told, ",")+`]}`, "BUCKET", r.bucket)
+			f.store.keep(r.bucket, "policy", document)
+			if access.Policy, err = auth.ParseBucketPolicy([]byte(document), r.bucket, known); err != nil {
+				rt.Fatal(err)
+			}
+			if access.Restricted = rapid.Bool().Draw(rt, "restricted"); access.Restricted {
+				f.store.keep(r.bucket, "publicAccessBlock", "<PublicAccessBlockConfiguration><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>")
+			}
+		}
+		want := auth.Authorize(u, access)
 		counts[want == nil]++
 		bearer, signedURL := r.ask, f.presigned(r.ask.method, r.ask.path, r.ask.query, r.ask.body)
 		bearer.anonymous, bearer.header = true, header("Authorization", "Bearer token of ann")
@@ -411,6 +436,19 @@ func TestEveryDoorAgrees(t *testing.T) {
 				rt.Errorf("%s %s?%s by %s: %d, Authorize says %v", r.ask.method, r.ask.path, r.ask.query, door, got.status, want)
 			}
 		}
+		bare := r.ask
+		bare.anonymous = true
+		without := map[string]ask{"nothing": bare}
+		if r.op == s3.PutObject {
+			without["a bare form"] = (&browserForm{bucket: r.bucket, unsigned: true, fields: []string{"key", r.key}, file: "x"}).ask(t)
+		}
+		want = auth.Authorize(nobody.User, access)
+		for door, a := range without {
+			if got := f.send(t, a); (got.status == 403) != (want != nil) {
+				rt.Errorf("%s %s?%s by %s: %d, Authorize says %v", r.ask.method, r.ask.path, r.ask.query, door, got.status, want)
+			}
+		}
+		want = auth.Authorize(u, access)
 		if gateway.Within(r.op) { // the door of the admin API
 			caller := auth.Caller{Identity: auth.Identity{Login: u.Login, User: u}, Client: netip.MustParseAddr("127.0.0.1")}
 			key := object.Key{Bucket: r.bucket, Name: r.key}

@@ -63,7 +63,7 @@ type ChunkReader struct {
 // value of x-amz-trailer) lists must come, each once.
 //
 // It panics when the request is not verified: a chain that starts from an
-// unproved signature proves nothing.
+// unproved signature proves nothing. One of Plain has no chain.
 func (q *Request) Chunks(body io.Reader, decodedLength int64, trailerNames []string) *ChunkReader {
 	if !q.verified || !q.Mode.Chunked() {
 		panic("sigv4: Chunks of a request that is not verified or not chunked")

@@ -1,10 +1,25 @@
 package sigv4
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // maxFormAge is how long a form may be used after its signer made it, whatever
 // its policy says.
 const maxFormAge = MaxExpires
+
+// formFields are the fields of a form that hold credentials of either version, or go with
+// them.
+var formFields = []string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token", "awsaccesskeyid", "signature"}
+
+// BareForm is Bare for the fields of a browser's form, by their lower-case names.
+func BareForm(fields map[string]string) bool {
+	return !slices.ContainsFunc(formFields, func(name string) bool {
+		_, ok := fields[name]
+		return ok
+	})
+}
 
 // ParseForm reads the credentials in the fields of a browser's form, by their
 // lower-case names: what is signed is the policy, as it stands. v2 says that

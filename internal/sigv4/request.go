@@ -37,6 +37,16 @@ type Request struct {
 	verified      bool
 }
 
+// Plain is a request that nobody signed: it says how the body is framed and what its hash
+// is to be, if it says so, and proves nothing of who sends it. payload is
+// x-amz-content-sha256 as it was sent. It panics for chunks that carry signatures.
+func Plain(mode Mode, payload string, sum [32]byte) *Request {
+	if mode.ChunksSigned() {
+		panic("sigv4: signatures of chunks in a request without one")
+	}
+	return &Request{Mode: mode, PayloadHash: payload, PayloadSum: sum, verified: true}
+}
+
 // Parse reads the credentials of a received request, from the Authorization
 // header or from the query of a presigned URL, and makes every check that needs
 // no secret: grammar, service, scope date against x-amz-date, skew against now
@@ -171,6 +181,27 @@ func InQuery(r *http.Request) bool {
 	_, rawQuery, _ := strings.Cut(r.RequestURI, "?")
 	v4, v2 := queryAuth(rawQuery)
 	return v4 || v2
+}
+
+// Bare tells whether a received request has neither credentials of any kind nor anything
+// that only goes with them: whoever takes the signature out of a request, and leaves the
+// rest of it, has not made one without.
+func Bare(r *http.Request) bool {
+	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
+		if len(r.Header.Values(name)) > 0 {
+			return false
+		}
+	}
+	_, rawQuery, _ := strings.Cut(r.RequestURI, "?")
+	for p := range strings.SplitSeq(rawQuery, "&") {
+		name, _, _ := strings.Cut(p, "=")
+		name, _ = unescape(name, true)
+		switch strings.ToLower(name) {
+		case "x-amz-date", "x-amz-security-token", "signature":
+			return false
+		}
+	}
+	return !InQuery(r)
 }
 
 // queryAuth tells whether the query carries credentials of either version.

@@ -36,6 +36,7 @@ var updateSecurity = flag.Bool("security.update", false, "rewrite docs/security.
 func TestSecurity(t *testing.T) {
 	t.Parallel()
 	s := newSecurity(t)
+	t.Run("Anonymous", s.anonymous)
 	t.Run("Users", s.users)
 	t.Run("Addresses", s.addresses)
 	t.Run("Tokens", s.tokens)
