@@ -433,25 +433,30 @@ func (r readiness) Ready(ctx context.Context) error {
 	return r.Source.Ready(ctx)
 }
 
-// expireEvery is the pause between two looks at the age of the history.
-const expireEvery = time.Hour
+const (
+	// expireEvery is the pause between two looks at the age of the history.
+	expireEvery = time.Hour
+	// claimEvery is the pause of a node that does not have that share. It may come
+	// with the first beats after a start, or when another node dies.
+	claimEvery = time.Minute
+)
 
 // expireHistory drops the history that is too old, now and every hour, if that is this
 // node's share. History is for people: when the log refuses, the next hour tries again.
 func expireHistory(ctx context.Context, log oplog.History, keep time.Duration, hold func(string) (func(), bool), logger *slog.Logger) error {
-	tick := time.NewTicker(expireEvery)
-	defer tick.Stop()
 	for {
+		pause := claimEvery
 		if done, mine := hold(replica.ShareHistory); mine {
 			if err := log.Expire(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "history could not be trimmed", "error", err)
 			}
 			done()
+			pause = expireEvery
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }

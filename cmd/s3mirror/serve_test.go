@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
@@ -570,6 +571,45 @@ func TestHistoryIsTrimmed(t *testing.T) {
 	if events, err := log.Events(t.Context(), oplog.HistoryQuery{}); err != nil || len(events) != 1 {
 		t.Errorf("%d events left, %v", len(events), err)
 	}
+}
+
+// A node that starts has no share of the work yet. It asks again soon, and then trims at
+// the usual pace.
+func TestHistoryIsTrimmedOnceTheShareIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &countingHistory{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		asks := 0
+		go func() {
+			done <- expireHistory(ctx, log, time.Hour, func(string) (func(), bool) {
+				asks++
+				return func() {}, asks > 2
+			}, slog.New(slog.DiscardHandler))
+		}()
+		began := time.Now()
+		time.Sleep(2*claimEvery + expireEvery + time.Second)
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if want := []time.Duration{2 * claimEvery, 2*claimEvery + expireEvery}; len(log.trimmed) != 2 ||
+			log.trimmed[0].Sub(began) != want[0] || log.trimmed[1].Sub(began) != want[1] {
+			t.Errorf("trimmed at %v, began at %v, want %v later", log.trimmed, began, want)
+		}
+	})
+}
+
+// countingHistory notes when it was trimmed.
+type countingHistory struct {
+	oplog.History
+	trimmed []time.Time
+}
+
+func (c *countingHistory) Expire(context.Context, time.Time) error {
+	c.trimmed = append(c.trimmed, time.Now())
+	return nil
 }
 
 // withoutContext expires although the caller's context has ended.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -356,6 +357,33 @@ func TestRunSweeps(t *testing.T) {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
+		}
+	})
+}
+
+// A node that starts has no share of the work yet. It asks again soon, and then sweeps
+// at the usual pace.
+func TestRunAsksAgainForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLog(newFakeStore(), nil)
+		ctx, cancel := context.WithCancel(bg)
+		done := make(chan error)
+		began, asked, ended := time.Now(), []time.Duration(nil), 0
+		go func() {
+			done <- l.Run(ctx, func() (func(), bool) {
+				asked = append(asked, time.Since(began))
+				return func() { ended++ }, len(asked) > 2
+			})
+		}()
+		time.Sleep(2*claimEvery + sweepEvery + time.Second)
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		want := []time.Duration{0, claimEvery, 2 * claimEvery, 2*claimEvery + sweepEvery}
+		if !slices.Equal(asked, want) || ended != 2 {
+			t.Errorf("asked at %v, want %v; %d turns ended, want 2", asked, want, ended)
 		}
 	})
 }

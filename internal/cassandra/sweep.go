@@ -11,30 +11,32 @@ import (
 
 const (
 	sweepEvery = 15 * time.Minute
-	sweepPage  = 500 // marks
+	claimEvery = time.Minute // until the next look of a node whose turn it is not
+	sweepPage  = 500         // marks
 )
 
 // Run sweeps the index until ctx is done, now and then again and again, and
 // returns nil. Any number of nodes may do so at the same time: each mark that one
 // of them copies is the same mark. So that one is enough, may tells whether it is this
-// node's turn, until done is called; nil: it always is.
+// node's turn, until done is called; nil: it always is. It is asked again every
+// minute while it says no, as it does at a start.
 func (l *Log) Run(ctx context.Context, may func() (done func(), ok bool)) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
 	if may == nil {
 		may = func() (func(), bool) { return func() {}, true }
 	}
 	for {
+		pause := claimEvery
 		if done, ok := may(); ok {
 			if err := l.sweepAll(ctx); err != nil && ctx.Err() == nil {
 				l.logger.WarnContext(ctx, "index of the log could not be swept", "error", err)
 			}
 			done()
+			pause = sweepEvery
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }
