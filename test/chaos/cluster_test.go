@@ -275,11 +275,11 @@ var clusterNemeses = []nemesis{
 		return n
 	}},
 	{name: "log stopped", brief: true, strike: func(w *world, rnd *rand.Rand) int {
+		n := w.loaded()
 		for i := range w.ring.Nodes {
 			w.ring.Process(i).Signal(syscall.SIGSTOP)
 		}
 		pause(rnd, 3*time.Second)
-		n := int(w.clients.flight.Load())
 		for i := range w.ring.Nodes {
 			w.ring.Process(i).Signal(syscall.SIGCONT)
 		}

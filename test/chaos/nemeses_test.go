@@ -161,6 +161,14 @@ func (w *world) busy(rnd *rand.Rand) (i, n int) {
 	return i, n
 }
 
+// loaded counts the requests under way, and waits for one as long as busy does.
+func (w *world) loaded() (n int) {
+	for end := time.Now().Add(w.times.stall); n == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		n = int(w.clients.flight.Load())
+	}
+	return n
+}
+
 // struck is what the nemeses did.
 type struck struct {
 	times, hit map[string]int

@@ -94,7 +94,7 @@ func tagsAt(ctx context.Context, server *harness.Client, key string) (string, er
 
 // tagged fails while the tags of an object differ from what the gateway says.
 func (w *world) tagged(key string) error {
-	want, err := tagsAt(w.t.Context(), w.gateway.Client, key)
+	want, err := tagsAt(w.t.Context(), w.clients.target, key)
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func openUploads(ctx context.Context, server *harness.Client) (open [][2]string,
 
 // abortAll ends what clients left behind, and fails while the gateway lists any.
 func (w *world) abortAll() error {
-	ctx, c := w.t.Context(), w.gateway.Client
+	ctx, c := w.t.Context(), w.clients.target
 	open, err := openUploads(ctx, c)
 	if err != nil {
 		return err
