@@ -72,6 +72,7 @@ type world struct {
 	clients  *clients
 	found    []string        // violations of what is promised
 	left     map[string]bool // uploads that clients left behind
+	bare     map[string]bool // backends whose tags the rows keep: they are asked for none
 }
 
 // logf says something with its time.
