@@ -98,8 +98,7 @@ func newServe(std streams, env environ) *cobra.Command {
 // serve runs a node until ctx ends, then shuts it down in order and returns
 // nil; an error says what could not be opened, or what failed on the way.
 func serve(ctx context.Context, cfg *Config, o serveOptions) (err error) {
-	ballast := newBallast()
-	defer runtime.KeepAlive(ballast)
+	defer allowGarbage()()
 	if o.after == nil {
 		o.after = time.After
 	}

@@ -80,11 +80,8 @@ func NewLogins(ctx context.Context, d *Directory, passwords *Passwords, secret [
 	}
 	rand.Read(l.key[:])
 	l.setRefreshKey(secret)
-	var err error
-	if l.nobody, err = passwords.Hash(ctx, rand.Text()); err != nil {
-		return nil, err
-	}
-	_, err = l.signers.load(ctx)
+	l.nobody = hashOfNone()
+	_, err := l.signers.load(ctx)
 	return l, err
 }
 

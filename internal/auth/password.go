@@ -2,23 +2,25 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"runtime/debug"
 
 	"github.com/alexedwards/argon2id"
 )
 
-// passwordCost is OWASP's argon2id setting of least memory use for its
-// strength. More would let a handful of logins outweigh everything else that a
-// gateway keeps in memory. A hash carries its own cost, so this can be raised
-// at any time.
-var passwordCost = argon2id.Params{Memory: 19 << 10 /* KiB */, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+// passwordCost is the one of OWASP's argon2id settings, all of the same strength, that
+// needs the least memory. More would let a handful of logins, or the root's password at
+// a start, outweigh everything else that a gateway keeps in memory. A hash carries its
+// own cost, so this can be raised at any time.
+var passwordCost = argon2id.Params{Memory: 7 << 10 /* KiB */, Iterations: 5, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // maxPasswordMemory, in KiB, is the most that checking a stored hash may cost.
 const maxPasswordMemory = 256 << 10
 
 // Passwords hashes and checks passwords with argon2id, a few at a time: each
-// costs 19 MiB while it runs. It is safe for concurrent use.
+// costs 7 MiB while it runs. It is safe for concurrent use.
 type Passwords struct{ slots chan struct{} }
 
 // NewPasswords allows concurrent hashes to run at the same time.
@@ -34,6 +36,16 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	}
 	defer p.release()
 	return argon2id.CreateHash(password, &passwordCost)
+}
+
+// hashOfNone is a hash that takes as long to check as any other, and that no password
+// has: its key was not computed.
+func hashOfNone() string {
+	random := make([]byte, passwordCost.SaltLength+passwordCost.KeyLength)
+	rand.Read(random)
+	text := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", passwordCost.Memory, passwordCost.Iterations,
+		passwordCost.Parallelism, text(random[:passwordCost.SaltLength]), text(random[passwordCost.SaltLength:]))
 }
 
 // Check tells whether the password is the one that was hashed. It waits for a

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/s3mirror/s3mirror/internal/backend"
 )
 
 const (
@@ -131,17 +129,16 @@ func (r *runner) heldCondition(ctx context.Context) (Result, string) {
 
 // heldBody is a Body whose second half comes when it is let go.
 type heldBody struct {
-	body
+	*repeated
 	halfway chan struct{} // closed when the first half is taken
 	letGo   chan struct{}
-	size    int
+	half    int // bytes that are left then
 }
 
 func (b *heldBody) Next(ctx context.Context, limit int) ([]byte, error) {
-	half := b.size / 2
-	if sent := b.size - len(b.data); sent < half {
-		return b.body.Next(ctx, min(limit, half-sent))
-	} else if sent == half {
+	if left := b.left - b.half; left > 0 {
+		return b.repeated.Next(ctx, min(limit, left))
+	} else if left == 0 {
 		close(b.halfway)
 		select {
 		case <-b.letGo:
@@ -149,7 +146,7 @@ func (b *heldBody) Next(ctx context.Context, limit int) ([]byte, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	return b.body.Next(ctx, limit)
+	return b.repeated.Next(ctx, limit)
 }
 
 // slowSize makes a body before which the endpoint is asked whether it may come:
@@ -160,11 +157,12 @@ const slowSize = 3 << 19
 // otherwise it is the one that began last (RELIABILITY R8, R13).
 func (r *runner) completion(ctx context.Context) (Result, string) {
 	const key = "order"
-	slow, quick := pattern("order 1", slowSize), pattern("order 2", 300)
-	b := &heldBody{body: body{data: slow}, halfway: make(chan struct{}), letGo: make(chan struct{}), size: slowSize}
+	quick := pattern("order 2", 300)
+	slow, framing, _ := repeat(pattern("order 1", 64<<10), slowSize)
+	b := &heldBody{repeated: slow, halfway: make(chan struct{}), letGo: make(chan struct{}), half: slowSize / 2}
 	done := make(chan error, 1)
 	go func() {
-		_, err := r.upload(ctx, key, slowSize, b, backend.Framing{Mode: backend.Literal, SHA256: sha256.Sum256(slow)}, nil)
+		_, err := r.upload(ctx, key, slowSize, b, framing, nil)
 		done <- err
 	}()
 	select {
@@ -177,10 +175,10 @@ func (r *runner) completion(ctx context.Context) (Result, string) {
 	if slowErr := <-done; err != nil || slowErr != nil {
 		return unknown(fmt.Errorf("overlapping writes: %w, %w", err, slowErr))
 	}
-	switch same, err := r.holds(ctx, key, slow); {
+	switch stands, err := r.length(ctx, key); {
 	case err != nil:
 		return unknown(err)
-	case same:
+	case stands == slowSize:
 		return Yes, "the write that ends last stands"
 	}
 	return No, "the write that begins last stands, and the other one is answered with success"

@@ -171,6 +171,9 @@ func (r *runner) upload(ctx context.Context, key string, size int64, body backen
 // errAbsent: nothing stands under the key.
 var errAbsent = errors.New("absent")
 
+// maxObject is what is read of an object, in bytes: none that is read back is longer.
+const maxObject = 64 << 10
+
 // get reads an object whole; errAbsent.
 func (r *runner) get(ctx context.Context, key string) ([]byte, *backend.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -183,9 +186,24 @@ func (r *runner) get(ctx context.Context, key string) ([]byte, *backend.Object, 
 		return nil, nil, err
 	}
 	defer obj.Body.Close()
-	data := make([]byte, min(max(obj.Size, 0), 2*slowSize)) // an answer whose body has another length is an error
+	data := make([]byte, min(max(obj.Size, 0), maxObject)) // an answer whose body has another length is an error
 	_, err = io.ReadFull(obj.Body, data)
 	return data, obj, err
+}
+
+// length reads an object that may be long, and tells how long it is; errAbsent.
+func (r *runner) length(ctx context.Context, key string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	obj, err := r.remote.Get(ctx, r.bucket, r.prefix+key, backend.GetOptions{})
+	if backend.IsAbsent(err) {
+		return 0, errAbsent
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer obj.Body.Close()
+	return io.Copy(io.Discard, obj.Body)
 }
 
 // holds tells whether exactly want stands under the key, nil meaning nothing.
