@@ -46,6 +46,8 @@ func TestProberJudges(t *testing.T) {
 	modern.Probes = append(modern.Probes, probe.Probe{Name: probe.SumProbe + "xxhash3", Result: probe.Yes}, probe.Probe{Name: probe.SumProbe + "sha512", Result: probe.No})
 	bare := good()
 	bare.Probes = append(bare.Probes, probe.Probe{Name: probe.TagsKept, Result: probe.No})
+	lossy := good()
+	lossy.Probes = append(lossy.Probes, probe.Probe{Name: probe.ChecksumEcho, Result: probe.No})
 	stale := good()
 	stale.Probes = append(stale.Probes, probe.Probe{Name: probe.ReadYourWrite, Result: probe.Unsafe})
 	for name, c := range map[string]struct {
@@ -61,6 +63,7 @@ func TestProberJudges(t *testing.T) {
 		"a server that copies":         {payloadAuto, copier, replica.Quality{Payload: replica.PayloadTrailer, Copies: true}, false, false},
 		"a server of new checksums":    {payloadAuto, modern, replica.Quality{Payload: replica.PayloadTrailer, Sums: []string{"xxhash3"}}, false, false},
 		"a server that keeps no tags":  {payloadAuto, bare, replica.Quality{Payload: replica.PayloadTrailer, NoTags: true}, false, false},
+		"a server that keeps no sums":  {payloadAuto, lossy, replica.Quality{Payload: replica.PayloadTrailer, NoSums: true}, false, false},
 		"refused":                      {payloadAuto, refused, replica.Quality{}, true, true},
 		"refused for its reads":        {payloadTrailer, stale, replica.Quality{}, true, true},
 		"not answered":                 {payloadAuto, unsure, replica.Quality{}, false, true},

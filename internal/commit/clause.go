@@ -94,6 +94,9 @@ const (
 	UHolders Clause = "U11 holders" // a Complete goes to replicas that hold every part
 	UPart    Clause = "U12 leave"   // a replica that lacks a part leaves before the part is acknowledged
 
+	CKept   Clause = "C1 kept"   // the row stays where a replica keeps no checksum of its version
+	CCommon Clause = "C2 common" // without a row only checksums count that every replica keeps
+
 	TNamed     Clause = "T1 named"     // a request to change tags is named before it is sent
 	TMistagged Clause = "T2 mistagged" // after a change every replica counts as mistagged
 	TMoved     Clause = "T3 moved"     // a yes ends that only where nothing else happened since
@@ -116,5 +119,6 @@ var Clauses = []Clause{
 	NLease, NAdmit, NStill, NFresh, NAcked, NHeld, NFormat,
 	SSecond, SData, SAbsent, SRotten, SSight,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
+	CKept, CCommon,
 	TNamed, TMistagged, TMoved, TKept, TLook, TLearn, TBare, TSame, TLease,
 }

@@ -36,10 +36,11 @@ type Config struct {
 	Mode      Mode
 	Thrifty   bool // reads of rows are dear: the one before a body serves for the intent too, if it is young
 	Times     Times
-	Fences    object.Replicas // where an upload that was completed or aborted can not be completed any more, not even by a request that is on its way (probed)
-	Copies    object.Replicas // where a copy keeps to x-amz-copy-source-if-match (probed)
-	Bare      object.Replicas // that keep no tags (probed)
-	Composed  object.Replicas // where the ETag of a multipart object is the MD5 of its parts' MD5s (probed)
+	Fences    object.Replicas            // where an upload that was completed or aborted can not be completed any more, not even by a request that is on its way (probed)
+	Copies    object.Replicas            // where a copy keeps to x-amz-copy-source-if-match (probed)
+	Bare      object.Replicas            // that keep no tags (probed)
+	Lossy     map[string]object.Replicas // by algorithm of a checksum, as its header has it: those that keep none (probed); never changes
+	Composed  object.Replicas            // where the ETag of a multipart object is the MD5 of its parts' MD5s (probed)
 }
 
 // based are the replicas that hold what stands under a key without a row: those that
@@ -305,6 +306,7 @@ func decide(row *oplog.Row, ev evidence, cfg Config, now Now) *oplog.Row {
 	if !holds(TKept) {
 		next.Mistagged = nil
 	}
+	sumless(next, cfg)
 	bare(next, cfg) // who was mistagged may be still: a late request may have struck what this write left there
 	if ev.typ == oplog.OpComplete {
 		next.Done = append(next.Done, oplog.Done{ID: ev.info.ID, Ver: ev.info.Ver, ETag: ev.info.ETag})

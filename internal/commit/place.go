@@ -148,7 +148,7 @@ func (w *Write) place(now Now) []Effect {
 	if next == nil {
 		next = &oplog.Row{Good: w.cfg.based()}
 		if w.base != nil {
-			next.Cur = w.base.Info
+			next.Cur = w.cfg.common(w.base.Info)
 			next.Cur.Ver = 0
 		} else {
 			next.Open = true

@@ -177,7 +177,7 @@ func (r *Read) rowRead(now Now, ev RowRead) []Effect {
 	case rBase:
 		if ev.Row != nil && ev.Row.Intent != nil && ev.Row.Intent.Op == r.openOp && ev.Row.Open {
 			r.row = ev.Row
-			return r.serve(r.seen.Info)
+			return r.serve(r.cfg.common(r.seen.Info))
 		}
 	default:
 		return nil
@@ -278,7 +278,7 @@ func (r *Read) quiet(now Now, ev Showed) []Effect {
 	}
 	r.seen, r.by = ev.Seen, ev.Replica
 	if r.settledStamp(now) || !holds(R20Second) {
-		return r.serve(ev.Seen.Info)
+		return r.serve(r.cfg.common(ev.Seen.Info))
 	}
 	return r.readRow(rSecond)
 }
@@ -292,7 +292,7 @@ func (r *Read) settledStamp(now Now) bool {
 // replica where there is one (H19).
 func (r *Read) secondLook() []Effect {
 	if r.seen.Kind == object.Present {
-		return r.serve(r.seen.Info)
+		return r.serve(r.cfg.common(r.seen.Info))
 	}
 	if len(r.queue) == 0 {
 		return r.end(Absent{})
@@ -315,7 +315,7 @@ func (r *Read) confirmed(now Now, ev Showed) []Effect {
 	// one of them lost the object. Data wins over absence; the row makes it so for
 	// every reader, and the healer copies it.
 	r.tried = &oplog.Row{
-		Cfg: r.cfg.Epoch, Cur: ev.Seen.Info, Changed: now.Wall,
+		Cfg: r.cfg.Epoch, Cur: r.cfg.common(ev.Seen.Info), Changed: now.Wall,
 		Good: object.NewReplicas(ev.Replica),
 	}
 	r.tried.Cur.Ver = 0
@@ -337,7 +337,7 @@ func (r *Read) open(now Now, ev Showed) []Effect {
 		return r.help(now, ev)
 	case r.row.Open && r.row.Good.Has(ev.Replica) && !(holds(R4Half) && partOf(in, ev.Seen)):
 		if !holds(R4Reread) {
-			return r.serve(ev.Seen.Info)
+			return r.serve(r.cfg.common(ev.Seen.Info))
 		}
 		r.seen, r.by, r.openOp = ev.Seen, ev.Replica, in.Op
 		return r.readRow(rBase)

@@ -247,6 +247,9 @@ func (p *Repair) conclude(now Now) []Effect {
 		return []Effect{Copy{Target: r, Info: p.row.Cur, Sources: p.sources()}}
 	}
 	if p.droppable(now) {
+		if next := p.keepSums(); next != nil {
+			return p.swap(next)
+		}
 		p.drops = true
 		return p.swap(nil)
 	}

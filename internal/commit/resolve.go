@@ -2,6 +2,7 @@ package commit
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -29,9 +30,9 @@ func (p *Repair) resolve(now Now) []Effect {
 	if len(good) > 0 || lost {
 		next := p.row.Clone()
 		if seen, agree := p.agreed(); len(good) == 0 && agree && len(p.row.Unsettled) == 0 && seen.Kind == object.Present && !partOf(in, seen) {
-			next.Cur, next.Good = seen.Info, p.cfg.whole()
+			next.Cur, next.Good = p.cfg.common(seen.Info), p.cfg.whole()
 			next.Cur.Ver = object.Tick(now.Wall, p.row.MaxVer())
-			next.Tagged, next.Bare, next.Rotten = false, nil, nil
+			next.Tagged, next.Bare, next.Sumless, next.Rotten = false, nil, nil, nil
 		}
 		next.Intent, next.Changed = nil, now.Wall
 		next.Unsettled = addEntries(next.Unsettled, entries(in, in.Reps, now))
@@ -75,9 +76,9 @@ func (p *Repair) closeBase(now Now) []Effect {
 		return p.end(Report{Row: p.row, Next: p.pause()})
 	}
 	next := p.row.Clone()
-	next.Cur = base.Info
+	next.Cur = p.cfg.common(base.Info)
 	next.Cur.Ver, next.Open, next.Intent, next.Changed = 0, false, nil, now.Wall
-	next.Tagged, next.Bare, next.Rotten = false, nil, nil
+	next.Tagged, next.Bare, next.Sumless, next.Rotten = false, nil, nil, nil
 	next.Good = next.Good.Filter(func(r string) bool {
 		s, ok := p.shown[r]
 		return !ok || s.Shows(base.Info) || !holds(R4Base)
@@ -109,9 +110,21 @@ func (p *Repair) rollForward(now Now) *oplog.Row {
 	if best == nil {
 		return nil
 	}
-	info := p.shown[holders[0]].Info
+	info := p.shown[p.telling(holders)].Info
 	info.ID, info.Ver, info.Kind, info.Tags = best.ID, best.Ver, best.Kind, best.Tags
 	return decide(p.row, evidence{info: info, good: holders, typ: best.Type}, p.cfg, now)
+}
+
+// telling is the first of the holders that shows a checksum of the version, or the first.
+func (p *Repair) telling(holders object.Replicas) string {
+	for _, r := range holders {
+		for name := range p.shown[r].Headers {
+			if strings.HasPrefix(name, object.ChecksumPrefix) {
+				return r
+			}
+		}
+	}
+	return holders[0]
 }
 
 // safe tells whether no request of another version may land on some replica in s and

@@ -332,7 +332,7 @@ func (s *Scrub) choose(now Now) *oplog.Row {
 	if !ok {
 		return nil
 	}
-	next := &oplog.Row{Cfg: s.cfg.Epoch, Cur: cur, Changed: now.Wall}
+	next := &oplog.Row{Cfg: s.cfg.Epoch, Cur: s.cfg.common(cur), Changed: now.Wall}
 	next.Cur.Ver = 0
 	next.Good = s.cfg.Replicas.Filter(func(r string) bool { seen, ok := s.shown[r]; return ok && seen.Shows(cur) })
 	return next

@@ -30,7 +30,7 @@ func (s *Stale) Step(_ Now, ev Event) []Effect {
 		switch {
 		case ev.Replica != s.asked || s.over:
 		case !ev.Failed && ev.Seen.Kind == object.Present:
-			return s.end(Serve{Replica: ev.Replica, Info: ev.Seen.Info})
+			return s.end(Serve{Replica: ev.Replica, Info: s.cfg.common(ev.Seen.Info)})
 		default:
 			s.none = s.none || !ev.Failed
 			return s.ask()

@@ -263,7 +263,7 @@ func (t *Tag) place(now Now) []Effect {
 	}
 	next := t.row.Clone()
 	if next == nil {
-		next = &oplog.Row{Good: t.cfg.based(), Cur: t.base.Info}
+		next = &oplog.Row{Good: t.cfg.based(), Cur: t.cfg.common(t.base.Info)}
 		next.Cur.Ver = 0
 	}
 	t.reps = t.up.And(next.Good).Minus(t.cfg.Bare)

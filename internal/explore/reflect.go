@@ -51,7 +51,7 @@ var ignored = map[reflect.Type][]string{
 	reflect.TypeFor[oplog.Entry]():   {"Added", "Slow"},
 	reflect.TypeFor[oplog.Intent]():  {"Slow"},
 	reflect.TypeFor[commit.Op]():     {"Slow"},
-	reflect.TypeFor[oplog.Row]():     {"Tagged", "Tagging", "Mistagged", "Bare", "Rotten"},
+	reflect.TypeFor[oplog.Row]():     {"Tagged", "Tagging", "Mistagged", "Bare", "Rotten", "Sumless"},
 	reflect.TypeFor[commit.Repair](): {"mem", "told", "dumb", "mended"}, // mem is lent for a step; it is the proc's
 }
 

@@ -56,6 +56,7 @@ const (
 	rowMistagged
 	rowBare
 	rowRotten
+	rowSumless
 )
 
 const (
@@ -148,6 +149,9 @@ func appendRow(dst []byte, r *Row, as int) []byte {
 	for _, name := range r.Rotten {
 		e.item(rowRotten, name)
 	}
+	for _, name := range r.Sumless {
+		e.item(rowSumless, name)
+	}
 	return e.buf
 }
 
@@ -199,6 +203,8 @@ func DecodeRow(data []byte) (Row, error) {
 			r.Bare = appendName(r.Bare, d.str())
 		case rowRotten:
 			r.Rotten = appendName(r.Rotten, d.str())
+		case rowSumless:
+			r.Sumless = appendName(r.Sumless, d.str())
 		}
 	}
 	if d.bad {

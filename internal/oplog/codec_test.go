@@ -168,20 +168,23 @@ func TestStoredFormIsFrozen(t *testing.T) {
 	}
 }
 
-// Rows as they were written before copies could be rotten, before there were tags, and before entries kept size and
+// Rows as they were written before it was noted who keeps no checksums, before copies could be rotten, before there were tags, and before entries kept size and
 // ETag and there were uploads.
 func TestRowsOfOlderVersionsAreRead(t *testing.T) {
-	noRot := fullRow()
+	noSums := fullRow()
+	noSums.Sumless = nil
+	noRot := *noSums.Clone()
 	noRot.Rotten = nil
 	noTags := fullRow()
 	noTags.Cur.Tags, noTags.Unsettled[0].Tags = nil, nil
-	noTags.Tagged, noTags.Tagging, noTags.Mistagged, noTags.Bare, noTags.Rotten = false, nil, nil, nil, nil
+	noTags.Tagged, noTags.Tagging, noTags.Mistagged, noTags.Bare, noTags.Rotten, noTags.Sumless = false, nil, nil, nil, nil, nil
 	noUploads := *noTags.Clone()
 	noUploads.Unsettled[0].Size, noUploads.Unsettled[0].ETag = 0, ""
 	noUploads.Unsettled[0].Slow, noUploads.Intent.Slow, noUploads.Done = 0, 0, nil
 	noUploads.Refused[0].Words = ""
-	frozenRow3 := strings.TrimSuffix(frozenRow, "210472752d31")
-	for frozen, want := range map[string]oplog.Row{frozenRow3: noRot, frozenRow2: noTags, frozenRow1: noUploads} {
+	frozenRow4 := strings.TrimSuffix(frozenRow, "230465752d31")
+	frozenRow3 := strings.TrimSuffix(frozenRow4, "210472752d31")
+	for frozen, want := range map[string]oplog.Row{frozenRow4: noSums, frozenRow3: noRot, frozenRow2: noTags, frozenRow1: noUploads} {
 		data, err := hex.DecodeString(frozen)
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +232,7 @@ const frozenRow = "" +
 	"2d32456e74697479546f6f4c61726765110b0472752d31396232632d311306928dacb00d07151c05100800000000000000000000000000" +
 	"000006071b06396232632d331711546f6f206c6172676520666f72206d652e18011b520310090000000000000000000000000000000510" +
 	"01020000000000000000000000000000060808010a06150472752d311706908dacb00d07180a1b04396232631c80a8d6b9071f0a06636f" +
-	"6c6f75727265641d0465752d321d0472752d311f0465752d31210472752d31"
+	"6c6f75727265641d0465752d321d0472752d311f0465752d31210472752d31230465752d31"
 
 const frozenRow2 = "" +
 	"0165706f63680000000000000000000000020305610310010200000000000000000000000000000480808080802006010904396232630a" +
@@ -281,6 +284,7 @@ func fullRow() oplog.Row {
 		Mistagged: object.NewReplicas("eu-2", "ru-1"),
 		Bare:      object.NewReplicas("eu-1"),
 		Rotten:    object.NewReplicas("ru-1"),
+		Sumless:   object.NewReplicas("eu-1"),
 	}
 }
 

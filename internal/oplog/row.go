@@ -68,6 +68,10 @@ type Row struct {
 	Mistagged object.Replicas // may show Cur under other tags; only a look ends it
 	Bare      object.Replicas // keep no tags, and Cur has some: such a row is a map row
 
+	// Sumless replicas keep no checksum of a kind that Cur has (docs/decisions/0045): such a
+	// row is a map row.
+	Sumless object.Replicas
+
 	// Rotten replicas show Cur and hold other bytes. They are not good until they were
 	// written to again, whatever they show.
 	Rotten object.Replicas
@@ -119,9 +123,10 @@ type Refusal struct {
 }
 
 // IsMap tells whether the row must stay for ever because replicas legitimately
-// differ in the form of the version's ETag, or some of them cannot keep its tags.
+// differ in the form of the version's ETag, or some of them cannot keep its tags or its
+// checksum.
 func (r *Row) IsMap() bool {
-	return (len(r.ETags) > 0 || len(r.Bare) > 0) && r.Cur.Kind == object.Present
+	return (len(r.ETags) > 0 || len(r.Bare) > 0 || len(r.Sumless) > 0) && r.Cur.Kind == object.Present
 }
 
 // Quiet tells whether nothing is left to do for the key but to wait out the
@@ -158,6 +163,7 @@ func (r *Row) Clone() *Row {
 	c.Tagging = cloneEntries(r.Tagging)
 	c.Mistagged = append(object.Replicas(nil), r.Mistagged...)
 	c.Bare = append(object.Replicas(nil), r.Bare...)
+	c.Sumless = append(object.Replicas(nil), r.Sumless...)
 	c.Rotten = append(object.Replicas(nil), r.Rotten...)
 	if r.Intent != nil {
 		i := *r.Intent

@@ -19,7 +19,7 @@ func TestCloneSharesNothing(t *testing.T) {
 	clone.Good[0], clone.Unsettled[0].Replica, clone.Refused[0].Code, clone.ETags["ru-1"] = "x", "x", "x", "x"
 	clone.Cur.Headers["content-type"], clone.Cur.Parts[0] = "x", -1
 	clone.Cur.Tags["colour"], clone.Unsettled[0].Tags["a"], clone.Tagging[0].Tags["colour"] = "x", "x", "x"
-	clone.Tagging[0].Replica, clone.Mistagged[0], clone.Bare[0], clone.Rotten[0] = "x", "x", "x", "x"
+	clone.Tagging[0].Replica, clone.Mistagged[0], clone.Bare[0], clone.Rotten[0], clone.Sumless[0] = "x", "x", "x", "x", "x"
 	clone.Intent.Owner, clone.Intent.Reps[0], clone.Intent.Info.Headers["content-type"], clone.Intent.Info.Parts[0] = "x", "x", "x", -1
 	if got := oplog.EncodeRow(&row); !reflect.DeepEqual(got, want) {
 		t.Error("changing the clone changed the row")
@@ -61,6 +61,11 @@ func TestQuietAndMapRowsAndMaxVer(t *testing.T) {
 	away.Mistagged, away.Bare = object.NewReplicas("elsewhere"), object.NewReplicas("eu-1")
 	if !away.Quiet(serving) || !away.IsMap() {
 		t.Error("a row of a replica that keeps no tags is quiet, and a map row")
+	}
+	away = row.Clone()
+	away.Sumless = object.NewReplicas("eu-2")
+	if !away.Quiet(serving) || !away.IsMap() {
+		t.Error("a row of a replica that keeps no checksums is quiet, and a map row")
 	}
 	row.ETags = map[string]string{"eu-1": "x-1"}
 	if !row.IsMap() {

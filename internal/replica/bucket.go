@@ -81,7 +81,7 @@ func (b *bucket) config() commit.Config {
 		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
 		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.rec.ack(b.policy),
 		Mode: b.set.settings.modeOf(&b.rec), Thrifty: !o.Exclusive,
-		Copies: b.set.qualities.copiers(), Bare: b.set.qualities.untagged(),
+		Copies: b.set.qualities.copiers(), Bare: b.set.qualities.untagged(), Lossy: b.set.qualities.losers(),
 		Composed: b.set.qualities.composed(b.rec.Replicas),
 	}
 }

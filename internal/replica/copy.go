@@ -204,8 +204,11 @@ func (s *Set) copyTags(ctx context.Context, r CopyRequest, source object.Info) (
 func (s *Set) newCopying(r CopyRequest, from, to *bucket, source object.Info, row *oplog.Row) *copying {
 	c := &copying{set: s, from: from, source: r.Source, size: source.Size, etag: commit.CopyETag(source), sums: wholeSums(source.Headers)}
 	c.plan = s.newPlan(r.Headers(source.Headers), r.Algorithm)
-	if c.plan.algorithm == "" {
-		c.plan.algorithm = c.plan.copyAlgorithm(source.Headers, to.config().Replicas)
+	if replicas := to.config().Replicas; c.plan.algorithm == "" {
+		if c.plan.algorithm = algorithmIn(source.Headers); c.plan.algorithm == "" {
+			c.plan.algorithm = c.plan.copyAlgorithm(replicas)
+			c.plan.unkept = s.qualities.anyLoses(replicas, c.plan.algorithm)
+		}
 	}
 	c.sum = c.sums[c.plan.algorithm]
 	if c.size > s.o.Held && c.sum != "" {
@@ -235,14 +238,19 @@ func wholeSums(h object.Headers) map[string]string {
 	return sums
 }
 
-// copyAlgorithm is the source's, or the one that a PUT would get.
-func (p *plan) copyAlgorithm(source object.Headers, replicas object.Replicas) string {
-	for _, name := range slices.Sorted(maps.Keys(source)) {
+// algorithmIn is that of the checksum among the headers; empty: there is none.
+func algorithmIn(h object.Headers) string {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
 		algorithm, ok := strings.CutPrefix(name, object.ChecksumPrefix)
 		if _, err := backend.NewChecksum(algorithm); ok && err == nil {
 			return algorithm
 		}
 	}
+	return ""
+}
+
+// copyAlgorithm is the one that a PUT would get.
+func (p *plan) copyAlgorithm(replicas object.Replicas) string {
 	if len(replicas.Filter(func(r string) bool { return p.payload[r] != PayloadSigned })) == 0 {
 		return ""
 	}
@@ -326,7 +334,7 @@ func (c *copying) info() object.Info {
 	if info.Headers == nil {
 		info.Headers = object.Headers{}
 	}
-	if c.plan.algorithm != "" {
+	if c.plan.algorithm != "" && !c.plan.unkept {
 		info.Headers[object.ChecksumPrefix+c.plan.algorithm] = c.sum
 	}
 	if info.Headers["content-type"] == "" {

@@ -24,6 +24,7 @@ type plan struct {
 	sha256    [32]byte
 	algorithm string // of the trailer; empty: none
 	told      string // what is computed for the answer alone, where the backends compute it too; empty: nothing
+	unkept    bool   // the checksum is one that nobody asked for, and some replica loses it: the version has none
 	payload   map[string]Payload
 	keeps     func(replica, algorithm string) bool // nil: all do
 }
@@ -73,6 +74,7 @@ func (s *Set) planFor(b Body, headers object.Headers, replicas object.Replicas, 
 			p.told = plain
 			b.ComputeChecksum(plain)
 		}
+		p.unkept = s.qualities.anyLoses(replicas, plain)
 	}
 	if small || b.ContentMD5() != nil {
 		b.ComputeMD5() // of small bodies the stamp tells it, and every answer can be compared
@@ -104,7 +106,7 @@ func (p *plan) verified(b Body) object.Info {
 	if info.Headers == nil {
 		info.Headers = object.Headers{}
 	}
-	if algorithm := cmp.Or(p.algorithm, p.told); algorithm != "" {
+	if algorithm := cmp.Or(p.algorithm, p.told); algorithm != "" && !p.unkept {
 		info.Headers[object.ChecksumPrefix+algorithm] = b.Sum(algorithm)
 	}
 	if info.Headers["content-type"] == "" {

@@ -17,6 +17,7 @@ type Quality struct {
 	Payload Payload // how bodies must travel, so that it verifies them itself (RELIABILITY A2)
 	Copies  bool    // its copies keep to x-amz-copy-source-if-match, so it may copy by itself
 	NoTags  bool    // it keeps no tags of objects: the log does
+	NoSums  bool    // it keeps no checksums of objects: the log does
 
 	// Composed says that its multipart objects have the ETags that they have on AWS, and
 	// that it tells the sizes of their parts.
@@ -28,6 +29,12 @@ type Quality struct {
 
 	// Kinds of keys that it refuses, and that it mixes up with others or hides.
 	Refuses, Mixes object.KeyRules
+}
+
+// loses tells whether checksums of an algorithm do not come back from the backend. Where
+// bodies travel in signed chunks none goes there.
+func (q Quality) loses(algorithm string) bool {
+	return q.NoSums || q.Payload == PayloadSigned || s3.Recent(algorithm) && !slices.Contains(q.Sums, algorithm)
 }
 
 // Qualifier finds out the quality of a backend. bucket stands on the backend, under
@@ -50,10 +57,11 @@ type qualities struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	payload map[string]Payload
-	copies  object.Replicas     // never changes: it is replaced
-	sums    map[string][]string // of a backend its Quality.Sums; never changes, likewise
-	bare    object.Replicas     // keep no tags; never changes, likewise
-	parts   object.Replicas     // Quality.Composed; never changes, likewise
+	copies  object.Replicas            // never changes: it is replaced
+	sums    map[string][]string        // of a backend its Quality.Sums; never changes, likewise
+	bare    object.Replicas            // keep no tags; never changes, likewise
+	lossy   map[string]object.Replicas // by algorithm of a checksum: those that lose it; never changes, likewise
+	parts   object.Replicas            // Quality.Composed; never changes, likewise
 	known   map[string]bool
 	keys    map[string]keyTrouble
 	asking  map[string]chan struct{} // has room for who asks; never changes
@@ -73,6 +81,7 @@ func (q *qualities) open(o *Options) {
 		}
 		if was, ok := o.Recall(s.Name()); ok {
 			q.keys[s.Name()] = keyTrouble{was.Refuses, was.Mixes}
+			q.lossy = lossyWith(q.lossy, s.Name(), was)
 		}
 	}
 }
@@ -120,6 +129,33 @@ func (q *qualities) untagged() object.Replicas {
 	return q.bare
 }
 
+// losers are by algorithm of a checksum the backends that lose it; nobody else is known to.
+func (q *qualities) losers() map[string]object.Replicas {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lossy
+}
+
+// anyLoses tells whether one of the replicas is known to lose checksums of an algorithm.
+func (q *qualities) anyLoses(replicas object.Replicas, algorithm string) bool {
+	return len(q.losers()[algorithm].And(replicas)) > 0
+}
+
+// lossyWith are the losers once a backend's quality is known; nil: there are none.
+func lossyWith(lossy map[string]object.Replicas, replica string, found Quality) map[string]object.Replicas {
+	next := map[string]object.Replicas{}
+	for _, algorithm := range s3.ChecksumAlgorithms() {
+		losers := lossy[algorithm].Without(replica)
+		if found.loses(algorithm) {
+			losers = losers.With(replica)
+		}
+		if len(losers) > 0 {
+			next[algorithm] = losers
+		}
+	}
+	return next
+}
+
 // keepsNone is told when a backend says that it does no tags.
 func (q *qualities) keepsNone(replica string) {
 	q.mu.Lock()
@@ -141,7 +177,7 @@ func (q *qualities) learn(replica string, found Quality) {
 	q.payload, q.known[replica] = next, true
 	sums := maps.Clone(q.sums)
 	sums[replica] = found.Sums
-	q.sums = sums
+	q.sums, q.lossy = sums, lossyWith(q.lossy, replica, found)
 	q.keys[replica] = keyTrouble{found.Refuses, found.Mixes}
 	q.copies = q.copies.Without(replica)
 	if found.Copies {

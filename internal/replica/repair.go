@@ -294,6 +294,7 @@ func (s *Set) source(ctx context.Context, b *bucket, key object.Key, e commit.Co
 			cause = fmt.Errorf("backend %s does not hold the version any more", replica)
 			continue
 		}
+		obj.Headers = withSums(obj.Headers, e.Info.Headers)
 		return newSource(obj, s.newPlan(obj.Headers, ""), e.Info), nil
 	}
 	return nil, cause
@@ -307,6 +308,27 @@ func sourceShows(cur object.Info, seen object.Seen) bool {
 		cur.ETag = ""
 	}
 	return seen.Shows(cur)
+}
+
+// withSums are the headers that a source showed, with the checksum that the version is
+// known to have, if any, instead of what the source keeps of one: its bytes are held
+// against that.
+func withSums(shown, known object.Headers) object.Headers {
+	sums := object.Headers{}
+	for name, value := range known {
+		if strings.HasPrefix(name, object.ChecksumPrefix) {
+			sums[name] = value
+		}
+	}
+	if len(sums) == 0 {
+		return shown
+	}
+	for name, value := range shown {
+		if !strings.HasPrefix(name, object.ChecksumPrefix) {
+			sums[name] = value
+		}
+	}
+	return sums
 }
 
 func newSource(obj *backend.Object, p plan, cur object.Info) *source {

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"hash"
 	"hash/crc32"
+	"maps"
 	"slices"
 	"strings"
 
@@ -54,6 +55,9 @@ func Recent(algorithm string) bool {
 	_, known := algorithms[algorithm]
 	return known && !slices.Contains(oldest, algorithm)
 }
+
+// ChecksumAlgorithms are the names of all algorithms, in order.
+func ChecksumAlgorithms() []string { return slices.Sorted(maps.Keys(algorithms)) }
 
 // ChecksumLength is the length in bytes of a checksum in base64; zero for an algorithm
 // that there is not.

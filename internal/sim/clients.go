@@ -115,6 +115,9 @@ func (w *world) mutation(key object.Key) (call, commit.Op) {
 		op.Info.Tags = w.someTags()
 		c.tags = tagsText(op.Info.Tags)
 	}
+	if op.Type == oplog.OpPut {
+		op.Info.Headers = w.sumsOf(etagOf(op.ID))
+	}
 	op.If = c.condition()
 	return c, op
 }

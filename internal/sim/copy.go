@@ -41,6 +41,7 @@ func (w *world) copyObject(client int, g *gateway, from, to object.Key, next fun
 		switch e := e.(type) {
 		case commit.Serve:
 			shown = e.Info
+			w.sawSum(from, e.Info)
 			if e.Replica != "" {
 				shown.ETag = p.shown[e.Replica].ETag
 			}
@@ -102,7 +103,7 @@ func (g *gateway) copyTo(client int, to object.Key, src source, began time.Durat
 func (g *gateway) copyBody(p *proc, src source) {
 	w := g.w
 	whole := func() {
-		p.deliver(commit.Verified{Info: object.Info{Size: src.info.Size, ETag: commit.CopyETag(src.info), Tags: src.tags}})
+		p.deliver(commit.Verified{Info: object.Info{Size: src.info.Size, ETag: commit.CopyETag(src.info), Tags: src.tags, Headers: w.sumsOf(copied(src.info.ETag))}})
 	}
 	if len(p.started) == 0 {
 		whole()
@@ -134,7 +135,7 @@ func (p *proc) releaseCopy(e commit.Release, src source) {
 	r := &request{
 		key: p.key, op: p.op.ID, ver: e.Ver, started: w.now, owner: p, work: slow,
 		put: object.Seen{
-			Info: object.Info{ID: p.op.ID, Kind: object.Present, ETag: copied(src.info.ETag), Size: src.info.Size, Tags: src.tags},
+			Info: object.Info{ID: p.op.ID, Kind: object.Present, ETag: copied(src.info.ETag), Size: src.info.Size, Tags: src.tags, Headers: w.sumsOf(copied(src.info.ETag))},
 			Flag: object.FlagStream, Uploaded: p.g.now().Wall,
 		},
 		answer: func(a commit.Answer) {
@@ -164,5 +165,6 @@ func (s *server) copy(r *request, from object.Key, match string) commit.Answer {
 	}
 	put := r.put
 	put.ETag, put.Size = copied(src.ETag), src.Size
+	put.Headers = s.w.sumsOf(put.ETag)
 	return s.store(r, put)
 }

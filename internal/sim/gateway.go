@@ -269,7 +269,7 @@ func (g *gateway) clientBody(p *proc, size int64) {
 		return
 	}
 	w.after(d, func() {
-		p.deliver(commit.Verified{Info: object.Info{Size: size, ETag: p.op.Info.ETag, Tags: p.op.Info.Tags}})
+		p.deliver(commit.Verified{Info: object.Info{Size: size, ETag: p.op.Info.ETag, Tags: p.op.Info.Tags, Headers: p.op.Info.Headers}})
 	})
 }
 
@@ -362,6 +362,7 @@ func (g *gateway) read(key object.Key, head bool, done func(answerRead)) {
 		switch e := e.(type) {
 		case commit.Serve:
 			etag := e.Info.ETag
+			g.w.sawSum(key, e.Info)
 			if e.Replica != "" {
 				etag = p.shown[e.Replica].ETag // what the client really gets
 			}

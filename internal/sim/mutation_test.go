@@ -58,7 +58,7 @@ var ofScrubs = regexp.MustCompile(`^(S\d+|R28 serving)\b`)
 func schedule(c commit.Clause, seed uint64) Options {
 	return Options{
 		Seed: seed, Uploads: ofUploads.MatchString(string(c)), Tags: strings.HasPrefix(string(c), "T"), Nodes: ofNodes.MatchString(string(c)),
-		Scrubs: ofScrubs.MatchString(string(c)),
+		Scrubs: ofScrubs.MatchString(string(c)), Sums: strings.HasPrefix(string(c), "C"),
 	}
 }
 
@@ -287,7 +287,7 @@ func hunt(c commit.Clause) (first uint64, hits int, breaks string) {
 	return first, hits, breaks
 }
 
-var invariant = regexp.MustCompile(`\b[IUTS]\d+\b|H17|leaked|not linearizable|not converge\w*|definitely failed|undetermined`)
+var invariant = regexp.MustCompile(`\b[IUTSC]\d+\b|H17|leaked|not linearizable|not converge\w*|definitely failed|undetermined`)
 
 // kindOf says in a word what a schedule broke.
 func kindOf(err error) string {
@@ -314,7 +314,7 @@ switched off in builds with the tag `+"`mutation`"+` (no other build has the swi
 one of the simulator (%d of %d clauses; the first of the seeds 1 to %d that breaks, how many of the first %d do, and what broke first), or
 a directed test of package commit, or both. A clause that nothing misses fails the build. The rules of uploads and copies (U, R11 copy,
 R11 match, R13 spoilt) are looked for in schedules with uploads, those of tags (T) in schedules with tags, those of nodes (N) in
-schedules with leases, those of scrubs (S, R28 serving) in schedules with scrubs, the others in schedules without.
+schedules with leases, those of scrubs (S, R28 serving) in schedules with scrubs, those of checksums (C) in schedules with checksums, the others in schedules without.
 
 | clause | first schedule | of %d | breaks | directed test |
 |---|---|---|---|---|

@@ -58,6 +58,7 @@ type server struct {
 	uploads map[string]*upload       // multipart uploads, by this server's own ids
 	leaked  map[string]time.Duration // parts that landed after their upload was aborted, and when; another abort frees them
 	bare    bool                     // keeps no tags
+	lossy   map[string]bool          // algorithms of checksums that it does not keep
 	fencing bool                     // a Complete that arrived applies only while its upload is there
 	serial  int                      // of upload ids
 }
@@ -358,6 +359,7 @@ func (s *server) store(r *request, put object.Seen) commit.Answer {
 	if s.bare {
 		put.Tags = nil
 	}
+	put.Headers = s.kept(put.Headers)
 	s.before[r.key] = old
 	s.objs[r.key] = stored{seen: put, started: r.started, done: w.now}
 	w.logf("%s applies %s %s ver %d", s.name, put.Kind, short(r.op), r.ver)

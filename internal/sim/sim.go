@@ -51,6 +51,9 @@ type Options struct {
 	// withdrawn from reads and made like the others.
 	Scrubs bool
 
+	// Sums has clients write objects with checksums, which some servers do not keep.
+	Sums bool
+
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
 
@@ -120,6 +123,9 @@ func newWorld(o Options) *world {
 	w.drawServers(o)
 	w.drawBare()
 	w.drawGateways()
+	if o.Sums {
+		w.drawSums()
+	}
 	if o.Only == nil && !w.faults.One && w.rng.IntN(4) == 0 {
 		w.liar = w.servers[w.rng.IntN(len(w.servers))]
 		w.liar.personality = Halving
@@ -226,7 +232,7 @@ func (w *world) foreign(key object.Key) string {
 	etag := w.id().String()
 	tags := w.foreignTags(key)
 	for _, s := range w.servers {
-		s.objs[key] = stored{seen: object.Seen{Info: object.Info{Kind: object.Present, ETag: etag, Size: 7, Tags: tags}}}
+		s.objs[key] = stored{seen: object.Seen{Info: object.Info{Kind: object.Present, ETag: etag, Size: 7, Tags: tags, Headers: s.kept(w.sumsOf(etag))}}}
 	}
 	return etag
 }

@@ -18,6 +18,7 @@ var (
 	oneModes  = flag.Bool("sim.modes", false, "with -sim.seed: the mode is switched under load")
 	refusals  = flag.Bool("sim.refusals", false, "with the seed: servers refuse keys")
 	tagged    = flag.Bool("sim.tags", false, "with the seed: the schedule with tags")
+	summed    = flag.Bool("sim.sums", false, "with the seed: the schedule with checksums")
 	uploads   = flag.Bool("sim.uploads", false, "with the seed: the schedule with uploads")
 )
 
@@ -49,7 +50,7 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Sums: *summed, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -90,6 +91,16 @@ func TestSchedulesWithTaggedUploads(t *testing.T) {
 	})
 	playSchedules(t, "tagged uploads and switches", must, func(seed uint64) Options {
 		return Options{Seed: seed, Tags: true, Uploads: true, Modes: seed%2 == 0}
+	})
+}
+
+// TestSchedulesWithSums plays schedules in which objects have checksums that some servers
+// do not keep: one version is shown with one checksum, whoever answers and for as long as
+// it stands.
+func TestSchedulesWithSums(t *testing.T) {
+	must := []string{"checksum shown", "complete acknowledged", "copy", "tagged"}
+	playSchedules(t, "checksums", must, func(seed uint64) Options {
+		return Options{Seed: seed, Sums: true, Uploads: seed%3 == 0, Tags: seed%4 == 0}
 	})
 }
 

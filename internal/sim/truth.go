@@ -44,6 +44,7 @@ func (t *truth) swapped(key object.Key, old, next *oplog.Row) {
 	}
 	if next != nil && !next.Open && next.Cur.Ver > 0 && (old == nil || old.Open || old.Cur.ID != next.Cur.ID) {
 		t.decide(key, next)
+		t.decidedSum(old, next)
 	}
 	if next == nil && old != nil && old.Cur.Kind == object.Tombstone && len(old.Unsettled) > 0 {
 		w.fail("I10 %s: a tombstone was dropped with requests unsettled", key.Name)

@@ -126,7 +126,7 @@ func (s *server) complete(r *request, seen *upload, list []commit.Named) commit.
 		size += p.size
 	}
 	delete(s.uploads, r.upload)
-	put := object.Seen{Info: object.Info{ID: u.id, Kind: object.Present, ETag: etag, Size: size, Tags: u.tags}, Flag: object.FlagMultipart, Uploaded: u.stamped}
+	put := object.Seen{Info: object.Info{ID: u.id, Kind: object.Present, ETag: etag, Size: size, Tags: u.tags, Headers: w.sumsOf(etag)}, Flag: object.FlagMultipart, Uploaded: u.stamped}
 	return s.store(r, put)
 }
 

@@ -160,6 +160,7 @@ func (g *gateway) completeUpload(key object.Key, id object.ID, list []commit.Nam
 
 func (g *gateway) runComplete(key object.Key, id object.ID, list []commit.Named, chosen commit.Chosen, cond commit.Condition, done func(commit.Result)) {
 	w := g.w
+	chosen.Info.Headers = w.sumsOf(chosen.Info.ETag)
 	op := commit.CompleteOp{ID: w.id(), Upload: id, Chosen: chosen, If: cond, Slow: slow}
 	m := commit.NewComplete(g.cfg, op)
 	p := g.spawn(key, m, func(p *proc, e commit.Effect) {

@@ -39,10 +39,11 @@ type world struct {
 	again    map[string]bool         // ETags that more than one write has
 	calm     bool                    // faults have stopped
 	hedge    bool
-	mode     commit.Mode // as the log has it
-	leases   *leases     // of the nodes; nil: they have none
-	uploads  bool        // clients make uploads, copies and batches too
-	tags     bool        // and tags
+	mode     commit.Mode          // as the log has it
+	leases   *leases              // of the nodes; nil: they have none
+	uploads  bool                 // clients make uploads, copies and batches too
+	tags     bool                 // and tags
+	sums     map[object.ID]string // checksums that versions were decided with; nil: none has any
 	err      error
 	patience time.Duration // of the checker, for one history
 }

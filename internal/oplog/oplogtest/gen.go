@@ -28,6 +28,7 @@ func Rows() *rapid.Generator[oplog.Row] {
 			Tagging:   nonEmpty(rapid.SliceOfN(entries(), 0, 2).Draw(t, "tagging")),
 			Mistagged: drawReplicas(t, "mistagged"),
 			Bare:      drawReplicas(t, "bare"),
+			Sumless:   drawReplicas(t, "sumless"),
 			Rotten:    drawReplicas(t, "rotten"),
 		}
 		if rapid.Bool().Draw(t, "has intent") {

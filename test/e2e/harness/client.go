@@ -57,6 +57,13 @@ func (c *Client) Put(ctx context.Context, bucket, key string, mode wire.Mode, bo
 	return c.send(ctx, r, encoded)
 }
 
+// Send stores an object or a part as p describes it; the client fills in where, who and when.
+func (c *Client) Send(ctx context.Context, p wire.Put) (wire.Answer, error) {
+	p.Keys, p.Host, p.Now = c.Keys, c.Addr, time.Now()
+	r, encoded := p.Request()
+	return c.send(ctx, r, encoded)
+}
+
 // Do sends any other request. Its body, if any, travels with its SHA-256.
 func (c *Client) Do(ctx context.Context, method, bucket, key, query string, body []byte, header ...wire.Field) (wire.Answer, error) {
 	sum := sha256.Sum256(body)

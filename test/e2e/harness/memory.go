@@ -14,10 +14,16 @@ import (
 // off; it never loses what it was given.
 func StartMemory(t testing.TB, name string) *Backend {
 	t.Helper()
+	return StartMemoryOf(t, name, memory.Personality{})
+}
+
+// StartMemoryOf is StartMemory for a server that differs from AWS.
+func StartMemoryOf(t testing.TB, name string, p memory.Personality) *Backend {
+	t.Helper()
 	keys := wire.Keys{Access: "access-" + name, Secret: "secret-of-" + name, Region: "us-east-1"}
 	b := &Backend{Name: name, Addr: Addr(t), Keys: keys, brand: brand{program: "memory"}}
 	b.Client = NewClient(b.Addr, keys)
-	b.inside = memory.New(memory.Options{AccessKeyID: keys.Access, SecretAccessKey: sigv4.Secret(keys.Secret)})
+	b.inside = memory.New(memory.Options{AccessKeyID: keys.Access, SecretAccessKey: sigv4.Secret(keys.Secret), Personality: p})
 	l, err := net.Listen("tcp", b.Addr)
 	if err != nil {
 		t.Fatal(err)

@@ -39,21 +39,23 @@ func (m Mode) Trailer() bool { return m == UnsignedTrailer || m == SignedTrailer
 const chunkSize = 64 << 10
 
 const (
-	trailerName = "x-amz-checksum-crc32"
-	zeroSig     = "0000000000000000000000000000000000000000000000000000000000000000"
+	crcName = "x-amz-checksum-crc32"
+	zeroSig = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
-// Put describes one PutObject. The zero Fault leaves it as a client means it.
+// Put describes one PutObject, or with a query one UploadPart. The zero Fault leaves it as a client means it.
 type Put struct {
 	Keys   Keys
 	Host   string
 	Bucket string
 	Key    string
+	Query  string // encoded
 	Mode   Mode
 	Body   []byte
 	Header []Field // of the client's own
 	MD5    bool    // send Content-MD5
 	CRC    bool    // send x-amz-checksum-crc32 in the head
+	Sum    Field   // the trailer of the body; zero: x-amz-checksum-crc32
 	Fault  Fault
 	Now    time.Time
 }
@@ -71,13 +73,13 @@ func (p Put) Message() Message {
 
 // Request is the signed head and the encoded body, with the fault in them.
 func (p Put) Request() (Request, []byte) {
-	r := Request{Method: "PUT", Host: p.Host, Path: Path(p.Bucket, p.Key), Header: append([]Field(nil), p.Header...)}
+	r := Request{Method: "PUT", Host: p.Host, Path: Path(p.Bucket, p.Key), Query: p.Query, Header: append([]Field(nil), p.Header...)}
 	if p.MD5 || p.Fault == WrongMD5 {
 		sum := md5.Sum(p.Fault.swap(WrongMD5, p.Body))
 		r.Header = append(r.Header, Field{"Content-MD5", base64.StdEncoding.EncodeToString(sum[:])})
 	}
 	if p.CRC || p.Fault == WrongHeadChecksum {
-		r.Header = append(r.Header, Field{trailerName, crc(p.Fault.swap(WrongHeadChecksum, p.Body))})
+		r.Header = append(r.Header, Field{crcName, crc(p.Fault.swap(WrongHeadChecksum, p.Body))})
 	}
 	body := p.Body
 	if p.Mode.Chunked() {
@@ -110,7 +112,7 @@ func (p Put) chunks(r *Request) []byte {
 	r.encode("aws-chunked")
 	r.Header = append(r.Header, Field{"x-amz-decoded-content-length", strconv.Itoa(decoded)})
 	if p.Mode.Trailer() {
-		r.Header = append(r.Header, Field{"x-amz-trailer", trailerName})
+		r.Header = append(r.Header, Field{"x-amz-trailer", p.trailer().Name})
 	}
 	// The encoded length does not depend on the signatures' values: encode
 	// once to learn it, then with the signatures that the head seeds.
@@ -164,13 +166,22 @@ func (p Put) encode(seed Seed) []byte {
 	return b.Bytes()
 }
 
+// trailer is the checksum that follows the body.
+func (p Put) trailer() Field {
+	if p.Sum.Name != "" {
+		return p.Sum
+	}
+	return Field{crcName, crc(p.Fault.swap(WrongTrailer, p.Body))}
+}
+
 func (p Put) writeTrailer(b *bytes.Buffer, seed *Seed) {
 	if p.Fault == MissingTrailer {
 		return
 	}
-	line := trailerName + ":" + crc(p.Fault.swap(WrongTrailer, p.Body))
+	sum := p.trailer()
+	line := sum.Name + ":" + sum.Value
 	if p.Fault == MalformedTrailer {
-		line = trailerName + " no colon"
+		line = sum.Name + " no colon"
 	}
 	b.WriteString(line + "\r\n")
 	if p.Mode.Signed() {
