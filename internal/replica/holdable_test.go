@@ -145,6 +145,7 @@ func TestFileBesideFolder(t *testing.T) {
 func TestAllRefuseByThemselves(t *testing.T) {
 	onFiles(t, []memory.Files{memory.RefusingFiles, memory.RefusingFiles}, func(t *testing.T, r *rig) {
 		r.mustPut("a", content(100, 1))
+		time.Sleep(time.Second) // one acknowledged it: until both have it
 		if _, err := r.put("a/b", content(100, 1)); !errors.Is(err, s3.ObjectParentIsFile) {
 			t.Errorf("put: %v", err)
 		}
