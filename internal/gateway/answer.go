@@ -66,6 +66,13 @@ func (a *answer) ReadFrom(src io.Reader) (n int64, err error) {
 	}
 }
 
+// FlushError sends what was written so far, for http.ResponseController: a client that waits
+// long is to see the blanks while the work goes on.
+func (a *answer) FlushError() error {
+	a.arm(0)
+	return a.conn.Flush()
+}
+
 // may gives the next write of n bytes its deadline, unless the receiver may not
 // have more.
 func (a *answer) may(n int) error {

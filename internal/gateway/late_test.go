@@ -1,8 +1,14 @@
 package gateway_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +45,40 @@ func TestALongAnswer(t *testing.T) {
 		if code, _ := line["code"].(string); code != name || line["cut"] != nil {
 			t.Errorf("%q: logged %v", name, line)
 		}
+	}
+}
+
+// TestBlanksLeaveWhileTheWorkGoesOn: the client reads status and blanks before the end that
+// it waits for; kept until then they would keep no connection.
+func TestBlanksLeaveWhileTheWorkGoesOn(t *testing.T) {
+	f := newFixture(t)
+	f.handler.SetBlank(time.Millisecond)
+	f.put(t, "/photos/from", "hello world")
+	seen := make(chan struct{})
+	f.before = func(_ context.Context, method string) error {
+		if method == "Copy" {
+			<-seen // the work takes until the client has seen that it is waited for
+		}
+		return nil
+	}
+	c := f.dial(t) // with a deadline
+	if _, err := io.WriteString(c, copyOf("/photos/to", "/photos/from").text(f.addr)); err != nil {
+		t.Fatal(err)
+	}
+	var wire bytes.Buffer
+	resp, err := http.ReadResponse(bufio.NewReader(io.TeeReader(c, &wire)), &http.Request{Method: http.MethodPut})
+	close(seen) // the head came, and what came with it
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.HasPrefix(string(body), xml.Header+" ") || !strings.Contains(string(body), "<CopyObjectResult ") {
+		t.Errorf("%q, %v", body, err)
+	}
+	// The first chunk that left has the first blank, and not a buffer full of them.
+	if _, chunks, _ := strings.Cut(wire.String(), "\r\n\r\n"); !strings.HasPrefix(chunks, fmt.Sprintf("%x\r\n", len(xml.Header)+1)) {
+		t.Errorf("%.60q", chunks)
 	}
 }
 
