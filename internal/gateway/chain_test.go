@@ -241,7 +241,9 @@ func TestClientThatLeaves(t *testing.T) {
 	io.WriteString(c, head("/photos/k").text(f.addr))
 	<-arrived
 	c.Close()
-	f.eventually(t, func() bool { return f.counter(t, "s3mirror_gateway_requests_total", "HeadObject", "gone") == 1 })
+	f.eventually(t, func() bool {
+		return f.counter(t, "s3mirror_gateway_requests_total", "HeadObject", "gone") == 1 && len(f.log.lines(t)) > 0 // which comes after
+	})
 	if line := f.log.last(t); line["level"] != "INFO" {
 		t.Errorf("logged %v", line)
 	}
