@@ -288,7 +288,7 @@ func (j *Jobs) run(ctx context.Context, job *Job) {
 				j.finish(ctx, job, JobFailed, failed.text)
 				return
 			}
-			job.Problem = err.Error()
+			job.Problem = replica.Why(err)
 			j.o.Logger.Debug("job has to wait", "job", job.ID, "error", err)
 		}
 		if err != nil || time.Since(saved) >= j.o.Every || job.Pages != pages || job.Phase != phase {

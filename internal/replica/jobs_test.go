@@ -15,6 +15,7 @@ import (
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // start asks for a job.
@@ -468,4 +469,23 @@ func onRigOf(t *testing.T, names []string, do func(t *testing.T, r *rig)) {
 		r.makeBucket()
 		do(t, r)
 	})
+}
+
+// TestWhy: what a job waits for is told in the words of its cause, not in those that S3
+// has for clients.
+func TestWhy(t *testing.T) {
+	cause := errors.New("the log is away")
+	for _, tc := range []struct {
+		err  error
+		want string
+	}{
+		{cause, "the log is away"},
+		{s3.Err(s3.SlowDown).Because(cause), "the log is away"},
+		{fmt.Errorf("list: %w", s3.Err(s3.SlowDown).Because(s3.Err(s3.InternalError).Because(cause))), "the log is away"},
+		{s3.Err(s3.NoSuchKey), s3.Err(s3.NoSuchKey).Error()},
+	} {
+		if got := replica.Why(tc.err); got != tc.want {
+			t.Errorf("%v: %q, want %q", tc.err, got, tc.want)
+		}
+	}
 }

@@ -388,5 +388,15 @@ func (s *Set) Ready(ctx context.Context) error {
 // isUnavailable tells an answer that only says "not now".
 func isUnavailable(err error) bool { return errors.Is(err, s3.SlowDown) }
 
+// Why is what an error says, without the code and the words that it has for S3 clients where
+// it has a cause.
+func Why(err error) string {
+	var e *s3.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return Why(e.Err)
+	}
+	return err.Error()
+}
+
 // unavailable is the answer to whatever could not be done now, and was not.
 func unavailable(cause error) *s3.Error { return s3.Err(s3.SlowDown).Because(cause) }

@@ -99,6 +99,10 @@ func consoleControl(t *testing.T, g *harness.Gateway, backends []*harness.Backen
 	})
 	mux.HandleFunc("POST /kill", func(_ http.ResponseWriter, r *http.Request) { backend(r).Kill() })
 	mux.HandleFunc("POST /start", func(_ http.ResponseWriter, r *http.Request) { backend(r).Start(t) })
+	mux.HandleFunc("POST /lose", func(w http.ResponseWriter, r *http.Request) {
+		a, err := backend(r).Client.Delete(r.Context(), r.FormValue("bucket"), r.FormValue("key"))
+		answer(w, a, err)
+	})
 	mux.HandleFunc("POST /put", func(w http.ResponseWriter, r *http.Request) {
 		a, err := client(r).Do(r.Context(), "PUT", r.FormValue("bucket"), r.FormValue("key"), "", []byte("written outside of the console"))
 		answer(w, a, err)

@@ -31,6 +31,7 @@ export async function backends(secret: string) {
 		await judge(page, "objects-lagging-light");
 		await page.goto(`${root}#/replication`);
 		await sees(page, /8 objects \(\d+ B\) to copy once it is back/);
+		await page.getByRole("listitem", { name: "b-2" }).evaluate((e) => e.scrollIntoView({ block: "center" }));
 		await judge(page, "replication-down-light");
 		await ask("/start?backend=b-2");
 		await page.getByText("to copy once it is back").waitFor({ state: "detached", timeout: 60_000 });

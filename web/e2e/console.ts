@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { backends } from "./backends.ts";
 import { crowd } from "./crowd.ts";
 import { files } from "./files.ts";
+import { jobs } from "./jobs.ts";
 import { people, shutOut } from "./people.ts";
 import { theShow } from "./show.ts";
 import { Act, browser, judge, type Look, login, password, press, proxied, root, sees } from "./stage.ts";
@@ -86,7 +87,7 @@ await door.step("by keyboard: past the navigation, and through it", async () => 
 
 // What is written and who is made comes first; what looks at all of it, afterwards.
 await Promise.all([files(password), crowd(password)]);
-const [key] = await Promise.all([people(password), theShow()]);
+const [key] = await Promise.all([people(password), theShow(), jobs(password)]);
 await backends(password);
 await Promise.all((["light", "dark", "phone"] as const).map((look) => tour(look, key)));
 await Promise.all([shutOut(password), belowAPath()]);
@@ -112,6 +113,16 @@ async function tour(look: Look, key: string) {
 				await p.locator(".uplot").first().waitFor();
 			}
 			await judge(p, `${name}-${look}`);
+		});
+	}
+	if (look !== "light") {
+		await act.step(`one job, ${look}`, async () => {
+			await p.goto(`${root}#/replication`);
+			await press(p, "Deep scrub of photos");
+			await sees(p.getByRole("dialog"), "photos/scan-05.bin");
+			await judge(p, `job-${look}`);
+			await press(p.getByRole("dialog"), "Close");
+			await p.getByRole("dialog").waitFor({ state: "detached" });
 		});
 	}
 	if (look === "phone") {

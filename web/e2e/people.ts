@@ -81,7 +81,7 @@ export async function people(secret: string): Promise<string> {
 		await judge(p, "refused-light");
 		await c.close();
 		const basic = { Authorization: `Basic ${Buffer.from("ann:another-of-ann").toString("base64")}` };
-		for (const shut of ["status", "replication", "history", "users", "events"]) {
+		for (const shut of ["status", "replication", "replication/jobs", "history", "users", "events"]) {
 			assert.equal((await fetch(`${root}api/v1/${shut}`, { headers: basic })).status, 403, shut);
 		}
 	});

@@ -28,6 +28,7 @@ export async function theShow() {
 		await page.getByRole("listitem", { name: "eu-2" }).getByRole("button", { name: "Corrupt an object" }).click();
 		const rot = page.getByRole("region", { name: "Rot" });
 		await sees(rot, "corrupt");
+		await rot.evaluate((e) => e.scrollIntoView({ block: "end" }));
 		await judge(page, "demo-rot-light");
 		await rot.getByRole("button", { name: "Scrub" }).click();
 		await sees(rot, "mended");

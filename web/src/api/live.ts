@@ -3,8 +3,10 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { apiBase } from "../session/session";
+import { withJob } from "../words/joblist";
 import { EventReader, pauseBefore, type StreamEvent } from "../words/stream";
 import { session } from "./client";
+import type { Job } from "./gen/types.gen";
 
 let live = false;
 const readers = new Set<() => void>();
@@ -88,12 +90,22 @@ function take(queries: QueryClient, { event, data }: StreamEvent) {
 			void queries.invalidateQueries({ queryKey: ["replication"] });
 			setLive(true);
 			break;
+		case "job":
+			takeJob(queries, JSON.parse(data));
+			break;
 		case "audit":
 		case "lost":
 			void queries.invalidateQueries({ queryKey: ["history"] });
 			void queries.invalidateQueries({ queryKey: ["replication"] });
+			void queries.invalidateQueries({ queryKey: ["jobs"] });
 			break;
 	}
+}
+
+/** A job that came forward: its line is what the event says; who looks at what it found asks. */
+function takeJob(queries: QueryClient, job: Job) {
+	queries.setQueryData<Job[]>(["jobs"], (all) => all && withJob(all, job));
+	void queries.invalidateQueries({ queryKey: ["job", job.id] });
 }
 
 const shown = (signal: AbortSignal) =>

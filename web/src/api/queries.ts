@@ -2,7 +2,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { type Course, follow } from "../words/healing";
-import { replication, status, version } from "./gen/sdk.gen";
+import { isOver } from "../words/joblist";
+import { jobs, replication, status, version } from "./gen/sdk.gen";
 import { every } from "./live";
 
 // Ages grow while nothing else changes, of which the stream says nothing.
@@ -18,6 +19,14 @@ export const useReplication = () =>
 		queryKey: ["replication"],
 		queryFn: async () => (await replication()).data,
 		refetchInterval: (q) => every(q.state.data?.converged ? 20_000 : 2_000, 2_000)(),
+	});
+
+/** Long work, the newest first; without what it found. */
+export const useJobs = () =>
+	useQuery({
+		queryKey: ["jobs"],
+		queryFn: async () => (await jobs({ query: { limit: 200 } })).data.jobs,
+		refetchInterval: (q) => (q.state.data?.every(isOver) ? every(30_000, 5_000)() : every(5_000, 1_000)()),
 	});
 
 /** What the server is; it does not change while it runs. */

@@ -12,6 +12,7 @@ import { bytes, count, many, moment, span } from "../words/format";
 import { type Course, done, progress } from "../words/healing";
 import { byteStops, paceMeans, promise, requestStops, stopOf } from "../words/replication";
 import { stateTone } from "../words/safety";
+import { Jobs } from "./jobs";
 
 /** How objects are replicated, and how that is changed while it runs. */
 export function Replication() {
@@ -28,6 +29,7 @@ export function Replication() {
 						</Note>
 					)}
 					<Queue doc={doc.data} />
+					<Jobs backends={node.data.backends.map((b) => b.name)} />
 					<Backends doc={doc.data} backends={node.data.backends} />
 					<Modes doc={doc.data} backends={node.data.backends} />
 				</>

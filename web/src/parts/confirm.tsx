@@ -5,6 +5,7 @@ import { Note } from "./states";
 type Asked = {
 	title: string;
 	verb: string;
+	keep?: string; // what the other button says
 	children: ReactNode;
 	opened: boolean;
 	busy: boolean;
@@ -14,7 +15,7 @@ type Asked = {
 };
 
 /** Asks before something that cannot be taken back. */
-export function Confirm({ title, verb, children, opened, busy, error, act, close }: Asked) {
+export function Confirm({ title, verb, keep = "Keep it", children, opened, busy, error, act, close }: Asked) {
 	return (
 		<Modal opened={opened} onClose={close} title={title} centered closeButtonProps={{ "aria-label": "Close" }}>
 			<Stack>
@@ -22,7 +23,7 @@ export function Confirm({ title, verb, children, opened, busy, error, act, close
 				{error && <Note tone="bad">{error.message}</Note>}
 				<Group justify="flex-end">
 					<Button variant="default" onClick={close} data-autofocus>
-						Keep it
+						{keep}
 					</Button>
 					<Button color="red.8" loading={busy} onClick={act}>
 						{verb}

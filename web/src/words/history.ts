@@ -29,6 +29,10 @@ const deeds: Record<string, string> = {
 	resetPace: "Pace as configured",
 	pauseBackend: "Backend paused",
 	resumeBackend: "Backend resumed",
+	drainBackend: "Drain begun",
+	startJob: "Job begun",
+	endJob: "Job ended",
+	rotateSecretKey: "Secret key rotated",
 };
 
 export function deed(op: string): string {
