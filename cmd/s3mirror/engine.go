@@ -86,9 +86,9 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 	healer := heal.New(heal.Options{
 		Set: set, Log: p.log, Shares: shares,
 		Interval: time.Duration(p.cfg.Heal.Interval), Retention: time.Duration(p.cfg.Log.Retention),
-		Logger: p.logger, Registerer: p.metrics,
+		Logger: p.logger, Registerer: p.metrics, Tracer: p.tracer,
 	})
-	jobs := heal.NewJobs(heal.JobsOptions{Set: set, Log: p.log, Node: p.node, Logger: p.logger, Registerer: p.metrics})
+	jobs := heal.NewJobs(heal.JobsOptions{Set: set, Log: p.log, Node: p.node, Logger: p.logger, Registerer: p.metrics, Tracer: p.tracer})
 	face := gateway.New(gateway.Options{
 		Replicas: set, Verifier: p.verifier, Presence: p.presence(), Assumer: p.assumer(), Anonymous: p.cfg.S3.Anonymous, Tokens: s3.NewTokenKey(p.secrets.stamps),
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,

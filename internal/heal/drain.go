@@ -70,7 +70,7 @@ func (d *drain) walk(ctx context.Context, job *Job) (over bool, err error) {
 		d.sole++
 		if job.Phase != phaseCheck {
 			group.Go(func() error {
-				_, err := d.jobs.o.Set.Repair(ctx, kr.Key, object.ID{})
+				_, err := d.jobs.spans.repair(ctx, d.jobs.o.Set, kr.Key)
 				return err
 			})
 		}

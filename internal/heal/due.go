@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -79,7 +78,7 @@ func (d *dueWork) walk(ctx context.Context, job *Job) (over bool, err error) {
 			continue
 		}
 		group.Go(func() error {
-			rep, err := d.jobs.o.Set.Repair(ctx, kr.Key, object.ID{})
+			rep, err := d.jobs.spans.repair(ctx, d.jobs.o.Set, kr.Key)
 			visited.Add(1)
 			switch row := rep.Row; {
 			case err != nil:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3mirror/s3mirror/internal/object"
@@ -58,6 +59,7 @@ type Options struct {
 
 	Logger     *slog.Logger          // nil: slog.Default()
 	Registerer prometheus.Registerer // nil: none
+	Tracer     trace.Tracer          // nil: nothing is traced
 }
 
 func (o *Options) defaults() {
@@ -76,6 +78,7 @@ func (o *Options) defaults() {
 type Healer struct {
 	o       Options
 	metrics *metrics
+	spans   spans
 	wake    chan struct{} // has room for one: the queue has changed
 	back    chan struct{} // has room for one: a backend that keys waited for is there again
 
@@ -91,7 +94,7 @@ type Healer struct {
 // does.
 func New(o Options) *Healer {
 	o.defaults()
-	h := &Healer{o: o, wake: make(chan struct{}, 1), back: make(chan struct{}, 1), tasks: map[object.Key]*task{}, parked: map[*task]struct{}{}}
+	h := &Healer{o: o, spans: spans{o.Tracer}, wake: make(chan struct{}, 1), back: make(chan struct{}, 1), tasks: map[object.Key]*task{}, parked: map[*task]struct{}{}}
 	h.metrics = newMetrics(o.Registerer, h)
 	o.Set.Watch(h.Kick)
 	return h
@@ -182,7 +185,7 @@ func (h *Healer) visit(ctx context.Context, t *task) {
 		return
 	}
 	defer done()
-	report, err := h.o.Set.Repair(ctx, t.key, object.ID{})
+	report, err := h.spans.repair(ctx, h.o.Set, t.key)
 	h.metrics.visits.Inc()
 	now := time.Now()
 	var row *oplog.Row

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -52,6 +53,7 @@ type JobsOptions struct {
 
 	Logger     *slog.Logger          // nil: slog.Default()
 	Registerer prometheus.Registerer // nil: none
+	Tracer     trace.Tracer          // nil: nothing is traced
 }
 
 // Jobs does long work: one node does each job, and goes on where another one was stopped.
@@ -62,6 +64,7 @@ type Jobs struct {
 	o       JobsOptions
 	store   store
 	metrics *jobMetrics
+	spans   spans
 	wake    chan struct{} // has room for one
 
 	mu      sync.Mutex // guards what follows
@@ -81,7 +84,7 @@ func NewJobs(o JobsOptions) *Jobs {
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
 	}
-	return &Jobs{o: o, store: store{o.Log}, metrics: newJobMetrics(o.Registerer), wake: make(chan struct{}, 1), running: map[string]context.CancelCauseFunc{}}
+	return &Jobs{o: o, store: store{o.Log}, metrics: newJobMetrics(o.Registerer), spans: spans{o.Tracer}, wake: make(chan struct{}, 1), running: map[string]context.CancelCauseFunc{}}
 }
 
 // Start asks for a job; some node does it soon. ErrWrong, ErrBusy, the log's errors.
@@ -326,7 +329,7 @@ func (j *Jobs) step(ctx context.Context, w work, job *Job) (bool, error) {
 		return false, errGiven
 	}
 	defer done()
-	return w.step(ctx, job)
+	return j.spans.step(ctx, job, func(ctx context.Context) (bool, error) { return w.step(ctx, job) })
 }
 
 func (j *Jobs) workOf(job *Job) work {

@@ -109,10 +109,10 @@ func (s *scrub) mend(ctx context.Context, job *Job, found []verdictOf, list []Fi
 			continue
 		}
 		group.Go(func() error {
-			if _, err := s.jobs.o.Set.Compare(ctx, v.key, c, true); err != nil {
+			if _, err := s.jobs.spans.compare(ctx, s.jobs.o.Set, v.key, c, true); err != nil {
 				return err
 			}
-			rep, err := s.jobs.o.Set.Repair(ctx, v.key, object.ID{})
+			rep, err := s.jobs.spans.repair(ctx, s.jobs.o.Set, v.key)
 			if err != nil {
 				return nil //nolint:nilerr // it has a row: the healer comes to it
 			}
@@ -205,7 +205,7 @@ func (j *Jobs) compare(ctx context.Context, job *Job, keys []object.Key, c repli
 	for i, key := range keys {
 		group.Go(func() error {
 			for try := range patience {
-				v, err := j.o.Set.Compare(ctx, key, c, act)
+				v, err := j.spans.compare(ctx, j.o.Set, key, c, act)
 				if err != nil {
 					return err
 				}

@@ -171,6 +171,7 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 	if e.Info.Kind == object.Tombstone {
 		w := s.newWrite(b, key, op, origin{actor: "healer"})
 		w.pace = how
+		w.spans.follow(ctx)
 		w.start(s.up(b), func() {})
 		return w.healed(ctx, nil)
 	}
@@ -186,6 +187,7 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 	defer src.Body.Close()
 	w := s.newWrite(b, key, op, origin{actor: "healer"})
 	w.pace = how
+	w.spans.follow(ctx)
 	w.plan = src.plan
 	w.plan.tags = e.Info.Tags
 	w.stamp = src.stamp
@@ -227,7 +229,10 @@ func (w *write) healed(ctx context.Context, src *source) (bool, error) {
 	if err != nil {
 		w.deliver(commit.Broken{})
 	} else {
-		w.deliver(commit.Verified{Info: w.op.Info})
+		w.post(func() {
+			w.whole = time.Now()
+			w.step(commit.Verified{Info: w.op.Info})
+		})
 	}
 	select {
 	case res := <-w.result:

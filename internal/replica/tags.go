@@ -40,7 +40,7 @@ func (s *Set) PutTags(ctx context.Context, r TagRequest) error {
 		return err
 	}
 	op := commit.TagOp{ID: object.NewID(), Tags: r.Tags}
-	t := s.newTagging(b, r.Key, op, origin{r.Actor, r.Request})
+	t := s.newTagging(ctx, b, r.Key, op, origin{r.Actor, r.Request})
 	t.answered = unlock
 	s.drive(t.process, commit.Begin{Up: s.up(b)}, func() {
 		t.close()
@@ -84,9 +84,12 @@ type tagging struct {
 	said     map[string]string  // by replica, for the history
 }
 
-func (s *Set) newTagging(b *bucket, key object.Key, op commit.TagOp, from origin) *tagging {
+// newTagging is a change whose requests are part of the trace of ctx, which it outlives.
+func (s *Set) newTagging(ctx context.Context, b *bucket, key object.Key, op commit.TagOp, from origin) *tagging {
 	t := &tagging{op: op, origin: from, begun: time.Now(), result: make(chan commit.Result, 1), answered: func() {}, said: map[string]string{}}
-	t.process = s.newProcess(s.base, b, key, commit.NewTag(b.config(), op))
+	var of spans
+	of.follow(ctx)
+	t.process = s.newProcess(of.within(s.base), b, key, commit.NewTag(b.config(), op))
 	t.other = t.carryOut
 	return t
 }
@@ -197,7 +200,7 @@ func (s *Set) mend(ctx context.Context, b *bucket, key object.Key, e commit.Mend
 		return false
 	}
 	defer unlock()
-	t := s.newTagging(b, key, commit.TagOp{ID: object.NewID(), Tags: e.Tags, Heal: e.Target}, origin{actor: "healer"})
+	t := s.newTagging(ctx, b, key, commit.TagOp{ID: object.NewID(), Tags: e.Tags, Heal: e.Target}, origin{actor: "healer"})
 	t.pace = paced
 	s.drive(t.process, commit.Begin{Up: s.up(b)}, t.close)
 	select {

@@ -100,6 +100,18 @@ func (c heardConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// tops are the traces whose first span, or one that stands alone, has a name.
+func (c *receiver) tops(name string) (traces []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for trace, spans := range c.spans {
+		if slices.ContainsFunc(spans, func(s *otlp.Span) bool { return s.Name == name && len(s.ParentSpanId) == 0 }) {
+			traces = append(traces, trace)
+		}
+	}
+	return traces
+}
+
 // TestTraces has the built binary send its spans to a collector on the loopback: one for
 // each phase of a write and each replica, in the trace that traceparent names, of which
 // the backends hear nothing.
@@ -165,6 +177,53 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// TestTracesOfHeals: what nobody waits for has traces of its own, a visit of the healer
+// and a step of a job, with every request to a replica below it.
+func TestTracesOfHeals(t *testing.T) {
+	t.Parallel()
+	into := &receiver{spans: map[string][]*otlp.Span{}}
+	sink := httptest.NewServer(into)
+	t.Cleanup(sink.Close)
+	backends, _ := memoryBackends(t, 3)
+	g := harness.StartGateway(t, backends, harness.Options{Extra: "traces: {endpoint: \"" + sink.URL + "\"}\n"})
+	createBucket(t, g.Client, "traced")
+	cli := func(args ...string) {
+		t.Helper()
+		if code, stdout, stderr := g.CLI(t, args...); code != 0 {
+			t.Fatalf("%v: exit %d\n%s\n%s", args, code, stdout, stderr)
+		}
+	}
+	cli("backend", "pause", "b-2")
+	if a, err := g.Client.Put(t.Context(), "traced", "missed", wire.Literal, []byte("while b-2 was away")); err != nil || a.Status != 200 {
+		t.Fatalf("put: %v, %v", a, err)
+	}
+	cli("backend", "resume", "b-2")
+	g.Converge(t)
+	find := func(top string, below ...string) {
+		t.Helper()
+		harness.Eventually(t, "the trace of "+top, func() error {
+			var seen [][]string
+			for _, id := range into.tops(top) {
+				names, _ := into.names(id)
+				if !slices.ContainsFunc(below, func(want string) bool { return !slices.Contains(names, want) }) {
+					return nil
+				}
+				seen = append(seen, names)
+			}
+			return fmt.Errorf("%v, want one with %v", seen, below)
+		})
+	}
+	find("heal", "put b-2", "write body", "write intent", "write replica")
+
+	if a, err := backends[2].Client.Delete(t.Context(), "traced", "missed"); err != nil || a.Status != 204 {
+		t.Fatalf("delete on one backend: %v, %v", a, err)
+	}
+	if code, job := scrub(t, g, "traced"); code != 3 || job.Healed != 1 {
+		t.Fatalf("scrub: exit %d, %+v", code, job)
+	}
+	find("job scrub", "list b-1", "list b-3", "compare", "head b-3", "heal", "put b-3")
+}
+
 // memoryBackends are endpoints in this process; said is what each of them was sent.
 func memoryBackends(t *testing.T, n int) (backends []*harness.Backend, said func() map[string]string) {
 	t.Helper()
@@ -185,6 +244,7 @@ func memoryBackends(t *testing.T, n int) (backends []*harness.Backend, said func
 			Name: fmt.Sprintf("b-%d", i+1), Addr: l.Addr().String(),
 			Keys: wire.Keys{Access: "access", Secret: "secret", Region: "us-east-1"},
 		}
+		b.Client = harness.NewClient(b.Addr, b.Keys)
 		server := memory.New(memory.Options{AccessKeyID: b.Keys.Access, SecretAccessKey: sigv4.Secret(b.Keys.Secret)})
 		serving.Go(func() {
 			if err := server.Serve(ctx, h); err != nil {
