@@ -11,6 +11,15 @@ import (
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 )
 
+const nameOneKey = "name the ACCESS-KEY, and before it the LOGIN unless it is yours"
+
+// oneKey is the key that [LOGIN] ACCESS-KEY names, and whose it is.
+func (c call) oneKey(args []string) (who, id string, err error) {
+	last := len(args) - 1
+	who, err = c.whom(args[:last])
+	return who, args[last], err
+}
+
 // newKey is `s3mirror key`.
 func newKey(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "S3 keys of users", Args: noArgs, RunE: needsCommand}
@@ -93,7 +102,7 @@ func newKeyRotate(std streams, env environ) *cobra.Command {
 		Long: `Make an S3 key in the place of another, with what is left of its life. The other
 one opens nothing any more, or for --grace more, so that programs can be given the
 new one first.`,
-		Args: between(1, 2, "name the ACCESS-KEY, and before it the LOGIN unless it is yours"),
+		Args: between(1, 2, nameOneKey),
 	}
 	cmd.ValidArgsFunction = completeNames(env, userNames)
 	grace := cmd.Flags().String("grace", "0s", "how long the old key goes on opening, as in 24h or 7d")
@@ -102,8 +111,7 @@ new one first.`,
 		if err != nil || span < 0 {
 			return usageError{fmt.Errorf("--grace %q: want a span as in 24h or 7d", *grace)}
 		}
-		id := args[len(args)-1]
-		who, err := c.whom(args[:len(args)-1])
+		who, id, err := c.oneKey(args)
 		if err != nil {
 			return err
 		}
@@ -134,12 +142,11 @@ func newKeyDelete(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete [LOGIN] ACCESS-KEY",
 		Short: "Take an S3 key from a user, or from yourself",
-		Args:  between(1, 2, "name the ACCESS-KEY, and before it the LOGIN unless it is yours"),
+		Args:  between(1, 2, nameOneKey),
 	}
 	cmd.ValidArgsFunction = completeNames(env, userNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
-		id := args[len(args)-1]
-		who, err := c.whom(args[:len(args)-1])
+		who, id, err := c.oneKey(args)
 		if err != nil {
 			return err
 		}
