@@ -15,6 +15,7 @@ import (
 func newBackend(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{Use: "backend", Short: "Backends: how they fare, what they can do, and what is asked of them", Args: noArgs, RunE: needsCommand}
 	cmd.AddCommand(newBackendList(std, env), newBackendShow(std, env), newBackendQualify(std, env),
+		newBackendAdd(std, env), newBackendChange(std, env), newBackendRemove(std, env),
 		newBackendPause(std, env), newBackendResume(std, env), newBackendDrain(std, env), newBackendPace(std, env))
 	return cmd
 }

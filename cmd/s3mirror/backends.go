@@ -20,35 +20,55 @@ import (
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
-// backends are the stacks of all endpoints, in the order of the configuration.
+// backends are the stacks of all endpoints.
 type backends struct {
-	stacks  []*backend.Stack
-	remotes []*backend.Remote
-	places  map[string]string // name -> endpoint URL, for reports
-	options map[string]backend.Options
+	stacks []*backend.Stack // of the configuration, in its order
+	places
+
+	build   func(backend.Options) (built, error)
+	metrics *backend.Metrics
+	first   []built // the same as stacks
+	logger  *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	added   map[string]addition
+	left    []built       // nothing new is asked of them; their idle connections go by themselves
+	changed chan struct{} // has room for one: run looks again
+}
+
+// built is an endpoint and what is around it.
+type built struct {
+	stack  *backend.Stack
+	remote *backend.Remote
 }
 
 // openBackends builds the stack of every endpoint. It opens no connection: that
 // a backend is away is no reason not to start.
 func openBackends(cfg *Config, stamps object.StampKey, metrics *backend.Metrics, tracer trace.Tracer, log *slog.Logger) (*backends, error) {
-	b := &backends{places: map[string]string{}, options: map[string]backend.Options{}}
+	b := &backends{added: map[string]addition{}, changed: make(chan struct{}, 1), metrics: metrics, logger: log}
+	b.build = func(o backend.Options) (built, error) {
+		remote, err := backend.NewRemote(o)
+		if err != nil {
+			return built{}, err
+		}
+		return built{remote: remote, stack: backend.Wrap(remote, backend.WrapOptions{
+			Breaker: backend.BreakerOptions{Probe: reach, Log: log},
+			Limits:  backend.NewLimits(int64(cfg.Heal.BytesPerSecond), float64(cfg.Heal.RequestsPerSecond)),
+			Metrics: metrics, Tracer: tracer,
+		})}, nil
+	}
 	for _, c := range cfg.Backends {
 		o, err := remoteOptions(c, stamps)
 		if err != nil {
 			return nil, err
 		}
-		remote, err := backend.NewRemote(o)
+		one, err := b.build(o)
 		if err != nil {
 			return nil, err
 		}
-		b.options[c.Name] = o
-		b.remotes = append(b.remotes, remote)
-		b.places[c.Name] = c.Endpoint
-		b.stacks = append(b.stacks, backend.Wrap(remote, backend.WrapOptions{
-			Breaker: backend.BreakerOptions{Probe: reach, Log: log},
-			Limits:  backend.NewLimits(int64(cfg.Heal.BytesPerSecond), float64(cfg.Heal.RequestsPerSecond)),
-			Metrics: metrics, Tracer: tracer,
-		}))
+		b.places.set(c.Name, spoken{options: o, mode: c.PayloadMode})
+		b.first = append(b.first, one)
+		b.stacks = append(b.stacks, one.stack)
 	}
 	return b, nil
 }
@@ -77,8 +97,8 @@ func remoteOptions(c BackendConfig, stamps object.StampKey) (o backend.Options, 
 // close ends the idle connections. Nothing may use the backends any more.
 func (b *backends) close() error {
 	var errs []error
-	for _, r := range b.remotes {
-		errs = append(errs, r.Close())
+	for _, one := range append(b.living(), b.left...) {
+		errs = append(errs, one.remote.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -99,20 +119,22 @@ const greetTimeout = 5 * time.Second
 // greet asks every backend once, all at the same time, and says what to do
 // about each that cannot be used. Such a backend's breaker is opened, so that no
 // write waits for it; the breaker's probe brings it back.
-func (b *backends) greet(ctx context.Context, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
-	defer cancel()
+func (b *backends) greet(ctx context.Context) {
 	var wg sync.WaitGroup
-	for i, stack := range b.stacks {
-		wg.Go(func() {
-			if err := reach(ctx, b.remotes[i]); err != nil {
-				stack.Breaker.Open(err)
-				log.WarnContext(ctx, "backend cannot be used", "backend", stack.Name(), "endpoint", b.places[stack.Name()],
-					"todo", advice(err), "error", err)
-			}
-		})
+	for _, one := range b.first {
+		wg.Go(func() { b.greetOne(ctx, one) })
 	}
 	wg.Wait()
+}
+
+func (b *backends) greetOne(ctx context.Context, one built) {
+	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+	defer cancel()
+	if err := reach(ctx, one.remote); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		one.stack.Breaker.Open(err)
+		b.logger.WarnContext(ctx, "backend cannot be used", "backend", one.stack.Name(), "endpoint", b.options(one.stack.Name()).Endpoint.Redacted(),
+			"todo", advice(err), "error", err)
+	}
 }
 
 // advice says what a person has to do about the error of a backend.

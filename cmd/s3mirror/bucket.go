@@ -99,12 +99,35 @@ func including(a api.Ack) string {
 }
 
 func newBucketCreate(std streams, env environ) *cobra.Command {
-	cmd := &cobra.Command{Use: "create BUCKET", Short: "Make a bucket on every backend", Args: exactly(1, nameOneBucket)}
+	cmd := &cobra.Command{
+		Use:   "create BUCKET",
+		Short: "Make a bucket",
+		Long: `Make a bucket on the backends that the configuration says, or on those that are named
+here, which may be ones that were added while the server ran.`,
+		Example: `  s3mirror bucket create photos --replica-set eu-1,eu-4 --name eu-4=photos-4`,
+		Args:    exactly(1, nameOneBucket),
+	}
+	var at placeFlags
+	at.register(cmd, env)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		return c.bucket(admin.Do[api.Bucket](c.ctx, c.client, func(a *api.Client) (*http.Response, error) {
-			return a.CreateBucket(c.ctx, api.NewBucket{Name: args[0]})
+			return a.CreateBucket(c.ctx, api.NewBucket{Name: args[0], ReplicaSet: at.set, Names: at.names, AssumeEqual: at.assume})
 		}))
 	})
+}
+
+// placeFlags say where a bucket stands.
+type placeFlags struct {
+	set    []string
+	names  map[string]string
+	assume bool
+}
+
+func (f *placeFlags) register(cmd *cobra.Command, env environ) {
+	cmd.Flags().StringSliceVar(&f.set, "replica-set", nil, "the backends that hold it")
+	cmd.Flags().StringToStringVar(&f.names, "name", nil, "BACKEND=NAME: its name on a backend, where it differs")
+	cmd.Flags().BoolVar(&f.assume, "assume-equal", false, "vouch that replicas that are not empty hold the same objects")
+	completeFlag(cmd, "replica-set", env, backendNames)
 }
 
 // newBucketSet is `s3mirror bucket set`.

@@ -113,14 +113,14 @@ func TestDemoTellsHowToUseIt(t *testing.T) {
 		t.Errorf("demo off: exit %d %s", code, stderr)
 	}
 	eu2 := d.engine.parts.cfg.Backends[1]
-	down := reach(t.Context(), d.engine.parts.backends.remotes[1])
+	down := reach(t.Context(), d.engine.parts.backends.first[1].remote)
 	if eu2.Name != "eu-2" || down == nil || !strings.Contains(advice(down), "is it running") {
 		t.Errorf("eu-2 while off: %v", down)
 	}
 	if code, _, stderr := command(t, d.env, "demo", "on", "eu-2"); code != 0 {
 		t.Errorf("demo on: exit %d %s", code, stderr)
 	}
-	if err := reach(t.Context(), d.engine.parts.backends.remotes[1]); err != nil {
+	if err := reach(t.Context(), d.engine.parts.backends.first[1].remote); err != nil {
 		t.Errorf("eu-2 while on: %v", err)
 	}
 

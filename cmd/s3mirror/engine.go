@@ -34,6 +34,7 @@ type parts struct {
 	audit    auth.Auditor
 	secrets  *secrets
 	backends *backends
+	vault    *auth.Vault // nil: backends cannot be added
 	metrics  *prometheus.Registry
 	tracer   trace.Tracer
 	logger   *slog.Logger
@@ -56,25 +57,37 @@ func (p parts) assumer() gateway.Assumer {
 
 // engine is everything between the S3 listener and the backends.
 type engine struct {
-	server *http.Server                              // the S3 face, for a listener of gateway.Listen
-	source admin.Source                              // what the admin API tells
-	set    admin.Replicas                            // what it shows of buckets and objects
-	sets   admin.Replication                         // what it sets of replication
-	healer admin.Healer                              // what it tells of heals
-	jobs   admin.Jobs                                // long work
-	s3     admin.S3                                  // what it does to them
-	hold   func(share string) (done func(), ok bool) // whether a piece of background work is this node's
-	run    func(ctx context.Context) error           // the healer and other loops, until ctx ends
-	away   func() bool                               // whether the log is away, and reads do without it
-	drain  func(ctx context.Context) error           // awaits what outlives its request; nothing new may come
+	server   *http.Server                              // the S3 face, for a listener of gateway.Listen
+	source   admin.Source                              // what the admin API tells
+	set      admin.Replicas                            // what it shows of buckets and objects
+	sets     admin.Replication                         // what it sets of replication
+	healer   admin.Healer                              // what it tells of heals
+	jobs     admin.Jobs                                // long work
+	backends *membership                               // adds and removes backends; nil: nothing does
+	s3       admin.S3                                  // what it does to them
+	hold     func(share string) (done func(), ok bool) // whether a piece of background work is this node's
+	run      func(ctx context.Context) error           // the healer and other loops, until ctx ends
+	away     func() bool                               // whether the log is away, and reads do without it
+	drain    func(ctx context.Context) error           // awaits what outlives its request; nothing new may come
+}
+
+// runtime is what adds and removes backends, for the admin API.
+func (e *engine) runtime() admin.Backends {
+	if e.backends == nil {
+		return nil
+	}
+	return e.backends
 }
 
 // openEngine joins gateway and heal to replica, and replica to the log and the
 // backends.
 func openEngine(ctx context.Context, p parts) (*engine, error) {
-	probes := newProber(p.cfg, p.backends, p.log, p.logger)
+	probes := newProber(&p.backends.places, p.log, p.logger)
 	options := replicaOptions(p)
 	options.Qualify, options.Recall = probes.qualify, probes.recall(ctx)
+	if p.vault != nil {
+		options.Enrol, options.Dismiss = enroller(p), p.backends.dismiss
+	}
 	set, err := replica.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("replicas: %w", err)
@@ -94,10 +107,15 @@ func openEngine(ctx context.Context, p parts) (*engine, error) {
 		Audit: p.audit, Proxies: proxies(p.cfg.S3.TrustedProxies), Domains: p.cfg.S3.Domains, Region: p.cfg.S3.Region, DebugHeaders: p.cfg.S3.DebugHeaders,
 		Tracer: p.tracer, Log: p.logger, Metrics: p.metrics,
 	})
+	var members *membership
+	if p.vault != nil {
+		members = &membership{set: set, vault: p.vault, stamps: object.NewStampKey(p.secrets.stamps), places: &p.backends.places, keep: probes.keep, probe: aloneBriefly, logger: p.logger}
+	}
 	return &engine{
-		server: gateway.NewServer(face),
-		source: source{set: set, log: p.log, node: p.node, options: p.backends.options, probe: probes.report, qualify: probes.anew(set)},
-		set:    set, sets: set, healer: healer, jobs: jobs, s3: face,
+		backends: members,
+		server:   gateway.NewServer(face),
+		source:   source{set: set, log: p.log, node: p.node, places: &p.backends.places, probe: probes.report, qualify: probes.anew(set)},
+		set:      set, sets: set, healer: healer, jobs: jobs, s3: face,
 		run: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return set.Run(ctx) })
@@ -152,6 +170,6 @@ func policy(b BucketConfig) replica.Policy {
 			Need:    b.Ack.Need(len(b.ReplicaSet)),
 			Include: object.NewReplicas(b.Ack.Include...),
 		},
-		Names: b.Names, AssumeEqual: b.AssumeEqual,
+		Names: b.Names, AssumeEqual: b.AssumeEqual, NeedOf: b.Ack.Need,
 	}
 }

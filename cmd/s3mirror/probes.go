@@ -32,22 +32,17 @@ var bodyProbes = map[string][]string{
 // in the log: they serve while a backend is probed anew, and tell an operator
 // what was found. It is safe for concurrent use.
 type prober struct {
-	log     oplog.Documents
-	options map[string]backend.Options
-	modes   map[string]string // payload_mode of the configuration
-	logger  *slog.Logger
-	probe   func(ctx context.Context, o backend.Options, bucket string) (probe.Report, error)
+	log    oplog.Documents
+	places *places
+	logger *slog.Logger
+	probe  func(ctx context.Context, o backend.Options, bucket string) (probe.Report, error)
 
 	mu      sync.Mutex
 	reports map[string]probe.Report // of this process
 }
 
-func newProber(cfg *Config, b *backends, log oplog.Documents, logger *slog.Logger) *prober {
-	p := &prober{log: log, options: b.options, modes: map[string]string{}, logger: logger, probe: brief, reports: map[string]probe.Report{}}
-	for _, c := range cfg.Backends {
-		p.modes[c.Name] = c.PayloadMode
-	}
-	return p
+func newProber(at *places, log oplog.Documents, logger *slog.Logger) *prober {
+	return &prober{log: log, places: at, logger: logger, probe: brief, reports: map[string]probe.Report{}}
 }
 
 // brief are the probes of a backend that is to serve: `s3mirror qualify` takes its time.
@@ -63,7 +58,7 @@ func brief(ctx context.Context, o backend.Options, bucket string) (probe.Report,
 // judged by the last whole report of the same endpoint, if there is one.
 func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Quality, error) {
 	began := time.Now()
-	rep, err := p.probe(ctx, p.options[name], bucket)
+	rep, err := p.probe(ctx, p.places.options(name), bucket)
 	switch {
 	case err == nil && rep.Whole():
 		if err := p.keep(ctx, name, rep); err != nil {
@@ -107,7 +102,13 @@ func (p *prober) recall(ctx context.Context) func(string) (replica.Quality, bool
 
 // judge is the payload mode to use: the configuration's, else the report's.
 func (p *prober) judge(name string, rep probe.Report) (string, error) {
-	mode := p.modes[name]
+	one, _ := p.places.get(name)
+	return judge(name, one.mode, rep)
+}
+
+// judge is the payload mode to use where one is configured: that, else the report's. A
+// *replica.Unfit says why the backend must not hold replicas.
+func judge(name, mode string, rep probe.Report) (string, error) {
 	if rep.Level == probe.LevelRefused && mode == payloadAuto {
 		if !rep.Whole() {
 			return "", fmt.Errorf("backend %s could not be probed: %v", name, rep.Reasons)
@@ -146,8 +147,8 @@ func (p *prober) kept(ctx context.Context, name string) (probe.Report, bool) {
 	if err != nil || json.Unmarshal(doc.Body, &rep) != nil {
 		return probe.Report{}, false
 	}
-	o := p.options[name]
-	return rep, rep.Edition == probe.Edition && rep.Endpoint == o.Endpoint.String() && rep.Region == o.Region
+	o := p.places.options(name)
+	return rep, o.Endpoint != nil && rep.Edition == probe.Edition && rep.Endpoint == o.Endpoint.String() && rep.Region == o.Region
 }
 
 // keep writes a report over the one that is there.
@@ -200,7 +201,7 @@ func (p *prober) anew(set bucketsOf) func(ctx context.Context, name string) (pro
 }
 
 func (p *prober) again(ctx context.Context, name, bucket string) (probe.Report, error) {
-	rep, err := p.probe(ctx, p.options[name], bucket)
+	rep, err := p.probe(ctx, p.places.options(name), bucket)
 	if err != nil {
 		p.logger.WarnContext(ctx, "backend could not be probed anew", "backend", name, "error", err)
 		return rep, fmt.Errorf("%w: %s", admin.ErrBackendAway, advice(err))

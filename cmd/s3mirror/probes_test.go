@@ -29,8 +29,7 @@ func good() probe.Report {
 func newTestProber(mode string, rep *probe.Report, err *error) *prober {
 	return &prober{
 		log:     memory.NewLog(),
-		options: map[string]backend.Options{"eu-1": {Name: "eu-1", Endpoint: &url.URL{Scheme: "http", Host: "eu.test"}, Region: "us-east-1"}},
-		modes:   map[string]string{"eu-1": mode},
+		places:  &places{of: map[string]spoken{"eu-1": {options: backend.Options{Name: "eu-1", Endpoint: &url.URL{Scheme: "http", Host: "eu.test"}, Region: "us-east-1"}, mode: mode}}},
 		logger:  slog.New(slog.DiscardHandler),
 		probe:   func(context.Context, backend.Options, string) (probe.Report, error) { return *rep, *err },
 		reports: map[string]probe.Report{},
@@ -105,9 +104,9 @@ func TestProberRemembers(t *testing.T) {
 	if got, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil || got.Payload != replica.PayloadTrailer {
 		t.Errorf("%+v, %v", got, err)
 	}
-	o := p.options["eu-1"]
+	o := p.places.options("eu-1")
 	o.Region = "eu-central-1"
-	p.options["eu-1"] = o
+	p.places.set("eu-1", spoken{options: o, mode: payloadAuto})
 	if _, err := p.qualify(t.Context(), "eu-1", "photos"); err == nil {
 		t.Error("another endpoint's report was used")
 	}
@@ -149,7 +148,7 @@ func TestProbeAnew(t *testing.T) {
 		t.Errorf("%v, asked in %q", err, asked)
 	}
 	some := append(none, replica.BucketDetail{Bucket: replica.Bucket{Name: "b"}, Replicas: []replica.BucketReplica{{Backend: "eu-1", Name: "b-real", Made: true}}})
-	src := source{options: p.options, probe: p.report, qualify: p.anew(some)}
+	src := source{places: p.places, probe: p.report, qualify: p.anew(some)}
 	got, e := src.Qualify(t.Context(), "eu-1")
 	if e != nil || asked != "b-real" || got.PayloadMode != probe.ModeTrailer || len(got.Findings) != 3 {
 		t.Errorf("%+v %v, asked in %q", got, e, asked)

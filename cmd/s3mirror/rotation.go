@@ -30,7 +30,9 @@ type rotation struct {
 	shared bool // other nodes use the log, and have files of their own
 	log    oplog.Documents
 	logins *auth.Logins
-	logger *slog.Logger
+	// reseals seal anew what else is stored; each tells how many records.
+	reseals []func(context.Context) (int, error)
+	logger  *slog.Logger
 }
 
 // Rotate makes a new key and puts it in the place of the present one, to the end.
@@ -112,6 +114,12 @@ func (r *rotation) finish(ctx context.Context) (resealed int, err error) {
 func (r *rotation) reseal(ctx context.Context) (changed int, err error) {
 	if changed, err = r.logins.Reseal(ctx); err != nil {
 		return changed, err
+	}
+	for _, reseal := range r.reseals {
+		n, err := reseal(ctx)
+		if changed += n; err != nil {
+			return changed, err
+		}
 	}
 	doc, err := r.log.Doc(ctx, oplog.DocUser, auth.RootLogin)
 	if err != nil {

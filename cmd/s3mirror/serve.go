@@ -129,6 +129,7 @@ type node struct {
 	endTraces func()
 	secrets   *secrets
 	passwords *auth.Passwords
+	vault     *auth.Vault
 	directory *auth.Directory
 	accounts  *auth.Accounts
 	logins    *auth.Logins
@@ -172,8 +173,9 @@ func passwordsAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/4) }
 
 // openUsers joins what knows who may do what (3), and what keeps record of it.
 func (n *node) openUsers(ctx context.Context) (err error) {
+	n.vault = auth.NewVault(n.secrets.key, n.secrets.before...)
 	n.directory = auth.NewDirectory(auth.DirectoryOptions{
-		Store: document.NewStore(n.log), Vault: auth.NewVault(n.secrets.key, n.secrets.before...), Now: time.Now, Log: n.logger,
+		Store: document.NewStore(n.log), Vault: n.vault, Now: time.Now, Log: n.logger,
 		Root: auth.Root(n.secrets.root.AccessKeyID, n.secrets.root.SecretAccessKey), RootPasswordHash: n.secrets.passwordHash,
 	})
 	n.accounts = auth.NewAccounts(n.directory, n.passwords)
@@ -188,9 +190,6 @@ func (n *node) openUsers(ctx context.Context) (err error) {
 	n.rotation = &rotation{
 		ring: n.secrets.keyring, file: n.secrets.file, shared: n.cfg.Log.Engine != enginePebble, log: n.log, logins: n.logins, logger: n.logger,
 	}
-	if err := n.rotation.resume(ctx); err != nil {
-		return fmt.Errorf("go on with a change of the secret key: %w", err)
-	}
 	n.audit = newAudit(n.log, n.metrics, n.logger)
 	return err
 }
@@ -201,7 +200,7 @@ func (n *node) openBackends(ctx context.Context) (err error) {
 	if n.backends, err = openBackends(n.cfg, stamps, backend.NewMetrics(n.metrics), n.tracer, n.logger); err != nil {
 		return err
 	}
-	n.backends.greet(ctx, n.logger)
+	n.backends.greet(ctx)
 	return nil
 }
 
@@ -213,8 +212,16 @@ func (n *node) openEngine(ctx context.Context) (err error) {
 	}
 	n.engine, err = n.build(ctx, parts{
 		cfg: n.cfg, node: n.name, member: n.member, log: n.log, verifier: verifier, logins: n.logins, audit: n.audit, secrets: n.secrets, backends: n.backends,
-		metrics: n.metrics, tracer: n.tracer, logger: n.logger,
+		vault: n.vault, metrics: n.metrics, tracer: n.tracer, logger: n.logger,
 	})
+	if err == nil && n.engine.backends != nil {
+		n.rotation.reseals = append(n.rotation.reseals, n.engine.backends.reseal)
+	}
+	if err == nil {
+		if err = n.rotation.resume(ctx); err != nil {
+			err = fmt.Errorf("go on with a change of the secret key: %w", err)
+		}
+	}
 	if err == nil && n.member != nil {
 		n.directory.Outlast(n.engine.away)
 		err = n.atHome(ctx) // again, now that others can see us: see export
@@ -248,7 +255,7 @@ func (n *node) openListeners(ctx context.Context) (err error) {
 	}
 	n.s3Server = n.engine.server
 	n.adminServer = admin.NewServer(admin.New(admin.Options{
-		Source: readiness{n.engine.source, &n.closing}, Replicas: n.engine.set, S3: n.engine.s3, Healer: n.engine.healer, Replication: n.engine.sets, Jobs: n.engine.jobs, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Feed: n.audit.feed, Demo: n.demo,
+		Source: readiness{n.engine.source, &n.closing}, Replicas: n.engine.set, S3: n.engine.s3, Healer: n.engine.healer, Replication: n.engine.sets, Backends: n.engine.runtime(), Jobs: n.engine.jobs, Logins: n.logins, Accounts: n.accounts, Audit: n.audit, Feed: n.audit.feed, Demo: n.demo,
 		Backup: n.backup(), SecretKey: n.rotation, S3URL: n.publicURL(), Client: proxies(n.cfg.S3.TrustedProxies).Client, Log: n.logger, Metrics: n.metrics,
 		Version: admin.Version{Version: version(), Node: n.name, Go: runtime.Version(), Demo: n.demo != nil},
 	}))
@@ -309,9 +316,7 @@ func (n *node) run(ctx context.Context) error {
 	// The loops and the servers do not end with ctx but when shutdown says so.
 	loops, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	group, failed := errgroup.WithContext(loops)
-	for _, stack := range n.backends.stacks {
-		group.Go(func() error { return stack.Breaker.Run(failed) })
-	}
+	group.Go(func() error { return n.backends.run(failed) })
 	group.Go(func() error { return n.engine.run(failed) })
 	group.Go(func() error { return n.directory.Run(failed) })
 	group.Go(func() error { return n.logins.Run(failed) })

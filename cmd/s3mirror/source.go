@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/admin"
-	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/probe"
 	"github.com/s3mirror/s3mirror/internal/replica"
@@ -28,7 +27,7 @@ type source struct {
 	log  oplog.History
 	node string
 
-	options map[string]backend.Options                                      // by backend
+	places  *places
 	probe   func(backend string) (probe.Report, bool)                       // nil: nothing is probed
 	qualify func(ctx context.Context, backend string) (probe.Report, error) // probes one anew
 }
@@ -81,14 +80,15 @@ func (s source) Backend(ctx context.Context, name string) (admin.BackendDetail, 
 		if b.Name != name {
 			continue
 		}
+		known, _ := s.places.get(name)
 		sum := s.backendStatuses(now.Backends[i : i+1])[0]
 		out := admin.BackendDetail{
 			Name: sum.Name, State: sum.State, Reason: sum.Reason, LastSuccess: sum.LastSuccess, Probe: sum.Probe,
 			LaggingKeys: sum.LaggingKeys, LaggingBytes: sum.LaggingBytes, OldestSeconds: sum.OldestSeconds,
-			Region: s.options[name].Region, Since: moment(b.Health.Since), LastFailure: moment(b.Health.LastFailure),
+			Added: known.added, Region: known.options.Region, Since: moment(b.Health.Since), LastFailure: moment(b.Health.LastFailure),
 			Opens: int64(b.Health.Opens), InFlight: b.Health.InFlight, LatencySeconds: b.Health.Latency.Seconds(), Buckets: lagOf(b),
 		}
-		if endpoint := s.options[name].Endpoint; endpoint != nil {
+		if endpoint := known.options.Endpoint; endpoint != nil {
 			out.Endpoint = endpoint.Redacted()
 		}
 		if b.Health.LastError != nil {
@@ -101,7 +101,7 @@ func (s source) Backend(ctx context.Context, name string) (admin.BackendDetail, 
 
 // Qualify implements admin.Source.
 func (s source) Qualify(ctx context.Context, name string) (admin.Probe, error) {
-	if _, ok := s.options[name]; !ok {
+	if _, ok := s.places.get(name); !ok {
 		return admin.Probe{}, admin.ErrUnknownBackend
 	}
 	rep, err := s.qualify(ctx, name)

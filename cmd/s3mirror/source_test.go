@@ -69,7 +69,7 @@ func TestSourceTellsTheEnginesStatusInTheApisWords(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(lag, wantLag) {
 		t.Errorf("lag %+v %v\nwant %+v", lag, err, wantLag)
 	}
-	src.options = map[string]backend.Options{"eu-2": {Endpoint: &url.URL{Scheme: "http", Host: "eu-2.test"}, Region: "eu"}}
+	src.places = &places{of: map[string]spoken{"eu-2": {options: backend.Options{Endpoint: &url.URL{Scheme: "http", Host: "eu-2.test"}, Region: "eu"}}}}
 	detail, err := src.Backend(t.Context(), "eu-2")
 	if err != nil || detail.State != admin.Down || detail.LaggingKeys != 3 || detail.Endpoint != "http://eu-2.test" || detail.Region != "eu" ||
 		detail.LastError == "" || !reflect.DeepEqual(detail.Buckets, wantLag.Backends[1].Buckets) {

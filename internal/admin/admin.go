@@ -35,6 +35,7 @@ type Options struct {
 
 	Replication Replication // what is set of it
 	Jobs        Jobs        // long work
+	Backends    Backends    // adds and removes backends; nil: nothing does
 
 	Logins   *auth.Logins   // who asks
 	Accounts *auth.Accounts // whom there is

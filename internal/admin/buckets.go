@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -184,22 +185,75 @@ var bucketStates = map[replica.Presence]api.BucketState{
 
 // CreateBucket makes the bucket that the body names.
 func (h face) CreateBucket(ctx context.Context, r api.CreateBucketRequestObject) (api.CreateBucketResponseObject, error) {
-	bucket, err := h.newBucket(ctx, r.Body.Name)
+	bucket, err := h.newBucket(ctx, *r.Body)
 	return api.CreateBucket201JSONResponse{BucketJSONResponse: bucket}, err
 }
 
 // PutBucket makes the bucket that the path names.
 func (h face) PutBucket(ctx context.Context, r api.PutBucketRequestObject) (api.PutBucketResponseObject, error) {
-	bucket, err := h.newBucket(ctx, r.Bucket)
+	want := api.NewBucket{Name: r.Bucket}
+	if r.Body != nil {
+		want.ReplicaSet, want.Names, want.AssumeEqual = r.Body.ReplicaSet, r.Body.Names, r.Body.AssumeEqual
+	}
+	bucket, err := h.newBucket(ctx, want)
 	return api.PutBucket201JSONResponse{BucketJSONResponse: bucket}, err
 }
 
-func (h face) newBucket(ctx context.Context, name string) (api.BucketJSONResponse, error) {
-	callOf(ctx).object.Bucket = name
-	if err := h.do(ctx, s3.CreateBucket, bucketNamed(name)); err != nil {
+func (h face) newBucket(ctx context.Context, want api.NewBucket) (api.BucketJSONResponse, error) {
+	c := callOf(ctx)
+	c.object.Bucket = want.Name
+	if want.ReplicaSet == nil {
+		if len(want.Names) > 0 || want.AssumeEqual {
+			return api.BucketJSONResponse{}, badPlace("names and assume_equal go with replica_set")
+		}
+		if err := h.do(ctx, s3.CreateBucket, bucketNamed(want.Name)); err != nil {
+			return api.BucketJSONResponse{}, err
+		}
+		return h.bucket(ctx, want.Name)
+	}
+	at, err := placement(want.ReplicaSet, want.Names)
+	if err != nil {
 		return api.BucketJSONResponse{}, err
 	}
-	return h.bucket(ctx, name)
+	at.AssumeEqual = want.AssumeEqual
+	if c.who.User.Role != auth.RoleAdmin {
+		return api.BucketJSONResponse{}, forbidden("replica_set needs the role admin")
+	}
+	if err := h.may(ctx, s3.CreateBucket, bucketNamed(want.Name)); err != nil {
+		return api.BucketJSONResponse{}, err
+	}
+	if err := s3.CheckBucketName(want.Name); err != nil {
+		return api.BucketJSONResponse{}, fmt.Errorf("make bucket: %w", err)
+	}
+	if err := h.Handler.Replication.CreateBucketAt(ctx, want.Name, at, c.who.Login, c.id); err != nil {
+		return api.BucketJSONResponse{}, fmt.Errorf("make bucket: %w", replicationProblem(err))
+	}
+	return h.bucket(ctx, want.Name)
+}
+
+// placement reads where a bucket is to stand.
+func placement(set []string, names map[string]string) (at replica.Placement, err error) {
+	at = replica.Placement{Replicas: object.NewReplicas(set...), Names: names}
+	switch {
+	case len(at.Replicas) == 0:
+		return at, badPlace("replica_set: name at least one backend")
+	case len(at.Replicas) != len(set):
+		return at, badPlace("replica_set: names a backend twice")
+	}
+	for _, backend := range slices.Sorted(maps.Keys(names)) {
+		real := names[backend]
+		switch {
+		case !at.Replicas.Has(backend):
+			return at, badPlace("names.%s: is not a backend of the replica set", short(backend))
+		case len(real) < 3 || len(real) > 255 || strings.Contains(real, "/"):
+			return at, badPlace("names.%s: %q is not a bucket name", backend, short(real))
+		}
+	}
+	return at, nil
+}
+
+func badPlace(format string, args ...any) *Problem {
+	return problem(http.StatusBadRequest, "bad-replica-set", "A bucket cannot stand there", format, args...)
 }
 
 // UpdateBucket sets how a bucket is replicated: all of what is asked for is looked at

@@ -181,7 +181,7 @@ func (a *Accounts) NewKey(ctx context.Context, login string, expires time.Time) 
 	if _, err := a.store.User(ctx, login); err != nil {
 		return AccessKey{}, "", err
 	}
-	defer a.vault.store()()
+	defer a.vault.Storing()()
 	id, secret := NewAccessKey()
 	key := AccessKey{
 		ID: id, Sealed: a.vault.Seal(keyUse(login, id), []byte(secret)),
@@ -217,7 +217,7 @@ func (a *Accounts) RotateKey(ctx context.Context, login, old string, grace time.
 	if _, err := a.store.User(ctx, login); err != nil {
 		return AccessKey{}, "", err
 	}
-	defer a.vault.store()()
+	defer a.vault.Storing()()
 	id, secret := NewAccessKey()
 	if err := a.store.SwapHolder(ctx, id, Revision{}, &Holder{Revision: NewRevision(), Login: login}); err != nil {
 		return AccessKey{}, "", fmt.Errorf("new key of %s: %w", login, err)

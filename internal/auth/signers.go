@@ -76,7 +76,7 @@ func (s *signers) add(ctx context.Context, known Signers) error {
 	var name [8]byte
 	rand.Read(name[:])
 	key := SignerKey{ID: hex.EncodeToString(name[:]), Created: s.now().UTC().Truncate(time.Millisecond), Public: public}
-	defer s.vault.store()()
+	defer s.vault.Storing()()
 	key.Sealed = s.vault.Seal(signerUse(key.ID), private.Seed())
 	next := Signers{Revision: NewRevision(), Keys: []SignerKey{key}}
 	for i, k := range known.Keys {

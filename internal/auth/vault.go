@@ -72,8 +72,9 @@ func newRing(secret []byte) ring {
 // Format hides the key from every verb of package fmt.
 func (v *Vault) Format(f fmt.State, _ rune) { fmt.Fprint(f, "vault") }
 
-// store begins the storing of what is sealed behind it; the caller ends it.
-func (v *Vault) store() (end func()) {
+// Storing begins the storing of what is sealed behind it; the caller ends it. A change of
+// the secret waits for it, so that what was sealed before is found when it is sealed anew.
+func (v *Vault) Storing() (end func()) {
 	v.storing.RLock()
 	return v.storing.RUnlock
 }

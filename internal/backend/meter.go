@@ -45,6 +45,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
+// Forget drops the series of an endpoint that is no more.
+func (m *Metrics) Forget(name string) {
+	of := prometheus.Labels{"backend": name}
+	m.ended.DeletePartialMatch(of)
+	m.seconds.DeletePartialMatch(of)
+	m.state.DeletePartialMatch(of)
+	m.waited.DeletePartialMatch(of)
+}
+
 // Meter returns e with every attempt counted and timed.
 func Meter(e Endpoint, m *Metrics) Endpoint {
 	w := meter{}

@@ -26,6 +26,8 @@ type record struct {
 	// replicas were compared: the others are Wiped as long. Vouched: that is over.
 	Adopting string `json:"adopting,omitempty"`
 	Vouched  bool   `json:"vouched,omitempty"`
+	// Assume is Policy.AssumeEqual of this bucket, beside what the configuration says.
+	Assume bool `json:"assume_equal,omitempty"`
 	// Settings are documents of the bucket's configuration, by sub-resource. The
 	// map is never changed: see record.set.
 	Settings map[string]string `json:"settings,omitempty"`
@@ -40,7 +42,11 @@ func (rec *record) ack(policy Policy) commit.Rule {
 	if rec.Ack != nil {
 		return *rec.Ack
 	}
-	return policy.Ack
+	rule := policy.Ack
+	if policy.NeedOf != nil && len(rec.Replicas) != len(policy.Replicas) {
+		rule.Need = policy.NeedOf(len(rec.Replicas))
+	}
+	return rule
 }
 
 // bucket is one bucket as this node knows it.
@@ -65,6 +71,7 @@ type bucket struct {
 // presence is what is known of a bucket on one replica.
 type presence struct {
 	right    bool // it carries our identity, when its backend's breaker had opened opens times, and it had been paused so often
+	seat     *seat
 	opens    uint64
 	pauses   uint64
 	reason   error         // why it is not right, in words for the operator

@@ -61,6 +61,25 @@ func (s *Set) HeadBucket(ctx context.Context, name string) error {
 // few backends could make it: it may still come into being, and asking again
 // goes on where this call stopped.
 func (s *Set) CreateBucket(ctx context.Context, name, actor, request string, settings ...Setting) (err error) {
+	return s.createBucket(ctx, name, nil, actor, request, settings...)
+}
+
+// CreateBucketAt is CreateBucket on backends that are named, whatever the policy of the
+// bucket says of that. ErrUnfitting.
+func (s *Set) CreateBucketAt(ctx context.Context, name string, at Placement, actor, request string) error {
+	s.placing.RLock()
+	defer s.placing.RUnlock()
+	if err := s.fits(ctx, name, at); err != nil {
+		return err
+	}
+	rec := record{BucketRecord: commit.BucketRecord{Replicas: at.Replicas}}
+	if err := s.writableUnder(name, &rec, nil); err != nil {
+		return err
+	}
+	return s.createBucket(ctx, name, &at, actor, request)
+}
+
+func (s *Set) createBucket(ctx context.Context, name string, at *Placement, actor, request string, settings ...Setting) (err error) {
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -75,12 +94,16 @@ func (s *Set) CreateBucket(ctx context.Context, name, actor, request string, set
 	b, err := s.buckets.recorded(ctx, name)
 	switch {
 	case errors.Is(err, s3.NoSuchBucket):
-		if _, _, refusal := s.buckets.surveyAll(ctx, name); errors.Is(refusal, errTaken) {
+		policy := s.buckets.policy(name)
+		if at != nil {
+			policy = Policy{Replicas: at.Replicas, Names: at.Names, AssumeEqual: at.AssumeEqual}
+		}
+		if _, _, refusal := s.buckets.surveyAll(ctx, name, policy); errors.Is(refusal, errTaken) {
 			return s3.Err(s3.BucketAlreadyExists).Because(refusal)
 		} else if refusal != nil {
 			return s3.Errorf(s3.OperationAborted, "This bucket stands on a backend and is not under management; the log of the gateway says what to do.").Because(refusal)
 		}
-		if b, err = s.buckets.create(ctx, name, settings...); err != nil {
+		if b, err = s.buckets.create(ctx, name, at, settings...); err != nil {
 			return err
 		}
 	case err != nil:
@@ -284,7 +307,7 @@ func (bs *buckets) shown(ctx context.Context, b *bucket, gone map[string]bool) m
 }
 
 func (s *Set) emptinessOf(ctx context.Context, b *bucket, replica string, gone map[string]bool) commit.Emptiness {
-	stack := s.stacks[replica]
+	stack := s.stack(replica)
 	if stack == nil {
 		return commit.Unreachable
 	}
@@ -355,9 +378,9 @@ func (bs *buckets) destroy(ctx context.Context, b *bucket) error {
 }
 
 func (bs *buckets) destroyOn(ctx context.Context, b *bucket, replica string) error {
-	stack, real := bs.set.stacks[replica], b.realName(replica)
+	stack, real := bs.set.stack(replica), b.realName(replica)
 	if stack == nil {
-		return fmt.Errorf("backend %s is not configured", replica)
+		return notConfigured(replica)
 	}
 	for after := ""; ; {
 		page, err := stack.List(ctx, real, backend.ListRequest{Prefix: object.ReservedPrefix, After: after})

@@ -330,18 +330,18 @@ func (bs *buckets) admits(ctx context.Context, b *bucket) error {
 // else why not. When its backend was away since the last look another one is
 // begun.
 func (bs *buckets) trusted(b *bucket, replica string) error {
-	stack := bs.set.stacks[replica]
-	if stack == nil {
-		return fmt.Errorf("backend %s is not configured", replica)
+	seat := bs.set.seat(replica)
+	if seat == nil {
+		return notConfigured(replica)
 	}
 	if bs.set.Paused(replica) {
 		return errPaused(replica)
 	}
-	health := stack.Breaker.Health()
+	health := seat.stack.Breaker.Health()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.presence[replica]
-	if p.right && p.opens == health.Opens && p.pauses == bs.set.settings.pauses[replica].Load() {
+	if p.right && p.opens == health.Opens && p.seat == seat && p.pauses == seat.pauses.Load() {
 		return nil
 	}
 	if !p.checking && health.State != backend.Down {

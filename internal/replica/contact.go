@@ -33,9 +33,9 @@ const (
 // there. An identity of an earlier bucket of the name counts as none. err says
 // why a backend is unreachable.
 func (bs *buckets) survey(ctx context.Context, real string, want Identity) (finding, error) {
-	e := bs.set.stacks[want.Backend]
+	e := bs.set.stack(want.Backend)
 	if e == nil {
-		return unreachable, fmt.Errorf("backend %s is not configured", want.Backend)
+		return unreachable, notConfigured(want.Backend)
 	}
 	if bs.set.Paused(want.Backend) {
 		return unreachable, errPaused(want.Backend)
@@ -95,7 +95,7 @@ var errTaken = errors.New("another bucket of this deployment has this name on a 
 // A bucket that stands on some backend is taken over when every replica of it is
 // empty, or the operator vouches for them. The caller holds the name's lock.
 func (bs *buckets) meet(ctx context.Context, name string) (*bucket, error) {
-	found, reachable, refusal := bs.surveyAll(ctx, name)
+	found, reachable, refusal := bs.surveyAll(ctx, name, bs.policy(name))
 	switch {
 	case errors.Is(refusal, errTaken):
 		return nil, s3.Err(s3.NoSuchBucket)
@@ -106,7 +106,7 @@ func (bs *buckets) meet(ctx context.Context, name string) (*bucket, error) {
 	case found == 0:
 		return nil, s3.Err(s3.NoSuchBucket)
 	}
-	b, err := bs.create(ctx, name)
+	b, err := bs.create(ctx, name, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -117,15 +117,14 @@ func (bs *buckets) meet(ctx context.Context, name string) (*bucket, error) {
 	return b, nil
 }
 
-// surveyAll looks at a name on every backend of its policy: how many have it, how
+// surveyAll looks at a name on every backend of a policy: how many have it, how
 // many could say, and why it must not be touched.
-func (bs *buckets) surveyAll(ctx context.Context, name string) (found, reachable int, refusal error) {
+func (bs *buckets) surveyAll(ctx context.Context, name string, policy Policy) (found, reachable int, refusal error) {
 	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
 	defer cancel()
-	if bs.named(name) {
+	if bs.named(name, policy) {
 		return 0, 0, errTaken
 	}
-	policy := bs.policy(name)
 	var mu sync.Mutex // guards the results
 	bs.each(policy.Replicas, func(replica string) {
 		f, err := bs.survey(ctx, policy.realName(replica, name), Identity{Deployment: bs.deployment, Bucket: name, Backend: replica})
@@ -157,8 +156,7 @@ func (bs *buckets) surveyAll(ctx context.Context, name string) (found, reachable
 
 // named tells whether the configuration gives the name of a bucket, on a backend of it, to
 // another bucket: that one need not stand yet, nor its backend answer.
-func (bs *buckets) named(name string) bool {
-	policy := bs.policy(name)
+func (bs *buckets) named(name string, policy Policy) bool {
 	for other, p := range bs.set.o.Buckets {
 		for _, replica := range policy.Replicas {
 			if other != name && p.Replicas.Has(replica) && p.realName(replica, other) == policy.realName(replica, name) {
@@ -187,8 +185,11 @@ func (bs *buckets) each(replicas object.Replicas, do func(replica string)) {
 
 // create writes the record of a new bucket and makes it on every backend that is
 // up. It is active when the ack rule holds. The caller holds the name's lock.
-func (bs *buckets) create(ctx context.Context, name string, settings ...Setting) (*bucket, error) {
+func (bs *buckets) create(ctx context.Context, name string, at *Placement, settings ...Setting) (*bucket, error) {
 	return bs.createAs(ctx, name, func(rec *record) error {
+		if at != nil {
+			rec.Replicas, rec.Names, rec.Assume = at.Replicas, at.Names, at.AssumeEqual
+		}
 		for _, setting := range settings {
 			if err := rec.set(setting.Name, &setting.Document); err != nil {
 				return err
@@ -249,14 +250,15 @@ func (bs *buckets) examineAll(ctx context.Context, b *bucket) {
 // marked as wiped; one that is somebody else's is left alone.
 func (bs *buckets) examine(ctx context.Context, b *bucket, replica string) {
 	opens, pauses := uint64(0), uint64(0)
-	if stack := bs.set.stacks[replica]; stack != nil { // before the look: what happens meanwhile asks for another one
-		opens, pauses = stack.Breaker.Health().Opens, bs.set.settings.pauses[replica].Load()
+	seat := bs.set.seat(replica)
+	if seat != nil { // before the look: what happens meanwhile asks for another one
+		opens, pauses = seat.stack.Breaker.Health().Opens, seat.pauses.Load()
 	}
 	err := bs.settle(ctx, b, replica)
 	b.mu.Lock()
 	p := b.presence[replica]
 	changed := p.right != (err == nil) || err != nil && (p.reason == nil || p.reason.Error() != err.Error())
-	b.presence[replica] = presence{right: err == nil, opens: opens, pauses: pauses, reason: err, looked: bs.set.o.Boot()}
+	b.presence[replica] = presence{right: err == nil, seat: seat, opens: opens, pauses: pauses, reason: err, looked: bs.set.o.Boot()}
 	b.mu.Unlock()
 	if err != nil && changed && ctx.Err() == nil {
 		bs.set.o.Logger.WarnContext(ctx, "replica of a bucket can not be used", "bucket", b.name, "backend", replica, "reason", err)
@@ -279,10 +281,14 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 		return errForeign(b.name, replica)
 	case f == taken:
 		return errTaken
-	case f == full && !b.policy.AssumeEqual && !rec.Vouched && rec.Adopting == "":
+	case f == full && !b.policy.AssumeEqual && !rec.Assume && !rec.Vouched && rec.Adopting == "":
 		return errFull(b.name, replica)
 	case f == missing:
-		if err := bs.set.stacks[replica].CreateBucket(ctx, real); err != nil {
+		stack := bs.set.stack(replica)
+		if stack == nil {
+			return notConfigured(replica)
+		}
+		if err := stack.CreateBucket(ctx, real); err != nil {
 			return fmt.Errorf("bucket %s is missing on backend %s and can not be made there: %w", b.name, replica, err)
 		}
 	}
@@ -315,7 +321,11 @@ func (bs *buckets) mark(ctx context.Context, b *bucket, replica string) error {
 		return err
 	}
 	body, framing := backend.FromBytes(text)
-	_, err = bs.set.stacks[replica].Put(ctx, backend.PutRequest{
+	stack := bs.set.stack(replica)
+	if stack == nil {
+		return notConfigured(replica)
+	}
+	_, err = stack.Put(ctx, backend.PutRequest{
 		Bucket: b.realName(replica), Key: identityKey, Headers: object.Headers{"content-type": "application/json"},
 		Size: int64(len(text)), Body: body, Framing: framing,
 	})

@@ -74,7 +74,10 @@ func (c *contender) ask(won *atomic.Pointer[contender], other *contender) {
 // is commit's decision, and what the answer is worth too.
 func (r *read) askEither(first, second string) commit.Event {
 	r.set.hedges.earn()
-	patience := r.set.stacks[first].Breaker.Slow()
+	patience := time.Duration(0)
+	if stack := r.set.stack(first); stack != nil {
+		patience = stack.Breaker.Slow()
+	}
 	if patience == 0 {
 		return r.ask(first)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +99,7 @@ func (s *Set) records(ctx context.Context, do func(name string, rec *record)) er
 // ErrUnknownBackend, ErrUnfitting, NoSuchBucket, SlowDown.
 func (s *Set) SetMode(ctx context.Context, bucket string, m commit.Mode) error {
 	if !m.Active() {
-		if s.stacks[m.Primary] == nil {
+		if s.stack(m.Primary) == nil {
 			return fmt.Errorf("%w: %q", ErrUnknownBackend, m.Primary)
 		}
 		if s.Paused(m.Primary) {
@@ -224,7 +223,7 @@ func (s *Set) writableUnder(name string, rec *record, rule *Rule) error {
 //
 // ErrUnknownBackend, ErrUnfitting, SlowDown.
 func (s *Set) Pause(ctx context.Context, name string, until time.Time) error {
-	if s.stacks[name] == nil {
+	if s.stack(name) == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownBackend, name)
 	}
 	now := s.o.Wall()
@@ -289,7 +288,7 @@ func needs(cfg commit.Config) string {
 // Resume ends a pause; that there is none is no error. The backend is looked at
 // again before it is used, and what it missed is healed. ErrUnknownBackend, SlowDown.
 func (s *Set) Resume(ctx context.Context, name string) error {
-	if s.stacks[name] == nil {
+	if s.stack(name) == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownBackend, name)
 	}
 	err := s.settings.change(ctx, func(rec *settingsRecord) error { delete(rec.Paused, name); return nil })
@@ -310,11 +309,11 @@ func (s *Set) Pauses() map[string]Pause {
 // once and on every node; nil brings the configuration's limits back.
 // ErrUnknownBackend, SlowDown.
 func (s *Set) SetPace(ctx context.Context, name string, p *Pace) error {
-	if name != "" && s.stacks[name] == nil {
+	if name != "" && s.stack(name) == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownBackend, name)
 	}
 	err := s.settings.change(ctx, func(rec *settingsRecord) error {
-		for _, n := range s.names {
+		for _, n := range s.Names() {
 			switch {
 			case name != "" && n != name:
 			case p == nil:
@@ -334,14 +333,11 @@ func (s *Set) SetPace(ctx context.Context, name string, p *Pace) error {
 // Paces are the limits in force, by backend.
 func (s *Set) Paces() map[string]Pace {
 	rec, out := s.settings.now.Load(), map[string]Pace{}
-	for _, name := range s.names {
-		out[name] = s.settings.paceOf(rec, name)
+	for name, seat := range s.roster.Load().seats {
+		out[name] = seat.paceOf(rec)
 	}
 	return out
 }
-
-// Names are the backends in the order of the configuration.
-func (s *Set) Names() []string { return slices.Clone(s.names) }
 
 // withEntry adds to a map that may be nil.
 func withEntry[V any](m map[string]V, name string, value V) map[string]V {

@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -26,9 +25,9 @@ type place struct {
 // identity that this deployment gave it, and its backend was not away since
 // somebody looked (RELIABILITY H19). Otherwise it is as good as down.
 func (s *Set) at(ctx context.Context, b *bucket, replica string, pace pace) (place, error) {
-	stack := s.stacks[replica]
+	stack := s.stack(replica)
 	if stack == nil {
-		return place{}, fmt.Errorf("backend %s is not configured", replica)
+		return place{}, notConfigured(replica)
 	}
 	if err := s.buckets.trusted(b, replica); err != nil {
 		return place{}, err
@@ -115,7 +114,11 @@ func (s *Set) order(b *bucket) []string {
 	}
 	cost := map[string]time.Duration{}
 	for _, n := range names {
-		h := s.stacks[n].Breaker.Health()
+		stack := s.stack(n)
+		if stack == nil { // it was removed meanwhile
+			continue
+		}
+		h := stack.Breaker.Health()
 		cost[n] = (h.Latency + time.Microsecond) * time.Duration(1+h.InFlight)
 		if h.State == backend.Degraded {
 			cost[n] *= 4

@@ -64,7 +64,8 @@ type qualities struct {
 	parts   object.Replicas            // Quality.Composed; never changes, likewise
 	known   map[string]bool
 	keys    map[string]keyTrouble
-	asking  map[string]chan struct{} // has room for who asks; never changes
+	asking  map[string]chan struct{} // has room for who asks
+	recall  func(backend string) (Quality, bool)
 }
 
 func (q *qualities) open(o *Options) {
@@ -74,16 +75,37 @@ func (q *qualities) open(o *Options) {
 	}
 	q.sums = map[string][]string{}
 	q.known, q.asking, q.keys = map[string]bool{}, map[string]chan struct{}{}, map[string]keyTrouble{}
+	q.recall = o.Recall
 	for _, s := range o.Stacks {
-		q.asking[s.Name()] = make(chan struct{}, 1)
-		if o.Recall == nil {
-			continue
-		}
-		if was, ok := o.Recall(s.Name()); ok {
-			q.keys[s.Name()] = keyTrouble{was.Refuses, was.Mixes}
-			q.lossy = lossyWith(q.lossy, s.Name(), was)
-		}
+		q.forget(s.Name())
 	}
+}
+
+// forget has a backend asked anew, before it takes its next body; until then what was
+// found of it at some time counts for the kinds of keys, and for the checksums that it loses.
+func (q *qualities) forget(name string) {
+	var was Quality
+	var ok bool
+	if q.recall != nil {
+		was, ok = q.recall(name)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.known, name)
+	if ok {
+		q.keys[name] = keyTrouble{was.Refuses, was.Mixes}
+		q.lossy = lossyWith(q.lossy, name, was)
+	}
+}
+
+// ask returns the room for who asks a backend.
+func (q *qualities) ask(name string) chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.asking[name] == nil {
+		q.asking[name] = make(chan struct{}, 1)
+	}
+	return q.asking[name]
 }
 
 // payloads is how bodies travel to each backend; it never changes.
@@ -252,7 +274,7 @@ func (s *Set) qualify(ctx context.Context, replica, bucket string) error {
 }
 
 func (s *Set) ask(replica, bucket string) error {
-	asking := s.qualities.asking[replica]
+	asking := s.qualities.ask(replica)
 	asking <- struct{}{}
 	defer func() { <-asking }()
 	if s.qualities.isKnown(replica) {

@@ -160,7 +160,7 @@ func (s *Set) heal(ctx context.Context, b *bucket, key object.Key, e commit.Copy
 		op.Slow = s.slowHeal(sizes, e.Info.Size)
 	}
 	how := paced
-	if stack := s.stacks[e.Target]; stack != nil && !op.Stream { // sent whole after its intent, which clients of the key wait for: it waits before
+	if stack := s.stack(e.Target); stack != nil && !op.Stream { // sent whole after its intent, which clients of the key wait for: it waits before
 		done, err := stack.Limits.Pay(ctx, e.Info.Size)
 		if err != nil {
 			return false, err

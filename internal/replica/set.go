@@ -3,12 +3,14 @@ package replica
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +28,10 @@ type Policy struct {
 	Replicas object.Replicas   // the replica set: backend names. A bucket keeps the set it was made with
 	Ack      commit.Rule       // what must hold before a write is answered
 	Names    map[string]string // backend -> the bucket's real name there, where it differs
+
+	// NeedOf is Ack.Need of a bucket on so many backends, where that is not len(Replicas);
+	// nil: it is the same.
+	NeedOf func(replicas int) int
 
 	// AssumeEqual: the operator vouches that replicas which are not empty at the
 	// first contact hold the same objects.
@@ -62,9 +68,13 @@ type Options struct {
 	Log       oplog.Log
 	Member    *Member          // who this node is where several share the log, each with a lease; nil: no other node does
 	Stacks    []*backend.Stack // in the order of the configuration
-	Times     commit.Times
-	Payload   map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
-	Copies    object.Replicas    // backends that may copy by themselves, until Qualify has told
+	// Enrol builds the stacks of backends that were added while nodes ran; nil: there are none.
+	// Dismiss is told of a stack of its that no new request goes to. Neither may block.
+	Enrol   Enroller
+	Dismiss func(*backend.Stack)
+	Times   commit.Times
+	Payload map[string]Payload // by backend, until Qualify has told; PayloadAuto where none is named
+	Copies  object.Replicas    // backends that may copy by themselves, until Qualify has told
 	// Recall is what was found of a backend before this start; nil: nothing was.
 	Recall  func(backend string) (Quality, bool)
 	Qualify Qualifier // nil: what Payload and Copies say is right
@@ -165,8 +175,8 @@ func (o *Options) check() error {
 type Set struct {
 	o       Options
 	node    string // owner of this incarnation's intents
-	stacks  map[string]*backend.Stack
-	names   []string // of stacks, in the order of the configuration
+	roster  atomic.Pointer[roster]
+	unable  map[string]json.RawMessage // documents of backends that this node cannot follow, by name; guarded by settings.mu
 	memory  *memory
 	locks   locks
 	buckets buckets
@@ -187,6 +197,7 @@ type Set struct {
 	status  statusCache
 	window  int // rows that one page of a list reads at most
 
+	placing sync.RWMutex   // held for reading from the look at where a bucket may stand until its record is written
 	running sync.WaitGroup // machines and requests that outlive their caller
 	crew    *crew.Crew     // runs them
 	burials chan struct{}  // has room for the tombstones on their way
@@ -212,17 +223,14 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{
 		o:      o,
 		node:   o.Node + "#" + object.NewID().String()[:12],
-		stacks: map[string]*backend.Stack{},
+		unable: map[string]json.RawMessage{},
 		memory: newMemory(o.Memory),
 		window: rowsAtOnce,
 	}
 	s.base, s.abandon = context.WithCancelCause(context.Background())
 	s.crew = crew.New(s.base.Done())
 	s.burials = make(chan struct{}, tombstonesAtOnce)
-	for _, stack := range o.Stacks {
-		s.stacks[stack.Name()] = stack
-		s.names = append(s.names, stack.Name())
-	}
+	s.roster.Store(newRoster(o.Stacks))
 	s.metrics = newMetrics(o.Registerer, s)
 	s.history.open(s)
 	s.qualities.open(&s.o)
@@ -351,7 +359,7 @@ func (s *Set) now() commit.Now {
 // Up tells whether a backend can be asked for anything: its breaker is closed, and
 // nobody has paused it.
 func (s *Set) Up(name string) bool {
-	stack := s.stacks[name]
+	stack := s.stack(name)
 	return stack != nil && !s.Paused(name) && stack.Breaker.Health().State != backend.Down
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
+	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -24,9 +25,6 @@ type settings struct {
 	set *Set
 	now atomic.Pointer[settingsRecord] // never nil once open
 
-	pace   map[string]Pace           // of the configuration, by backend; never changes
-	pauses map[string]*atomic.Uint64 // how often a backend was paused: afterwards its buckets are looked at anew (H19)
-
 	mu    sync.Mutex // guards what follows, and is held while the document is changed
 	epoch oplog.Epoch
 }
@@ -36,6 +34,12 @@ type settingsRecord struct {
 	Mode   *commit.Mode     `json:"mode,omitempty"` // of all buckets that have none of their own; nil: the configuration's
 	Paused map[string]Pause `json:"paused,omitempty"`
 	Paces  map[string]Pace  `json:"paces,omitempty"` // by backend; those that are not here have the configuration's
+
+	// Backends are the documents of those that were added while nodes ran, by name. What
+	// they say is for Options.Enrol. Leaving are those of them that no bucket may be put on
+	// any more, since somebody removes them.
+	Backends map[string]json.RawMessage `json:"backends,omitempty"`
+	Leaving  object.Replicas            `json:"leaving,omitempty"`
 
 	Format   int    `json:"format,omitempty"`   // of rows that may be written; 0: the oldest. It never falls
 	Revision uint64 `json:"revision,omitempty"` // of the record: rises with each change
@@ -63,11 +67,6 @@ const (
 func (st *settings) open(ctx context.Context, s *Set) error {
 	st.set = s
 	st.now.Store(&settingsRecord{})
-	st.pace, st.pauses = map[string]Pace{}, map[string]*atomic.Uint64{}
-	for name, stack := range s.stacks {
-		bytes, requests := stack.Limits.Current()
-		st.pace[name], st.pauses[name] = Pace{bytes, requests}, &atomic.Uint64{}
-	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if err := st.read(ctx); err != nil {
@@ -121,22 +120,23 @@ func (st *settings) read(ctx context.Context) error {
 // take puts a record in force; called with mu held.
 func (st *settings) take(rec *settingsRecord, epoch oplog.Epoch) {
 	st.epoch = epoch
+	st.set.enrol(rec.Backends)
 	old := st.now.Swap(rec)
-	for name, stack := range st.set.stacks {
+	for name, seat := range st.set.roster.Load().seats {
 		if p, ok := rec.Paused[name]; ok && !p.Since.Equal(old.Paused[name].Since) {
-			st.pauses[name].Add(1)
+			seat.pauses.Add(1)
 		}
-		pace := st.paceOf(rec, name)
-		stack.Limits.Set(pace.BytesPerSecond, pace.RequestsPerSecond)
+		pace := seat.paceOf(rec)
+		seat.stack.Limits.Set(pace.BytesPerSecond, pace.RequestsPerSecond)
 	}
 }
 
 // paceOf is what a record says of a backend, or else the configuration.
-func (st *settings) paceOf(rec *settingsRecord, name string) Pace {
-	if p, ok := rec.Paces[name]; ok {
+func (seat *seat) paceOf(rec *settingsRecord) Pace {
+	if p, ok := rec.Paces[seat.stack.Name()]; ok {
 		return p
 	}
-	return st.pace[name]
+	return seat.pace
 }
 
 // change edits a copy of the document and writes it. edit may be called again, when
@@ -167,7 +167,7 @@ func (st *settings) swap(ctx context.Context, edit func(*settingsRecord) error) 
 	}
 	for range amendTries {
 		next := *st.now.Load()
-		next.Paused, next.Paces = maps.Clone(next.Paused), maps.Clone(next.Paces)
+		next.Paused, next.Paces, next.Backends = maps.Clone(next.Paused), maps.Clone(next.Paces), maps.Clone(next.Backends)
 		next.Revision++
 		if err := edit(&next); err != nil {
 			return 0, err

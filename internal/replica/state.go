@@ -185,7 +185,7 @@ func (b *bucket) replica(rec *record, replica string) BucketReplica {
 // its own.
 func (bs *buckets) presences() map[string]map[Presence]int {
 	counts := map[string]map[Presence]int{}
-	for _, name := range bs.set.names {
+	for _, name := range bs.set.Names() {
 		counts[name] = map[Presence]int{}
 	}
 	for _, b := range bs.all() {

@@ -82,9 +82,13 @@ func (s *Set) Status(ctx context.Context) (Status, error) {
 	out := c.last.Status
 	out.Converged = out.Converged && !s.buckets.filling()
 	out.Backends = nil
-	for _, name := range s.names {
-		b := *c.last.backends[name]
-		b.Health = s.stacks[name].Breaker.Health()
+	roster := s.roster.Load()
+	for _, name := range roster.names {
+		b := BackendStatus{Name: name}
+		if seen := c.last.backends[name]; seen != nil { // else it was added after the walk
+			b = *seen
+		}
+		b.Health = roster.seats[name].stack.Breaker.Health()
 		b.Paused = s.Paused(name)
 		b.Reason = s.buckets.reason(name)
 		out.Backends = append(out.Backends, b)
@@ -95,7 +99,7 @@ func (s *Set) Status(ctx context.Context) (Status, error) {
 // tally walks over all rows.
 func (s *Set) tally(ctx context.Context) (*tallied, error) {
 	t := &tallied{backends: map[string]*BackendStatus{}}
-	for _, name := range s.names {
+	for _, name := range s.Names() {
 		t.backends[name] = &BackendStatus{Name: name, Buckets: map[string]Backlog{}}
 	}
 	seen := map[object.Key]bool{} // a walk may meet a row more than once

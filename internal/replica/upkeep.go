@@ -107,8 +107,12 @@ func (bs *buckets) patrol(ctx context.Context) {
 			if bs.trusted(b, replica) != nil || !b.stale(replica) {
 				continue
 			}
+			stack := bs.set.stack(replica)
+			if stack == nil { // it was removed meanwhile
+				continue
+			}
 			wg.Go(func() {
-				if err := bs.set.stacks[replica].HeadBucket(ctx, b.realName(replica)); backend.IsAbsent(err) {
+				if err := stack.HeadBucket(ctx, b.realName(replica)); backend.IsAbsent(err) {
 					b.distrust(replica, fmt.Errorf("bucket %s is missing on backend %s", b.name, replica))
 				}
 			})

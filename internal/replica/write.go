@@ -344,7 +344,9 @@ func (w *write) answer(res commit.Result) {
 func (w *write) accuse() {
 	for _, replica := range w.owing() {
 		if w.requests[replica].group.accuse() {
-			w.set.stacks[replica].Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+			if stack := w.set.stack(replica); stack != nil {
+				stack.Breaker.Observe(fmt.Errorf("%w: other replicas answered long ago", backend.ErrStalled))
+			}
 		}
 	}
 }

@@ -335,8 +335,28 @@ type Ack struct {
 	Include []string `json:"include"`
 }
 
+// BackendChange defines model for BackendChange.
+type BackendChange struct {
+	AccessKeyID *string `json:"access_key_id,omitempty"`
+
+	// Bucket A bucket there to probe in
+	Bucket string `json:"bucket,omitempty"`
+
+	// Ca Empty: the system's
+	Ca              *string `json:"ca,omitempty"`
+	Endpoint        *string `json:"endpoint,omitempty"`
+	PathStyle       *bool   `json:"path_style,omitempty"`
+	PayloadMode     *string `json:"payload_mode,omitempty"`
+	Region          *string `json:"region,omitempty"`
+	SecretAccessKey *string `json:"secret_access_key,omitempty"`
+	StorageClass    *string `json:"storage_class,omitempty"`
+}
+
 // BackendDetail defines model for BackendDetail.
 type BackendDetail struct {
+	// Added It was added while the server ran; false: it is the configuration's
+	Added bool `json:"added,omitempty"`
+
 	// Buckets Where it lags
 	Buckets  []BucketLag `json:"buckets"`
 	Endpoint string      `json:"endpoint"`
@@ -466,6 +486,18 @@ type BucketPage struct {
 
 	// Cursor Absent on the last page
 	Cursor string `json:"cursor,omitempty"`
+}
+
+// BucketPlace defines model for BucketPlace.
+type BucketPlace struct {
+	// AssumeEqual The caller vouches that replicas that are not empty hold the same objects
+	AssumeEqual bool `json:"assume_equal,omitempty"`
+
+	// Names By backend: its name there, where it differs
+	Names map[string]string `json:"names,omitempty"`
+
+	// ReplicaSet The backends that hold it
+	ReplicaSet []string `json:"replica_set,omitempty"`
 }
 
 // BucketReplica defines model for BucketReplica.
@@ -787,9 +819,49 @@ type NewAck struct {
 	Include []string `json:"include,omitempty"`
 }
 
+// NewBackend defines model for NewBackend.
+type NewBackend struct {
+	AccessKeyID string `json:"access_key_id"`
+
+	// Bucket A bucket there to probe in; without it one is made and removed
+	Bucket string `json:"bucket,omitempty"`
+
+	// Ca Certificates to trust instead of the system's; PEM
+	Ca string `json:"ca,omitempty"`
+
+	// Endpoint URL without a path, as in https://s3.example.org
+	Endpoint string `json:"endpoint"`
+
+	// Name 1 to 32 of a-z, 0-9, -, _, . beginning with a letter or digit; it must never be another store's
+	Name string `json:"name"`
+
+	// PathStyle false: buckets are addressed in the host name
+	PathStyle *bool `json:"path_style,omitempty"`
+
+	// PayloadMode auto, unsigned-trailer or signed-chunked, as in the configuration; auto when it is left out
+	PayloadMode string `json:"payload_mode,omitempty"`
+
+	// Region us-east-1 when it is left out
+	Region string `json:"region,omitempty"`
+
+	// SecretAccessKey It is kept encrypted and never shown
+	SecretAccessKey string `json:"secret_access_key"`
+
+	// StorageClass The class in which the backend keeps objects
+	StorageClass string `json:"storage_class,omitempty"`
+}
+
 // NewBucket defines model for NewBucket.
 type NewBucket struct {
-	Name string `json:"name"`
+	// AssumeEqual The caller vouches that replicas that are not empty hold the same objects; only with replica_set
+	AssumeEqual bool   `json:"assume_equal,omitempty"`
+	Name        string `json:"name"`
+
+	// Names By backend: its name there, where it differs; only with replica_set
+	Names map[string]string `json:"names,omitempty"`
+
+	// ReplicaSet The backends that hold it; without it those that the configuration says. Admins only, as the next two
+	ReplicaSet []string `json:"replica_set,omitempty"`
 }
 
 // NewJob defines model for NewJob.
@@ -1010,7 +1082,10 @@ type Probe struct {
 
 // Problem defines model for Problem.
 type Problem struct {
-	Detail    string `json:"detail,omitempty"`
+	Detail string `json:"detail,omitempty"`
+
+	// Probe Of backend-refused: what was found
+	Probe     *Probe `json:"probe,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
 	Status    int    `json:"status"`
 	Title     string `json:"title"`
@@ -1458,6 +1533,12 @@ type RefreshJSONRequestBody = RefreshToken
 // BeginSessionJSONRequestBody defines body for BeginSession for application/json ContentType.
 type BeginSessionJSONRequestBody = Credentials
 
+// AddBackendJSONRequestBody defines body for AddBackend for application/json ContentType.
+type AddBackendJSONRequestBody = NewBackend
+
+// ChangeBackendJSONRequestBody defines body for ChangeBackend for application/json ContentType.
+type ChangeBackendJSONRequestBody = BackendChange
+
 // PauseBackendJSONRequestBody defines body for PauseBackend for application/json ContentType.
 type PauseBackendJSONRequestBody = NewPause
 
@@ -1466,6 +1547,9 @@ type CreateBucketJSONRequestBody = NewBucket
 
 // UpdateBucketJSONRequestBody defines body for UpdateBucket for application/json ContentType.
 type UpdateBucketJSONRequestBody = BucketChange
+
+// PutBucketJSONRequestBody defines body for PutBucket for application/json ContentType.
+type PutBucketJSONRequestBody = BucketPlace
 
 // PresignObjectJSONRequestBody defines body for PresignObject for application/json ContentType.
 type PresignObjectJSONRequestBody = NewLink
@@ -1693,15 +1777,73 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/auth/validate (the `ValidatePost` operationId).
 	ValidatePost(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Backends Every configured backend
+	// Backends Every backend
 	//
 	// Corresponds with GET /api/v1/backends (the `Backends` operationId).
 	Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddBackendWithBody Add a backend
+	//
+	// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+	// of the one that the body names; that takes some seconds. One that is refused is 422,
+	// with the report, and nothing has changed. Every node has the backend when this is
+	// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+	// of that name, or one in the same place.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+	AddBackendWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddBackend Add a backend
+	//
+	// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+	// of the one that the body names; that takes some seconds. One that is refused is 422,
+	// with the report, and nothing has changed. Every node has the backend when this is
+	// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+	// of that name, or one in the same place.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+	AddBackend(ctx context.Context, body AddBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveBackend Remove a backend that was added
+	//
+	// 409 while it is in the replica set of a bucket, and for a backend of the
+	// configuration. What it holds is left alone.
+	//
+	// Corresponds with DELETE /api/v1/backends/{name} (the `RemoveBackend` operationId).
+	RemoveBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBackend One backend, and how it fares
 	//
 	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 	GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeBackendWithBody Change how a backend that was added is spoken to
+	//
+	// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+	// holds if there is one, and must still be the same store: the buckets on it show who
+	// they are. Requests under way end as they began. 409 for a backend of the
+	// configuration, and for another store.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+	ChangeBackendWithBody(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeBackend Change how a backend that was added is spoken to
+	//
+	// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+	// holds if there is one, and must still be the same store: the buckets on it show who
+	// they are. Requests under way end as they began. 409 for a backend of the
+	// configuration, and for another store.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+	ChangeBackend(ctx context.Context, name BackendName, body ChangeBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DrainBackend Take a backend out of use, in order
 	//
@@ -1802,12 +1944,23 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
 	UpdateBucket(ctx context.Context, bucket BucketName, body UpdateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutBucket Make a bucket
+	// PutBucketWithBody Make a bucket
 	//
-	// As with POST, under the name in the path.
+	// As with POST, under the name in the path. The body may be left out.
+	//
+	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
-	PutBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutBucketWithBody(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutBucket Make a bucket
+	//
+	// As with POST, under the name in the path. The body may be left out.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+	PutBucket(ctx context.Context, bucket BucketName, body PutBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListObjects Objects by key, with the state of each replica
 	//
@@ -2525,11 +2678,75 @@ func (c *Client) ValidatePost(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// Backends Every configured backend
+// Backends Every backend
 //
 // Corresponds with GET /api/v1/backends (the `Backends` operationId).
 func (c *Client) Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBackendsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddBackendWithBody Add a backend
+//
+// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+// of the one that the body names; that takes some seconds. One that is refused is 422,
+// with the report, and nothing has changed. Every node has the backend when this is
+// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+// of that name, or one in the same place.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+func (c *Client) AddBackendWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddBackendRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddBackend Add a backend
+//
+// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+// of the one that the body names; that takes some seconds. One that is refused is 422,
+// with the report, and nothing has changed. Every node has the backend when this is
+// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+// of that name, or one in the same place.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+func (c *Client) AddBackend(ctx context.Context, body AddBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddBackendRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveBackend Remove a backend that was added
+//
+// 409 while it is in the replica set of a bucket, and for a backend of the
+// configuration. What it holds is left alone.
+//
+// Corresponds with DELETE /api/v1/backends/{name} (the `RemoveBackend` operationId).
+func (c *Client) RemoveBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveBackendRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -2545,6 +2762,50 @@ func (c *Client) Backends(ctx context.Context, reqEditors ...RequestEditorFn) (*
 // Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 func (c *Client) GetBackend(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBackendRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeBackendWithBody Change how a backend that was added is spoken to
+//
+// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+// holds if there is one, and must still be the same store: the buckets on it show who
+// they are. Requests under way end as they began. 409 for a backend of the
+// configuration, and for another store.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+func (c *Client) ChangeBackendWithBody(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeBackendRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeBackend Change how a backend that was added is spoken to
+//
+// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+// holds if there is one, and must still be the same store: the buckets on it show who
+// they are. Requests under way end as they began. 409 for a backend of the
+// configuration, and for another store.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+func (c *Client) ChangeBackend(ctx context.Context, name BackendName, body ChangeBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeBackendRequest(c.Server, name, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2774,13 +3035,34 @@ func (c *Client) UpdateBucket(ctx context.Context, bucket BucketName, body Updat
 	return c.Client.Do(req)
 }
 
-// PutBucket Make a bucket
+// PutBucketWithBody Make a bucket
 //
-// As with POST, under the name in the path.
+// As with POST, under the name in the path. The body may be left out.
+//
+// Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
-func (c *Client) PutBucket(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutBucketRequest(c.Server, bucket)
+func (c *Client) PutBucketWithBody(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutBucketRequestWithBody(c.Server, bucket, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutBucket Make a bucket
+//
+// As with POST, under the name in the path. The body may be left out.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+func (c *Client) PutBucket(ctx context.Context, bucket BucketName, body PutBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutBucketRequest(c.Server, bucket, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4227,6 +4509,80 @@ func NewBackendsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewAddBackendRequest calls the generic AddBackend builder with application/json body
+func NewAddBackendRequest(server string, body AddBackendJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddBackendRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAddBackendRequestWithBody constructs an http.Request for the AddBackend method, with any body, and a specified content type
+func NewAddBackendRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRemoveBackendRequest constructs an http.Request for the RemoveBackend method
+func NewRemoveBackendRequest(server string, name BackendName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetBackendRequest constructs an http.Request for the GetBackend method
 func NewGetBackendRequest(server string, name BackendName) (*http.Request, error) {
 	var err error
@@ -4257,6 +4613,53 @@ func NewGetBackendRequest(server string, name BackendName) (*http.Request, error
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewChangeBackendRequest calls the generic ChangeBackend builder with application/json body
+func NewChangeBackendRequest(server string, name BackendName, body ChangeBackendJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeBackendRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewChangeBackendRequestWithBody constructs an http.Request for the ChangeBackend method, with any body, and a specified content type
+func NewChangeBackendRequestWithBody(server string, name BackendName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/backends/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4631,8 +5034,19 @@ func NewUpdateBucketRequestWithBody(server string, bucket BucketName, contentTyp
 	return req, nil
 }
 
-// NewPutBucketRequest constructs an http.Request for the PutBucket method
-func NewPutBucketRequest(server string, bucket BucketName) (*http.Request, error) {
+// NewPutBucketRequest calls the generic PutBucket builder with application/json body
+func NewPutBucketRequest(server string, bucket BucketName, body PutBucketJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutBucketRequestWithBody(server, bucket, "application/json", bodyReader)
+}
+
+// NewPutBucketRequestWithBody constructs an http.Request for the PutBucket method, with any body, and a specified content type
+func NewPutBucketRequestWithBody(server string, bucket BucketName, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -4657,10 +5071,12 @@ func NewPutBucketRequest(server string, bucket BucketName) (*http.Request, error
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -7088,12 +7504,48 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/auth/validate (the `ValidatePost` operationId).
 	ValidatePostWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ValidatePostAnswer, error)
 
-	// BackendsWithResponse Every configured backend
+	// BackendsWithResponse Every backend
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/backends (the `Backends` operationId).
 	BackendsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackendsAnswer, error)
+
+	// AddBackendWithBodyWithResponse Add a backend
+	//
+	// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+	// of the one that the body names; that takes some seconds. One that is refused is 422,
+	// with the report, and nothing has changed. Every node has the backend when this is
+	// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+	// of that name, or one in the same place.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+	AddBackendWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddBackendAnswer, error)
+
+	// AddBackendWithResponse Add a backend
+	//
+	// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+	// of the one that the body names; that takes some seconds. One that is refused is 422,
+	// with the report, and nothing has changed. Every node has the backend when this is
+	// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+	// of that name, or one in the same place.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+	AddBackendWithResponse(ctx context.Context, body AddBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*AddBackendAnswer, error)
+
+	// RemoveBackendWithResponse Remove a backend that was added
+	//
+	// 409 while it is in the replica set of a bucket, and for a backend of the
+	// configuration. What it holds is left alone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/backends/{name} (the `RemoveBackend` operationId).
+	RemoveBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*RemoveBackendAnswer, error)
 
 	// GetBackendWithResponse One backend, and how it fares
 	//
@@ -7101,6 +7553,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/backends/{name} (the `GetBackend` operationId).
 	GetBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*GetBackendAnswer, error)
+
+	// ChangeBackendWithBodyWithResponse Change how a backend that was added is spoken to
+	//
+	// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+	// holds if there is one, and must still be the same store: the buckets on it show who
+	// they are. Requests under way end as they began. 409 for a backend of the
+	// configuration, and for another store.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+	ChangeBackendWithBodyWithResponse(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeBackendAnswer, error)
+
+	// ChangeBackendWithResponse Change how a backend that was added is spoken to
+	//
+	// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+	// holds if there is one, and must still be the same store: the buckets on it show who
+	// they are. Requests under way end as they began. 409 for a backend of the
+	// configuration, and for another store.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+	ChangeBackendWithResponse(ctx context.Context, name BackendName, body ChangeBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeBackendAnswer, error)
 
 	// DrainBackendWithResponse Take a backend out of use, in order
 	//
@@ -7213,14 +7689,23 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
 	UpdateBucketWithResponse(ctx context.Context, bucket BucketName, body UpdateBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateBucketAnswer, error)
 
-	// PutBucketWithResponse Make a bucket
+	// PutBucketWithBodyWithResponse Make a bucket
 	//
-	// As with POST, under the name in the path.
+	// As with POST, under the name in the path. The body may be left out.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
-	PutBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error)
+	PutBucketWithBodyWithResponse(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error)
+
+	// PutBucketWithResponse Make a bucket
+	//
+	// As with POST, under the name in the path. The body may be left out.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+	PutBucketWithResponse(ctx context.Context, bucket BucketName, body PutBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error)
 
 	// ListObjectsWithResponse Objects by key, with the state of each replica
 	//
@@ -8245,6 +8730,95 @@ func (r BackendsAnswer) ContentType() string {
 	return ""
 }
 
+type AddBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Backend
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AddBackendAnswer) GetJSON201() *Backend {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RemoveBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RemoveBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RemoveBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RemoveBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemoveBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RemoveBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetBackendAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8287,6 +8861,54 @@ func (r GetBackendAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetBackendAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChangeBackendAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Backend
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeBackendAnswer) GetJSON200() *Backend {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeBackendAnswer) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeBackendAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeBackendAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeBackendAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeBackendAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11203,7 +11825,7 @@ func (c *ClientWithResponses) ValidatePostWithResponse(ctx context.Context, reqE
 	return ParseValidatePostAnswer(rsp)
 }
 
-// BackendsWithResponse Every configured backend
+// BackendsWithResponse Every backend
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11214,6 +11836,60 @@ func (c *ClientWithResponses) BackendsWithResponse(ctx context.Context, reqEdito
 		return nil, err
 	}
 	return ParseBackendsAnswer(rsp)
+}
+
+// AddBackendWithBodyWithResponse Add a backend
+//
+// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+// of the one that the body names; that takes some seconds. One that is refused is 422,
+// with the report, and nothing has changed. Every node has the backend when this is
+// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+// of that name, or one in the same place.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+func (c *ClientWithResponses) AddBackendWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddBackendAnswer, error) {
+	rsp, err := c.AddBackendWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddBackendAnswer(rsp)
+}
+
+// AddBackendWithResponse Add a backend
+//
+// It is probed first, in a bucket of its own that is removed again, or below .s3mirror/
+// of the one that the body names; that takes some seconds. One that is refused is 422,
+// with the report, and nothing has changed. Every node has the backend when this is
+// answered, and keeps it over restarts; no bucket is on it yet. 409 when there is one
+// of that name, or one in the same place.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/backends (the `AddBackend` operationId).
+func (c *ClientWithResponses) AddBackendWithResponse(ctx context.Context, body AddBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*AddBackendAnswer, error) {
+	rsp, err := c.AddBackend(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddBackendAnswer(rsp)
+}
+
+// RemoveBackendWithResponse Remove a backend that was added
+//
+// 409 while it is in the replica set of a bucket, and for a backend of the
+// configuration. What it holds is left alone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/backends/{name} (the `RemoveBackend` operationId).
+func (c *ClientWithResponses) RemoveBackendWithResponse(ctx context.Context, name BackendName, reqEditors ...RequestEditorFn) (*RemoveBackendAnswer, error) {
+	rsp, err := c.RemoveBackend(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemoveBackendAnswer(rsp)
 }
 
 // GetBackendWithResponse One backend, and how it fares
@@ -11227,6 +11903,42 @@ func (c *ClientWithResponses) GetBackendWithResponse(ctx context.Context, name B
 		return nil, err
 	}
 	return ParseGetBackendAnswer(rsp)
+}
+
+// ChangeBackendWithBodyWithResponse Change how a backend that was added is spoken to
+//
+// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+// holds if there is one, and must still be the same store: the buckets on it show who
+// they are. Requests under way end as they began. 409 for a backend of the
+// configuration, and for another store.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+func (c *ClientWithResponses) ChangeBackendWithBodyWithResponse(ctx context.Context, name BackendName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeBackendAnswer, error) {
+	rsp, err := c.ChangeBackendWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeBackendAnswer(rsp)
+}
+
+// ChangeBackendWithResponse Change how a backend that was added is spoken to
+//
+// What is left out stays as it is. It is probed first as with POST, in a bucket that it
+// holds if there is one, and must still be the same store: the buckets on it show who
+// they are. Requests under way end as they began. 409 for a backend of the
+// configuration, and for another store.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/backends/{name} (the `ChangeBackend` operationId).
+func (c *ClientWithResponses) ChangeBackendWithResponse(ctx context.Context, name BackendName, body ChangeBackendJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeBackendAnswer, error) {
+	rsp, err := c.ChangeBackend(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeBackendAnswer(rsp)
 }
 
 // DrainBackendWithResponse Take a backend out of use, in order
@@ -11412,15 +12124,30 @@ func (c *ClientWithResponses) UpdateBucketWithResponse(ctx context.Context, buck
 	return ParseUpdateBucketAnswer(rsp)
 }
 
-// PutBucketWithResponse Make a bucket
+// PutBucketWithBodyWithResponse Make a bucket
 //
-// As with POST, under the name in the path.
+// As with POST, under the name in the path. The body may be left out.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
-func (c *ClientWithResponses) PutBucketWithResponse(ctx context.Context, bucket BucketName, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error) {
-	rsp, err := c.PutBucket(ctx, bucket, reqEditors...)
+func (c *ClientWithResponses) PutBucketWithBodyWithResponse(ctx context.Context, bucket BucketName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error) {
+	rsp, err := c.PutBucketWithBody(ctx, bucket, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutBucketAnswer(rsp)
+}
+
+// PutBucketWithResponse Make a bucket
+//
+// As with POST, under the name in the path. The body may be left out.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/buckets/{bucket} (the `PutBucket` operationId).
+func (c *ClientWithResponses) PutBucketWithResponse(ctx context.Context, bucket BucketName, body PutBucketJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBucketAnswer, error) {
+	rsp, err := c.PutBucket(ctx, bucket, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12674,6 +13401,68 @@ func ParseBackendsAnswer(rsp *http.Response) (*BackendsAnswer, error) {
 	return response, nil
 }
 
+// ParseAddBackendAnswer parses an HTTP response from a AddBackendWithResponse call
+func ParseAddBackendAnswer(rsp *http.Response) (*AddBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Backend
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRemoveBackendAnswer parses an HTTP response from a RemoveBackendWithResponse call
+func ParseRemoveBackendAnswer(rsp *http.Response) (*RemoveBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemoveBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetBackendAnswer parses an HTTP response from a GetBackendWithResponse call
 func ParseGetBackendAnswer(rsp *http.Response) (*GetBackendAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12683,6 +13472,39 @@ func ParseGetBackendAnswer(rsp *http.Response) (*GetBackendAnswer, error) {
 	}
 
 	response := &GetBackendAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Backend
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeBackendAnswer parses an HTTP response from a ChangeBackendWithResponse call
+func ParseChangeBackendAnswer(rsp *http.Response) (*ChangeBackendAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeBackendAnswer{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -14584,12 +15406,21 @@ type ServerInterface interface {
 	// ValidatePost Who the caller is
 	// (POST /api/v1/auth/validate)
 	ValidatePost(w http.ResponseWriter, r *http.Request)
-	// Backends Every configured backend
+	// Backends Every backend
 	// (GET /api/v1/backends)
 	Backends(w http.ResponseWriter, r *http.Request)
+	// AddBackend Add a backend
+	// (POST /api/v1/backends)
+	AddBackend(w http.ResponseWriter, r *http.Request)
+	// RemoveBackend Remove a backend that was added
+	// (DELETE /api/v1/backends/{name})
+	RemoveBackend(w http.ResponseWriter, r *http.Request, name BackendName)
 	// GetBackend One backend, and how it fares
 	// (GET /api/v1/backends/{name})
 	GetBackend(w http.ResponseWriter, r *http.Request, name BackendName)
+	// ChangeBackend Change how a backend that was added is spoken to
+	// (PATCH /api/v1/backends/{name})
+	ChangeBackend(w http.ResponseWriter, r *http.Request, name BackendName)
 	// DrainBackend Take a backend out of use, in order
 	// (POST /api/v1/backends/{name}/drain)
 	DrainBackend(w http.ResponseWriter, r *http.Request, name BackendName)
@@ -15038,6 +15869,46 @@ func (siw *ServerInterfaceWrapper) Backends(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// AddBackend operation middleware
+func (siw *ServerInterfaceWrapper) AddBackend(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddBackend(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveBackend operation middleware
+func (siw *ServerInterfaceWrapper) RemoveBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveBackend(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetBackend operation middleware
 func (siw *ServerInterfaceWrapper) GetBackend(w http.ResponseWriter, r *http.Request) {
 
@@ -15055,6 +15926,32 @@ func (siw *ServerInterfaceWrapper) GetBackend(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetBackend(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeBackend operation middleware
+func (siw *ServerInterfaceWrapper) ChangeBackend(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name BackendName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeBackend(w, r, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -16997,7 +17894,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/version", wrapper.Version)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/status", wrapper.Status)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends", wrapper.Backends)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends", wrapper.AddBackend)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/backends/{name}", wrapper.RemoveBackend)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/backends/{name}", wrapper.GetBackend)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/api/v1/backends/{name}", wrapper.ChangeBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/qualify", wrapper.QualifyBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/pause", wrapper.PauseBackend)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/backends/{name}/resume", wrapper.ResumeBackend)
@@ -17487,6 +18387,78 @@ func (response BackendsdefaultApplicationProblemPlusJSONResponse) VisitBackendsR
 	return err
 }
 
+type AddBackendRequestObject struct {
+	Body *AddBackendJSONRequestBody
+}
+
+type AddBackendResponseObject interface {
+	VisitAddBackendResponse(w http.ResponseWriter) error
+}
+
+type AddBackend201JSONResponse struct{ BackendJSONResponse }
+
+func (response AddBackend201JSONResponse) VisitAddBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddBackenddefaultApplicationProblemPlusJSONResponse) VisitAddBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveBackendRequestObject struct {
+	Name BackendName `json:"name"`
+}
+
+type RemoveBackendResponseObject interface {
+	VisitRemoveBackendResponse(w http.ResponseWriter) error
+}
+
+type RemoveBackend204Response struct {
+}
+
+func (response RemoveBackend204Response) VisitRemoveBackendResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveBackenddefaultApplicationProblemPlusJSONResponse) VisitRemoveBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetBackendRequestObject struct {
 	Name BackendName `json:"name"`
 }
@@ -17515,6 +18487,46 @@ type GetBackenddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetBackenddefaultApplicationProblemPlusJSONResponse) VisitGetBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeBackendRequestObject struct {
+	Name BackendName `json:"name"`
+	Body *ChangeBackendJSONRequestBody
+}
+
+type ChangeBackendResponseObject interface {
+	VisitChangeBackendResponse(w http.ResponseWriter) error
+}
+
+type ChangeBackend200JSONResponse struct{ BackendJSONResponse }
+
+func (response ChangeBackend200JSONResponse) VisitChangeBackendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeBackenddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeBackenddefaultApplicationProblemPlusJSONResponse) VisitChangeBackendResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17875,6 +18887,7 @@ func (response UpdateBucketdefaultApplicationProblemPlusJSONResponse) VisitUpdat
 
 type PutBucketRequestObject struct {
 	Bucket BucketName `json:"bucket"`
+	Body   *PutBucketJSONRequestBody
 }
 
 type PutBucketResponseObject interface {
@@ -19812,12 +20825,21 @@ type StrictServerInterface interface {
 	// ValidatePost Who the caller is
 	// (POST /api/v1/auth/validate)
 	ValidatePost(ctx context.Context, request ValidatePostRequestObject) (ValidatePostResponseObject, error)
-	// Backends Every configured backend
+	// Backends Every backend
 	// (GET /api/v1/backends)
 	Backends(ctx context.Context, request BackendsRequestObject) (BackendsResponseObject, error)
+	// AddBackend Add a backend
+	// (POST /api/v1/backends)
+	AddBackend(ctx context.Context, request AddBackendRequestObject) (AddBackendResponseObject, error)
+	// RemoveBackend Remove a backend that was added
+	// (DELETE /api/v1/backends/{name})
+	RemoveBackend(ctx context.Context, request RemoveBackendRequestObject) (RemoveBackendResponseObject, error)
 	// GetBackend One backend, and how it fares
 	// (GET /api/v1/backends/{name})
 	GetBackend(ctx context.Context, request GetBackendRequestObject) (GetBackendResponseObject, error)
+	// ChangeBackend Change how a backend that was added is spoken to
+	// (PATCH /api/v1/backends/{name})
+	ChangeBackend(ctx context.Context, request ChangeBackendRequestObject) (ChangeBackendResponseObject, error)
 	// DrainBackend Take a backend out of use, in order
 	// (POST /api/v1/backends/{name}/drain)
 	DrainBackend(ctx context.Context, request DrainBackendRequestObject) (DrainBackendResponseObject, error)
@@ -20310,6 +21332,63 @@ func (sh *strictHandler) Backends(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// AddBackend operation middleware
+func (sh *strictHandler) AddBackend(w http.ResponseWriter, r *http.Request) {
+	var request AddBackendRequestObject
+
+	var body AddBackendJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AddBackend(ctx, request.(AddBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AddBackendResponseObject); ok {
+		if err := validResponse.VisitAddBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveBackend operation middleware
+func (sh *strictHandler) RemoveBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request RemoveBackendRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveBackend(ctx, request.(RemoveBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveBackendResponseObject); ok {
+		if err := validResponse.VisitRemoveBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetBackend operation middleware
 func (sh *strictHandler) GetBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
 	var request GetBackendRequestObject
@@ -20329,6 +21408,39 @@ func (sh *strictHandler) GetBackend(w http.ResponseWriter, r *http.Request, name
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetBackendResponseObject); ok {
 		if err := validResponse.VisitGetBackendResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeBackend operation middleware
+func (sh *strictHandler) ChangeBackend(w http.ResponseWriter, r *http.Request, name BackendName) {
+	var request ChangeBackendRequestObject
+
+	request.Name = name
+
+	var body ChangeBackendJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeBackend(ctx, request.(ChangeBackendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeBackend")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeBackendResponseObject); ok {
+		if err := validResponse.VisitChangeBackendResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -20597,6 +21709,16 @@ func (sh *strictHandler) PutBucket(w http.ResponseWriter, r *http.Request, bucke
 	var request PutBucketRequestObject
 
 	request.Bucket = bucket
+
+	var body PutBucketJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.PutBucket(ctx, request.(PutBucketRequestObject))
