@@ -21,9 +21,9 @@ const (
 	// costs what is alive.
 	leastPercent = 50
 
-	// often is how many collections in a second double the garbage that is allowed, and
-	// seldom how few halve it.
-	often, seldom = 8, 1
+	// often is how many collections in each of two seconds, one after the other, double the
+	// garbage that is allowed: a start is over by then. seldom is how few halve it.
+	often, seldom = 2, 0.5
 )
 
 // garbage allows as much of it as the load makes worth it. It is the one owner of the
@@ -36,7 +36,8 @@ type garbage struct {
 	percent int   // in force
 	allowed int64 // bytes
 	since   time.Time
-	runs    int // of the collector, since then
+	runs    int  // of the collector, since then
+	busy    bool // it ran often in the second before
 }
 
 // allowGarbage begins; the caller calls restore. Who set GOGC is left alone.
@@ -84,13 +85,14 @@ func (g *garbage) collected() {
 func (g *garbage) after(now time.Time, live int64) (percent int) {
 	g.runs++
 	if d := now.Sub(g.since); d >= time.Second {
-		switch rate := float64(g.runs) / d.Seconds(); {
-		case rate >= often:
+		rate := float64(g.runs) / d.Seconds()
+		switch {
+		case rate >= often && g.busy:
 			g.allowed = min(2*g.allowed, mostGarbage)
 		case rate <= seldom:
 			g.allowed = max(g.allowed/2, leastGarbage)
 		}
-		g.since, g.runs = now, 0
+		g.since, g.runs, g.busy = now, 0, rate >= often
 	}
 	return int(max(100*g.allowed/max(live, 1<<20), leastPercent))
 }

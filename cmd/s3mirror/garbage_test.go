@@ -11,30 +11,34 @@ func TestGarbageFollowsTheLoad(t *testing.T) {
 	start := time.Unix(1e9, 0)
 	now := start
 	g := &garbage{allowed: leastGarbage, since: start}
-	// second is one in which the collector runs so many times.
-	second := func(runs int, live int64) (percent int) {
+	// pass lets the collector run so many times in so many seconds.
+	pass := func(runs int, seconds time.Duration, live int64) (percent int) {
 		for i := range runs {
-			now = start.Add(time.Second * time.Duration(i+1) / time.Duration(runs))
+			now = start.Add(seconds * time.Second * time.Duration(i+1) / time.Duration(runs))
 			percent = g.after(now, live)
 		}
 		start = now
 		return percent
 	}
 	const live = 8 << 20
-	for i, c := range []struct{ runs, percent int }{
-		{2, 50}, {7, 50}, // a start
-		{8, 100}, {20, 200}, {20, 400}, {20, 400}, // load, up to the most
-		{4, 400}, // it is worth it
-		{1, 200}, {1, 100}, {1, 50}, {1, 50},
+	for i, c := range []struct {
+		runs    int
+		seconds time.Duration
+		percent int
+	}{
+		{7, 1, 50}, {1, 1, 50}, // a start
+		{2, 1, 50}, {2, 1, 100}, {9, 1, 200}, {9, 1, 400}, {9, 1, 400}, // load, up to the most
+		{1, 1, 400}, {2, 1, 400}, // it is worth it
+		{1, 2, 200}, {1, 9, 100}, {1, 9, 50}, {1, 9, 50},
 	} {
-		if got := second(c.runs, live); got != c.percent {
-			t.Errorf("%d: %d runs: %d percent, want %d", i, c.runs, got, c.percent)
+		if got := pass(c.runs, c.seconds, live); got != c.percent {
+			t.Errorf("%d: %d runs in %d s: %d percent, want %d", i, c.runs, c.seconds, got, c.percent)
 		}
 	}
-	if got := second(1, 1<<30); got != leastPercent {
+	if got := pass(1, 1, 1<<30); got != leastPercent {
 		t.Errorf("of a large heap %d percent may gather, want %d", got, leastPercent)
 	}
-	if got := second(1, 0); got != 400 {
+	if got := pass(1, 1, 0); got != 400 {
 		t.Errorf("of an empty heap: %d percent", got)
 	}
 }
