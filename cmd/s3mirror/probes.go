@@ -85,8 +85,9 @@ func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Qual
 func quality(mode string, rep probe.Report) replica.Quality {
 	q := replica.Quality{
 		Payload: payloads[mode], Copies: rep.Result(probe.CopyMatch) == probe.Yes, NoTags: rep.Result(probe.TagsKept) == probe.No,
-		NoSums: rep.Result(probe.ChecksumEcho) == probe.No,
-		Sums: rep.Sums(), Composed: rep.Result(probe.MultipartETag) == probe.Yes && rep.Result(probe.PartSizes) == probe.Yes,
+		NoSums:    rep.Result(probe.ChecksumEcho) == probe.No,
+		ClassTold: rep.Result(probe.ClassUntold) == probe.No,
+		Sums:      rep.Sums(), Composed: rep.Result(probe.MultipartETag) == probe.Yes && rep.Result(probe.PartSizes) == probe.Yes,
 	}
 	q.Refuses, q.Mixes = rep.Keys()
 	return q

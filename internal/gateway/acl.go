@@ -13,7 +13,7 @@ func (h *Handler) getACL(w http.ResponseWriter, r *request) error {
 	if err := h.exists(r); err != nil {
 		return err
 	}
-	s3.WriteXML(w, s3.ACLDocument(owner))
+	s3.WriteXML(w, s3.ACLDocument(r.owner()))
 	return nil
 }
 
@@ -31,7 +31,7 @@ func (h *Handler) putACL(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	off := ownership == settings[settingOwnership].unset
-	if err := s3.CheckPutACL(r.Header, bytes.NewReader(document), len(document) == 0, owner, off); err != nil {
+	if err := s3.CheckPutACL(r.Header, bytes.NewReader(document), len(document) == 0, r.isOwner, off); err != nil {
 		return err
 	}
 	return empty(w, http.StatusOK)
@@ -55,12 +55,15 @@ func (h *Handler) bucketFirst(r *request, err error) error {
 	return err
 }
 
+// isOwner tells whether an id is one that the sender may know the owner by.
+func (r *request) isOwner(id string) bool { return id == owner.ID || id == r.owner().ID }
+
 // expectOwner refuses a request whose sender takes the bucket, or that of a
 // copy's source, for somebody else's. Servers without accounts name owners by the key
 // that a client signs with, so that is taken for one's own as well.
 func (r *request) expectOwner() error {
 	for _, name := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
-		if expected := r.Header.Get(name); expected != "" && expected != owner.ID && expected != owner.DisplayName && expected != r.sender.AccessKeyID {
+		if expected := r.Header.Get(name); expected != "" && !r.isOwner(expected) && expected != owner.DisplayName && expected != r.sender.AccessKeyID {
 			return s3.Err(s3.AccessDenied)
 		}
 	}

@@ -23,11 +23,11 @@ func (h *Handler) listBuckets(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(b replica.Bucket) bool { return !r.sender.User.Sees(b.Name) })
-	s3.WriteXML(w, ask.Document(h.bucketsPage(ask, all), h.Tokens))
+	s3.WriteXML(w, ask.Document(h.bucketsPage(ask, all, r.owner()), h.Tokens))
 	return nil
 }
 
-func (h *Handler) bucketsPage(ask *s3.BucketsRequest, all []replica.Bucket) *s3.BucketsPage {
+func (h *Handler) bucketsPage(ask *s3.BucketsRequest, all []replica.Bucket, owner s3.Owner) *s3.BucketsPage {
 	page := &s3.BucketsPage{Owner: owner}
 	if ask.Region != "" && ask.Region != h.Region {
 		return page

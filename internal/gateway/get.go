@@ -80,6 +80,9 @@ func (h *Handler) describe(header http.Header, r *request, v replica.Version, pa
 		Overrides: r.op.Overrides,
 		Checksums: s3.WantsChecksums(r.Header) && !part.Partial,
 	})
+	if v.ClassTold && header.Get("x-amz-storage-class") == "" {
+		header.Set("x-amz-storage-class", "STANDARD")
+	}
 	if v.TagCount > 0 {
 		header.Set("x-amz-tagging-count", strconv.Itoa(v.TagCount))
 	}

@@ -18,6 +18,17 @@ var owner = func() s3.Owner {
 	return s3.Owner{ID: hex.EncodeToString(sum[:]), DisplayName: auth.RootLogin}
 }()
 
+// owner is how the sender knows the owner. Servers without accounts name owners by the key
+// that a client signs with: root, whose everything is, is shown his own. Nobody else learns
+// it.
+func (r *request) owner() s3.Owner {
+	o := owner
+	if who := r.sender; who.Login == auth.RootLogin && who.Session == "" && who.AccessKeyID != "" {
+		o.ID = who.AccessKeyID
+	}
+	return o
+}
+
 // listObjects answers both versions of the list.
 func (h *Handler) listObjects(w http.ResponseWriter, r *request) error {
 	ask, err := s3.ParseList(r.op, h.Tokens)
@@ -36,7 +47,7 @@ func (h *Handler) listObjects(w http.ResponseWriter, r *request) error {
 // by clients that want to know whether the bucket is there.
 func (h *Handler) listPage(w http.ResponseWriter, r *request, ask *s3.ListRequest) (*s3.ListPage, error) {
 	if ask.MaxKeys == 0 {
-		return &s3.ListPage{Owner: owner}, h.Replicas.HeadBucket(r.Context(), ask.Bucket)
+		return &s3.ListPage{Owner: r.owner()}, h.Replicas.HeadBucket(r.Context(), ask.Bucket)
 	}
 	found, err := h.Replicas.List(r.Context(), replica.ListRequest{
 		Bucket: ask.Bucket, Prefix: ask.Prefix, Delimiter: ask.Delimiter, After: ask.ScanAfter(), Max: ask.MaxKeys, MayBeStale: true,
@@ -52,7 +63,7 @@ func (h *Handler) listPage(w http.ResponseWriter, r *request, ask *s3.ListReques
 		CommonPrefixes: found.Prefixes,
 		Truncated:      found.Next != "",
 		Last:           found.Next,
-		Owner:          owner,
+		Owner:          r.owner(),
 	}
 	for i, e := range found.Entries {
 		page.Objects[i] = s3.ListEntry{Key: e.Key, ETag: e.ETag, Size: e.Size, LastModified: e.ModTime}

@@ -178,7 +178,7 @@ func (h *Handler) listParts(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page := &s3.PartsPage{Checksum: found.Checksum, Truncated: found.More, Owner: owner}
+	page := &s3.PartsPage{Checksum: found.Checksum, Truncated: found.More, Owner: r.owner()}
 	for _, p := range found.Parts {
 		part := s3.Part{Number: p.Number, ETag: p.ETag, Size: p.Size, Modified: p.Added}
 		for name, value := range p.Sums {
@@ -204,7 +204,7 @@ func (h *Handler) listUploads(w http.ResponseWriter, r *request) error {
 	}
 	page := &s3.UploadsPage{
 		CommonPrefixes: found.Prefixes, Truncated: found.More && ask.Max > 0,
-		LastKey: found.LastKey, LastID: found.LastID, Owner: owner,
+		LastKey: found.LastKey, LastID: found.LastID, Owner: r.owner(),
 	}
 	for _, u := range found.Uploads {
 		page.Uploads = append(page.Uploads, s3.Upload{Key: u.Key, ID: u.ID, Initiated: u.Initiated, Checksum: u.Checksum})

@@ -23,11 +23,12 @@ var testTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 // store is the Replicas of the tests: one copy in memory, and hooks for bad
 // days.
 type store struct {
-	mu      sync.Mutex // guards buckets and calls
-	buckets map[string]map[string]*stored
-	set     map[string]string // settings, by bucket and name
-	calls   []string          // of methods, in order
-	uploads uploads
+	classTold bool       // what replica.Version.ClassTold says
+	mu        sync.Mutex // guards buckets and calls
+	buckets   map[string]map[string]*stored
+	set       map[string]string // settings, by bucket and name
+	calls     []string          // of methods, in order
+	uploads   uploads
 
 	before func(ctx context.Context, method string) error // runs before each call, and may refuse it
 	body   func(io.Reader) io.Reader                      // stands between an object and its reader
@@ -204,7 +205,7 @@ func (s *store) DeleteMany(ctx context.Context, r replica.DeleteManyRequest) ([]
 }
 
 func (s *store) version(o *stored) replica.Version {
-	return replica.Version{Info: o.info, Replica: "eu-1", Status: "PENDING", TagCount: len(o.info.Tags)}
+	return replica.Version{Info: o.info, Replica: "eu-1", Status: "PENDING", TagCount: len(o.info.Tags), ClassTold: s.classTold}
 }
 
 func (s *store) Head(ctx context.Context, key object.Key) (replica.Version, error) {

@@ -152,6 +152,9 @@ func (s *Server) getObject(q *request) error {
 		Overrides: q.op.Overrides,
 		Checksums: s3.WantsChecksums(q.Header) && !part.Partial,
 	})
+	if s.o.TellsClass && h.Get("x-amz-storage-class") == "" {
+		h.Set("x-amz-storage-class", "STANDARD")
+	}
 	for name, value := range o.internal {
 		h[name] = []string{value}
 	}

@@ -29,6 +29,8 @@ type Wrongs struct {
 	LocksEarly bool
 	// IgnoresIfModified answers a conditional read with the object, never 304.
 	IgnoresIfModified bool
+	// TellsClass says STANDARD of objects, as versitygw does.
+	TellsClass bool
 	// ShowsLate is how long what was written before is still read.
 	ShowsLate time.Duration
 	// IdleLimit is how long a body may take to arrive; zero: for ever.

@@ -35,6 +35,25 @@ func (r *runner) headAsGet(ctx context.Context) (Result, string) {
 	return Yes, ""
 }
 
+// classUntold: whether the storage class STANDARD is kept to itself, as on AWS.
+func (r *runner) classUntold(ctx context.Context) (Result, string) {
+	const key = "reads/class"
+	placed, err := r.conditional(ctx, key, pattern(key, 100), "", "")
+	if err != nil || placed.status/100 != 2 {
+		return unknown(fmt.Errorf("status %d, %w", placed.status, err))
+	}
+	a, err := r.ask(ctx, http.MethodHead, key, "", "", "")
+	switch {
+	case err != nil:
+		return unknown(err)
+	case a.status != http.StatusOK:
+		return unknown(fmt.Errorf("status %d", a.status))
+	case a.header.Get("x-amz-storage-class") == "STANDARD":
+		return No, "it says STANDARD"
+	}
+	return Yes, ""
+}
+
 // notModified: whether a read is answered 304, with the ETag, when nothing has changed.
 func (r *runner) notModified(ctx context.Context) (Result, string) {
 	const key = "reads/not-modified"

@@ -7,7 +7,7 @@ import (
 )
 
 // Edition is the edition of the probes. Reports of another one are not used.
-const Edition = 6
+const Edition = 7
 
 // Result is what a probe found, in one word.
 type Result string
@@ -50,6 +50,7 @@ const (
 	PartSizes     = "part-sizes-told"
 	TagsKept      = "tags-kept"
 	HeadAsGet     = "head-as-get"
+	ClassUntold   = "storage-class-untold"
 	NotModified   = "not-modified"
 	Metadata      = "metadata-2048-bytes"
 	OperationName = "operation-in-query"

@@ -91,7 +91,7 @@ func (r *runner) all(ctx context.Context) []Probe {
 		one(ETagMD5, r.etag), one(ChecksumEcho, r.checksum), one(HeadersKept, r.headers), one(ReadYourWrite, r.readYourWrite),
 		one(CreateOnce, r.createOnce), one(IfMatch, r.ifMatch), one(CreateRace, r.createRace),
 		one(HeldCondition, r.heldCondition), one(Completion, r.completion), one(CopyMatch, r.copyMatch), one(TagsKept, r.tagsKept),
-		one(PartSizes, r.partSizes), one(MultipartETag, r.multipartETag),
+		one(PartSizes, r.partSizes), one(MultipartETag, r.multipartETag), one(ClassUntold, r.classUntold),
 		r.sums, r.keys,
 	}
 	waiting := []group{r.cuts}

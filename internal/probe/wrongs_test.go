@@ -66,6 +66,7 @@ func TestEachWrong(t *testing.T) {
 		}},
 		"locks for conditions": {o: wrong(memory.Wrongs{LocksEarly: true}), level: LevelPlain, want: map[string]Result{HeldCondition: No}},
 		"reads without 304":    {o: wrong(memory.Wrongs{IgnoresIfModified: true}), level: LevelFenced, want: map[string]Result{NotModified: No}},
+		"tells its class":      {o: wrong(memory.Wrongs{TellsClass: true}), level: LevelFenced, want: map[string]Result{ClassUntold: No}},
 		"another clock":        {o: memory.Options{Now: ahead}, level: LevelFenced, want: map[string]Result{Clock: No}},
 		"other ETags": {o: memory.Options{Personality: memory.Personality{OpaqueETags: true}}, level: LevelFenced, want: map[string]Result{
 			ETagMD5: No, MultipartETag: No,

@@ -94,3 +94,28 @@ func TestPlanByWhatReplicasKeep(t *testing.T) {
 		})
 	}
 }
+
+// TestStorageClassIsToldByAll or by none: where servers differ no answer depends on whose it
+// is.
+func TestStorageClassIsToldByAll(t *testing.T) {
+	s := &Set{}
+	s.qualities.open(&Options{})
+	s.qualities.learn("tells", Quality{ClassTold: true})
+	s.qualities.learn("tells too", Quality{ClassTold: true})
+	s.qualities.learn("does not", Quality{})
+	for _, c := range []struct {
+		replicas object.Replicas
+		want     bool
+	}{
+		{object.NewReplicas("tells"), true}, {object.NewReplicas("tells", "tells too"), true}, {object.NewReplicas("tells", "does not"), false},
+		{object.NewReplicas("tells", "not known"), false}, {nil, false},
+	} {
+		if got := s.qualities.tellsClass(c.replicas); got != c.want {
+			t.Errorf("%v: %v", c.replicas, got)
+		}
+	}
+	s.qualities.learn("tells", Quality{}) // another server, under the same name
+	if s.qualities.tellsClass(object.NewReplicas("tells")) {
+		t.Error("what was known of the server before is not forgotten")
+	}
+}

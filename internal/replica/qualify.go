@@ -19,6 +19,10 @@ type Quality struct {
 	NoTags  bool    // it keeps no tags of objects: the log does
 	NoSums  bool    // it keeps no checksums of objects: the log does
 
+	// ClassTold says that it tells the storage class STANDARD of an object, which AWS keeps
+	// to itself.
+	ClassTold bool
+
 	// Composed says that its multipart objects have the ETags that they have on AWS, and
 	// that it tells the sizes of their parts.
 	Composed bool
@@ -62,6 +66,7 @@ type qualities struct {
 	bare    object.Replicas            // keep no tags; never changes, likewise
 	lossy   map[string]object.Replicas // by algorithm of a checksum: those that lose it; never changes, likewise
 	parts   object.Replicas            // Quality.Composed; never changes, likewise
+	classed object.Replicas            // Quality.ClassTold; never changes, likewise
 	known   map[string]bool
 	keys    map[string]keyTrouble
 	asking  map[string]chan struct{} // has room for who asks
@@ -82,7 +87,8 @@ func (q *qualities) open(o *Options) {
 }
 
 // forget has a backend asked anew, before it takes its next body; until then what was
-// found of it at some time counts for the kinds of keys, and for the checksums that it loses.
+// found of it at some time counts for the kinds of keys, the checksums that it loses, and what it
+// says of storage classes.
 func (q *qualities) forget(name string) {
 	var was Quality
 	var ok bool
@@ -95,6 +101,10 @@ func (q *qualities) forget(name string) {
 	if ok {
 		q.keys[name] = keyTrouble{was.Refuses, was.Mixes}
 		q.lossy = lossyWith(q.lossy, name, was)
+		q.classed = q.classed.Without(name)
+		if was.ClassTold {
+			q.classed = q.classed.With(name)
+		}
 	}
 }
 
@@ -142,6 +152,14 @@ func (q *qualities) composed(replicas object.Replicas) object.Replicas {
 		return nil
 	}
 	return replicas
+}
+
+// tellsClass tells whether every one of the replicas tells the storage class STANDARD. Where
+// they differ nobody hears it, so that no answer depends on who gives it.
+func (q *qualities) tellsClass(replicas object.Replicas) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(replicas) > 0 && q.classed.Covers(replicas)
 }
 
 // untagged are the backends that keep no tags.
@@ -208,6 +226,10 @@ func (q *qualities) learn(replica string, found Quality) {
 	q.parts = q.parts.Without(replica)
 	if found.Composed {
 		q.parts = q.parts.With(replica)
+	}
+	q.classed = q.classed.Without(replica)
+	if found.ClassTold {
+		q.classed = q.classed.With(replica)
 	}
 	q.bare = q.bare.Without(replica)
 	if found.NoTags {

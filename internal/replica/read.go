@@ -22,6 +22,10 @@ type Version struct {
 	Stale bool // the log is away, and this is what a replica shows: Options.StaleReads
 
 	TagCount int // how many tags it has: as the log says, or the replica that answered, if it does
+
+	// ClassTold: the servers of this bucket say STANDARD of an object without another
+	// storage class.
+	ClassTold bool
 }
 
 // What x-amz-replication-status says.
@@ -184,6 +188,7 @@ func (r *read) version() Version {
 		Stale:    r.stale,
 		TagCount: r.counts[r.served.Replica],
 	}
+	v.ClassTold = r.set.qualities.tellsClass(r.b.config().Replicas)
 	if !r.stale {
 		v.Status = statusOf(r.served.Row, r.b.config().Replicas)
 	}

@@ -288,10 +288,16 @@ type UploadEntry struct {
 	Checksum  s3.UploadChecksum
 }
 
-// ListUploads returns a page of the uploads under way.
+// ListUploads returns a page of the uploads under way. InvalidArgument for a place to begin
+// at that no page ever ended with: no id of ours, or that of an upload of another key. An
+// upload that is gone is a place like another: uploads end between two pages.
 func (s *Set) ListUploads(ctx context.Context, r ListUploadsRequest) (UploadsPage, error) {
 	if _, err := s.buckets.readable(ctx, r.Bucket); err != nil {
 		return UploadsPage{}, err
+	}
+	wrong := s3.Errorf(s3.InvalidArgument, "Invalid uploadId marker").With("ArgumentName", "upload-id-marker").With("ArgumentValue", r.AfterID)
+	if _, err := object.ParseID(r.AfterID); r.AfterID != "" && err != nil {
+		return UploadsPage{}, wrong
 	}
 	var page UploadsPage
 	full := func() bool { page.More = len(page.Uploads)+len(page.Prefixes) == r.Max; return page.More }
@@ -330,7 +336,11 @@ func (s *Set) ListUploads(ctx context.Context, r ListUploadsRequest) (UploadsPag
 		same = same[:0]
 		return true
 	}
+	mismatch := false
 	err := s.eachUpload(ctx, r.Bucket, r.Prefix, func(key object.Key, id object.ID, rec *commit.UploadRecord) bool {
+		if mismatch = r.AfterID == id.String() && r.AfterKey != key.Name; mismatch {
+			return false
+		}
 		if len(same) > 0 && same[0].key != key && !tell() {
 			same = nil
 			return false
@@ -338,12 +348,13 @@ func (s *Set) ListUploads(ctx context.Context, r ListUploadsRequest) (UploadsPag
 		same = append(same, uploadOf{key, id, rec})
 		return true
 	})
-	if err == nil {
-		tell()
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return UploadsPage{}, unavailable(err)
+	case mismatch:
+		return UploadsPage{}, wrong
 	}
+	tell()
 	return page, nil
 }
 

@@ -538,6 +538,29 @@ func TestPartsOfObjects(t *testing.T) {
 	}
 }
 
+// TestMarkersOfUploads: where no page ever ended is no place to begin at.
+func TestMarkersOfUploads(t *testing.T) {
+	withUploads(t, func(t *testing.T, r *rig) {
+		ids := map[string]string{}
+		for _, name := range []string{"a", "b", "c"} {
+			ids[name] = r.begin(name, s3.UploadChecksum{}).id
+		}
+		gone := strings.Repeat("0", 32)
+		for _, c := range []struct {
+			key, id string
+			want    int // uploads; negative: refused
+		}{
+			{"b", "", 1}, {"b", ids["b"], 1}, {"b", gone, 2}, {"b", ids["a"], -1}, {"b", ids["c"], -1}, {"b", "not an id", -1},
+			{"b", "0b7d1e2a-3d51-4a5e-9a53-0f4f6a4a7a11", -1}, {"none", ids["c"], -1}, {"none", gone, 0},
+		} {
+			page, err := r.set.ListUploads(r.ctx, replica.ListUploadsRequest{Bucket: testBucket, Max: 10, AfterKey: c.key, AfterID: c.id})
+			if errors.Is(err, s3.InvalidArgument) != (c.want < 0) || c.want >= 0 && (err != nil || len(page.Uploads) != c.want) {
+				t.Errorf("after %s of %q: %d uploads, %v; want %d", c.id, c.key, len(page.Uploads), err, c.want)
+			}
+		}
+	})
+}
+
 // Uploads of one key are listed in the order in which they were begun, also in pages.
 func TestUploadsOfAKeyAreListedByTime(t *testing.T) {
 	withUploads(t, func(t *testing.T, r *rig) {

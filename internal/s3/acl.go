@@ -81,7 +81,7 @@ func ACLDocument(owner Owner) []byte {
 //	MalformedACLError              a document that is none
 //
 // An error of the reader itself is returned as it is.
-func CheckPutACL(h http.Header, document io.Reader, empty bool, owner Owner, off bool) error {
+func CheckPutACL(h http.Header, document io.Reader, empty bool, isOwner func(id string) bool, off bool) error {
 	canned, granted := h.Get("x-amz-acl"), false
 	for name := range h {
 		granted = granted || strings.HasPrefix(strings.ToLower(name), grantPrefix)
@@ -102,7 +102,7 @@ func CheckPutACL(h http.Header, document io.Reader, empty bool, owner Owner, off
 	case empty:
 		return Err(MissingSecurityHeader)
 	}
-	return checkACLDocument(document, owner)
+	return checkACLDocument(document, isOwner)
 }
 
 // maxACLDocument bounds an access control policy, in bytes: AWS takes 100 grants.
@@ -111,7 +111,7 @@ const maxACLDocument = 64 << 10
 // grant is one line of a list.
 type grant struct{ id, permission string }
 
-func checkACLDocument(document io.Reader, owner Owner) error {
+func checkACLDocument(document io.Reader, isOwner func(id string) bool) error {
 	var id string
 	var grants []grant
 	err := parseDocument(document, maxACLDocument, "AccessControlPolicy", func(d *xmlReader, name string) error {
@@ -146,11 +146,11 @@ func checkACLDocument(document io.Reader, owner Owner) error {
 	default:
 		return err
 	}
-	if id != owner.ID {
+	if !isOwner(id) {
 		return invalidArgument("CanonicalUser/ID", id, "Invalid id")
 	}
 	for _, g := range grants {
-		if g.id != owner.ID || g.permission != permitAll {
+		if !isOwner(g.id) || g.permission != permitAll {
 			return Err(AccessControlListNotSupported)
 		}
 	}

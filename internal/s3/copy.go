@@ -102,6 +102,10 @@ type Copy struct {
 	ReplaceTags bool
 	Tags        object.Tags
 
+	// Class: it asks for a storage class, which makes a copy of an object to itself one
+	// that changes something, for all that we know.
+	Class bool
+
 	// Algorithm of the checksum that the copy shall have; empty: that of the
 	// source.
 	Algorithm string
@@ -113,7 +117,7 @@ type Copy struct {
 // InvalidRequest for an algorithm, and those of VersionHeaders and
 // ParseTaggingHeader.
 func ParseCopy(h http.Header) (*Copy, error) {
-	c := &Copy{Algorithm: strings.ToLower(h.Get("x-amz-checksum-algorithm"))}
+	c := &Copy{Algorithm: strings.ToLower(h.Get("x-amz-checksum-algorithm")), Class: h.Get(storageClassHeader) != ""}
 	if _, known := algorithms[c.Algorithm]; c.Algorithm != "" && !known {
 		return nil, errUnknownAlgorithm()
 	}
@@ -148,7 +152,7 @@ func directive(h http.Header, what string) (replace bool, err error) {
 // CheckSelf refuses a copy of an object to itself that would change nothing.
 // InvalidRequest.
 func (c *Copy) CheckSelf(source, target object.Key) error {
-	if source != target || c.Replace || c.Headers["x-amz-website-redirect-location"] != "" {
+	if source != target || c.Replace || c.Class || c.Headers["x-amz-website-redirect-location"] != "" {
 		return nil
 	}
 	return Errorf(InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")

@@ -33,8 +33,8 @@ const (
 // each under its lower-case name with the bytes of the value as received, save
 // for RFC 2047 encoded words (DecodeMetadata). Repeated x-amz-meta-* and
 // list-valued headers are joined. The token aws-chunked is taken out of
-// Content-Encoding; a missing Content-Type becomes DefaultContentType; the
-// default storage class is not stored.
+// Content-Encoding; a missing Content-Type becomes DefaultContentType; a
+// storage class is not the version's: see storageClasses.
 //
 // Errors: InvalidArgument for metadata in the name space of the stamp or a
 // single-valued header that is repeated; MetadataTooLarge,
@@ -59,6 +59,7 @@ func VersionHeaders(h http.Header) (object.Headers, error) {
 		out[name] = value
 	}
 	normalise(out)
+	delete(out, storageClassHeader)
 	if err := checkStored(out); err != nil {
 		return nil, err
 	}

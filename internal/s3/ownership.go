@@ -69,8 +69,9 @@ func ParseOwnership(body io.Reader) (value string, err error) {
 }
 
 // publicAccess are the switches of a public access block, in AWS's order.
-// Nothing here is ever public, so that each of them holds whether it is on or off, but
-// BlockPublicPolicy, to which the gateway holds a PutBucketPolicy.
+// No list makes anything public here, so the two about lists hold whether they are on or off.
+// The gateway holds a PutBucketPolicy to BlockPublicPolicy, and who comes without credentials
+// to RestrictPublicBuckets.
 var publicAccess = []string{"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"}
 
 // ParsePublicAccessBlock reads the document of a PutPublicAccessBlock and

@@ -58,6 +58,10 @@ func (p *PartsRequest) Document(page *PartsPage) []byte {
 	}
 	x.int("MaxParts", int64(p.Max))
 	x.bool("IsTruncated", page.Truncated)
+	if page.Checksum.Algorithm == "" { // in so many words, as versitygw answers
+		x.text("ChecksumAlgorithm", "null")
+		x.text("ChecksumType", "null")
+	}
 	x.uploadChecksum(page.Checksum)
 	for i := range page.Parts {
 		x.part(&page.Parts[i])

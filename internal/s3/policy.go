@@ -13,6 +13,13 @@ type headerRule struct {
 	list   bool     // may be repeated
 }
 
+const storageClassHeader = "x-amz-storage-class"
+
+// storageClasses are those that a client may ask for: they are read as STANDARD is, and
+// what they say of cost and copies is the operator's to choose, by backend. So a version has
+// none of its own, and STANDARD is what is told. An archive would not be one.
+var storageClasses = []string{"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
+
 // anyOperation marks the headers that every operation takes: those of the
 // signature, which the authenticator reads, and those that mean nothing to us.
 var anyOperation = []OperationName{}
@@ -48,7 +55,7 @@ var headerRules = map[string]headerRule{
 	"x-amz-expected-bucket-owner":        {ops: anyOperation}, // the gateway compares it
 	"x-amz-source-expected-bucket-owner": {ops: copies},
 
-	"x-amz-storage-class":              {ops: versionMakers, values: []string{"STANDARD"}},
+	"x-amz-storage-class":              {ops: versionMakers}, // one of storageClasses
 	"x-amz-website-redirect-location":  {ops: versionMakers},
 	"x-amz-bucket-object-lock-enabled": {ops: []OperationName{CreateBucket}, values: []string{"false"}}, // rclone
 	"x-amz-object-ownership":           {ops: []OperationName{CreateBucket}},
@@ -156,6 +163,9 @@ func (op *Operation) checkHeader(name string, values []string) error {
 	}
 	if len(values) > 1 && !rule.list {
 		return invalidArgument(name, strings.Join(values, ","), "The header %s must not be repeated.", name)
+	}
+	if name == storageClassHeader && !containsFold(storageClasses, values[0]) {
+		return Err(InvalidStorageClass).With("StorageClassRequested", values[0])
 	}
 	if rule.values != nil && len(values) == 1 && !containsFold(rule.values, values[0]) {
 		return headerNotImplemented(name)

@@ -50,7 +50,6 @@ func TestHeaderPolicy(t *testing.T) {
 		{"x-amz-acl", "private", []string{putK, create}},
 		{"x-amz-acl", "bucket-owner-full-control", []string{putK, create}},
 		{"x-amz-storage-class", "STANDARD", []string{putK}},
-		{"x-amz-storage-class", "GLACIER", nil},
 		{"x-amz-tagging", "a=b", []string{putK}},
 		{"x-amz-server-side-encryption", "AES256", nil},
 		{"x-amz-server-side-encryption-customer-algorithm", "AES256", nil},
@@ -95,6 +94,26 @@ func TestHeaderPolicy(t *testing.T) {
 				t.Errorf("%s with %s: %s: %v, want NotImplemented naming it", label, c.name, c.value, err)
 			}
 		}
+	}
+}
+
+// TestStorageClasses: those that are read like STANDARD are taken, and are no part of the
+// version; an archive is not.
+func TestStorageClasses(t *testing.T) {
+	for class, code := range map[string]Code{
+		"STANDARD": "", "standard": "", "REDUCED_REDUNDANCY": "", "STANDARD_IA": "", "ONEZONE_IA": "", "INTELLIGENT_TIERING": "", "GLACIER_IR": "",
+		"GLACIER": InvalidStorageClass, "DEEP_ARCHIVE": InvalidStorageClass, "INVALID_STORAGE_CLASS": InvalidStorageClass, "": InvalidStorageClass,
+	} {
+		if err := policy(t, "PUT", "/photos/k", "x-amz-storage-class", class); codeOf(err) != code {
+			t.Errorf("%q: %v, want %q", class, err, code)
+		}
+		h, err := VersionHeaders(http.Header{"X-Amz-Storage-Class": {class}})
+		if _, kept := h["x-amz-storage-class"]; err != nil || kept {
+			t.Errorf("%q: %v, %v", class, h, err)
+		}
+	}
+	if err := policy(t, "GET", "/photos/k", "x-amz-storage-class", "STANDARD"); codeOf(err) != NotImplemented {
+		t.Errorf("of a GET: %v", err)
 	}
 }
 

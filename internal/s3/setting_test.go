@@ -36,7 +36,7 @@ var parsers = map[string]func([]byte) error{
 	},
 	"tags": func(b []byte) error { _, err := ParseBucketTagging(bytes.NewReader(b)); return err },
 	"acl": func(b []byte) error {
-		return CheckPutACL(http.Header{}, bytes.NewReader(b), len(b) == 0, Owner{ID: "o"}, false)
+		return CheckPutACL(http.Header{}, bytes.NewReader(b), len(b) == 0, func(id string) bool { return id == "o" }, false)
 	},
 }
 
@@ -83,7 +83,7 @@ func TestSettingsKeepReadErrors(t *testing.T) {
 	broken := func() *failing { return &failing{r: iotest.OneByteReader(strings.NewReader("<")), err: lost} }
 	_, one := ParseOwnership(broken())
 	_, two := ParsePublicAccessBlock(broken())
-	three := CheckPutACL(http.Header{}, broken(), false, Owner{}, false)
+	three := CheckPutACL(http.Header{}, broken(), false, func(string) bool { return true }, false)
 	_, four := ParseCORS(broken())
 	for _, err := range []error{one, two, three, four} {
 		if !errors.Is(err, lost) {

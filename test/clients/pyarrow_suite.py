@@ -21,7 +21,10 @@ def main():
     s3 = fs.S3FileSystem(
         access_key=os.environ["AWS_ACCESS_KEY_ID"], secret_key=os.environ["AWS_SECRET_ACCESS_KEY"], region="us-east-1",
         scheme=url.scheme, endpoint_override=url.netloc, allow_bucket_creation=True, allow_bucket_deletion=True,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1), **more,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
+        # The SDK gives up after three seconds without a byte, which a first bucket, with all its
+        # backends to be probed, takes on a busy machine.
+        connect_timeout=30, request_timeout=30, **more,
     )
     s3.create_dir(B, recursive=False)
     check("bucket", s3.get_file_info(B).type, fs.FileType.Directory)
