@@ -137,6 +137,17 @@ func (r *Row) Quiet(serving object.Replicas) bool {
 		len(r.Tagging) == 0 && len(r.Mistagged.And(serving)) == 0
 }
 
+// Refusable tells whether nothing is left to do for a key that is gone but to offer its
+// deletion again to replicas which refuse the key itself, whatever is asked of it: nothing is
+// on its way to any of them. Such a replica never took the key, if it shows none.
+func (r *Row) Refusable(serving object.Replicas) bool {
+	with := *r
+	for _, f := range r.Refused {
+		with.Good = with.Good.With(f.Replica)
+	}
+	return r.Cur.Kind == object.Tombstone && with.Quiet(serving)
+}
+
 // MaxVer is the highest version the row names: in Cur, the intent or an entry.
 func (r *Row) MaxVer() object.Version {
 	v := r.Cur.Ver

@@ -29,6 +29,36 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 }
 
+// TestRefusable: a deletion is left to offer, and nothing else.
+func TestRefusable(t *testing.T) {
+	serving := object.NewReplicas("a", "b", "c")
+	row := func(change func(r *oplog.Row)) *oplog.Row {
+		r := &oplog.Row{Cur: object.Info{Kind: object.Tombstone, Ver: 5}, Good: object.NewReplicas("a", "b"), Refused: []oplog.Refusal{{Replica: "c"}}}
+		change(r)
+		return r
+	}
+	for name, c := range map[string]struct {
+		row  *oplog.Row
+		want bool
+	}{
+		"one refuses": {row(func(*oplog.Row) {}), true},
+		"all refuse": {row(func(r *oplog.Row) {
+			r.Good, r.Refused = nil, []oplog.Refusal{{Replica: "a"}, {Replica: "b"}, {Replica: "c"}}
+		}), true},
+		"one lags":                   {row(func(r *oplog.Row) { r.Refused = nil }), false},
+		"one refuses, another lags":  {row(func(r *oplog.Row) { r.Good = object.NewReplicas("a") }), false},
+		"something is on its way":    {row(func(r *oplog.Row) { r.Unsettled = []oplog.Entry{{}} }), false},
+		"a write is under way":       {row(func(r *oplog.Row) { r.Intent = &oplog.Intent{} }), false},
+		"what stands is not known":   {row(func(r *oplog.Row) { r.Open = true }), false},
+		"an object stands elsewhere": {row(func(r *oplog.Row) { r.Cur.Kind = object.Present }), false},
+		"an upload is remembered":    {row(func(r *oplog.Row) { r.Done = []oplog.Done{{}} }), false},
+	} {
+		if got := c.row.Refusable(serving); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestQuietAndMapRowsAndMaxVer(t *testing.T) {
 	serving := object.NewReplicas("eu-1", "eu-2")
 	row := oplog.Row{Cur: object.Info{Ver: 5, Kind: object.Present}, Good: serving}

@@ -258,12 +258,15 @@ func (bs *buckets) judge(ctx context.Context, b *bucket) (commit.DeleteVerdict, 
 }
 
 // rowsOf sums up the rows of a bucket: whether one says that an object stands,
-// whether one needs work, and which keys are known to be gone.
+// whether one needs work, and which keys are known to be gone. A deletion that a server
+// refuses because it cannot have such a key is no work that the bucket would have to wait for
+// for ever: shown asks that server whether it lists the key, and its own DeleteBucket is the
+// last to judge.
 func (bs *buckets) rowsOf(ctx context.Context, b *bucket) (live, open bool, gone map[string]bool, err error) {
 	gone = map[string]bool{}
 	err = bs.rows(ctx, b.name, func(kr oplog.KeyRow) error {
 		live = live || kr.Row.Cur.Kind == object.Present
-		open = open || !kr.Row.Quiet(b.record().Replicas)
+		open = open || !kr.Row.Quiet(b.record().Replicas) && !kr.Row.Refusable(b.record().Replicas)
 		if kr.Row.Cur.Kind == object.Tombstone && !kr.Row.Open {
 			gone[kr.Key.Name] = true
 		}

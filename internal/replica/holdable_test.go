@@ -252,3 +252,47 @@ func TestNobodyCanSay(t *testing.T) {
 		}
 	})
 }
+
+// TestBucketOfAKeyThatAServerRefuses: a server that refuses a key for every verb keeps no
+// bucket standing, if it shows nothing of the key; one that holds it does.
+func TestBucketOfAKeyThatAServerRefuses(t *testing.T) {
+	for _, holds := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRigOf(t, memory.NewLog(), nil, "a", "b", "c")
+			r.open(func(o *replica.Options) { o.Times.Gap, o.Times.Refused = time.Hour, 2*time.Hour })
+			r.makeBucket()
+			if holds { // taken while the server still took it
+				r.mustPut("odd", content(100, 1))
+				time.Sleep(time.Minute)
+			}
+			r.servers["b"].SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: s3.KeyTooLong, Ops: []s3.OperationName{s3.PutObject, s3.DeleteObject, s3.HeadObject, s3.GetObject}})
+			r.mustPut("odd", content(100, 2))
+			r.mustDelete("odd")
+			time.Sleep(time.Minute)
+			if st, err := r.set.Status(r.ctx); err != nil || st.Refused != 1 {
+				t.Fatalf("holds %v: %+v, %v", holds, st, err)
+			}
+			r.servers["b"].SetFaults(memory.Faults{}) // of other keys nothing is refused; this one is not tried again soon
+			err := r.set.DeleteBucket(r.ctx, testBucket, "", "")
+			if holds {
+				if !errors.Is(err, s3.SlowDown) {
+					t.Errorf("the bucket of a server that still holds the key: %v", err)
+				}
+				if v, err := r.set.Head(r.ctx, key("odd")); !errors.Is(err, s3.NoSuchKey) {
+					t.Errorf("%+v, %v", v, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("the bucket stands: %v", err)
+			}
+			r.makeBucket()
+			if v, err := r.set.Head(r.ctx, key("odd")); !errors.Is(err, s3.NoSuchKey) {
+				t.Errorf("in the next bucket of that name: %+v, %v", v, err)
+			}
+			again := content(100, 3)
+			r.mustPut("odd", again)
+			r.mustGet("odd", again)
+		})
+	}
+}
