@@ -12,6 +12,7 @@ type experiment struct {
 	name   string
 	about  string // load, keep-alive, framing: printed with the rows
 	rounds int    // that must be clean
+	apart  bool   // not part of the whole run: it must be asked for by name
 	rows   []row
 	setup  func(ctx context.Context, b *bench) ([]way, error)
 }
@@ -19,7 +20,8 @@ type experiment struct {
 // way is one way to do the work.
 type way struct {
 	name    string
-	watched *process // whose CPU time is measured; nil: nobody's
+	watched *process   // whose CPU time is measured; nil: nobody's
+	all     []*process // instead: several whose CPU times are summed
 
 	// prepare does what is not to be timed and returns what is. A measure that it
 	// leaves without a wall time gets the time that it took.
@@ -215,7 +217,11 @@ func (b *bench) turn(ctx context.Context, w way) (m measure, share float64, err 
 		return m, 0, err
 	}
 	defer stop()
-	before, err := b.account(w.watched)
+	watched := w.all
+	if w.watched != nil {
+		watched = []*process{w.watched}
+	}
+	before, err := b.account(watched)
 	if err != nil {
 		return m, 0, err
 	}
@@ -223,7 +229,7 @@ func (b *bench) turn(ctx context.Context, w way) (m measure, share float64, err 
 	if err != nil {
 		return m, 0, err
 	}
-	after, err := b.account(w.watched)
+	after, err := b.account(watched)
 	if err != nil {
 		return m, 0, err
 	}
@@ -249,11 +255,13 @@ type account struct {
 	ours, watched time.Duration
 }
 
-func (b *bench) account(watched *process) (a account, err error) {
-	if watched != nil {
-		if a.watched, err = watched.cpu(); err != nil {
+func (b *bench) account(watched []*process) (a account, err error) {
+	for _, p := range watched {
+		used, err := p.cpu()
+		if err != nil {
 			return a, err
 		}
+		a.watched += used
 	}
 	if a.ours, err = b.cpu(); err != nil {
 		return a, err

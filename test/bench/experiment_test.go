@@ -46,8 +46,8 @@ func TestMedianOfEvenNumber(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	all := []experiment{{name: "a", rows: []row{{id: "a.x"}, {id: "a.y"}}}, {name: "b", rows: []row{{id: "b.x"}}}}
-	for names, want := range map[string]string{"": "a.x a.y b.x ", "a": "a.x a.y ", "b,a.y": "a.y b.x ", "c": ""} {
+	all := []experiment{{name: "a", rows: []row{{id: "a.x"}, {id: "a.y"}}}, {name: "b", rows: []row{{id: "b.x"}}}, {name: "c", apart: true, rows: []row{{id: "c.x"}}}}
+	for names, want := range map[string]string{"": "a.x a.y b.x ", "a": "a.x a.y ", "b,a.y": "a.y b.x ", "d": "", "c": "c.x "} {
 		got := ""
 		for _, e := range choose(all, fields(names)) {
 			for _, r := range e.rows {

@@ -19,6 +19,7 @@ var experiments = []experiment{
 	lists,
 	tail,
 	peers,
+	shared(1, 600, 1500), shared(3, 300, 900),
 }
 
 const (

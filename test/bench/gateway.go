@@ -33,6 +33,9 @@ type config struct {
 	payload string // payload_mode of every backend; default auto
 	settle  string // default 5m
 	more    string // YAML at the top level
+
+	secretFile string // the deployment's secret key; default one of its own
+	joins      bool   // others on the same log have made the buckets
 }
 
 // gateway runs one over the backends, with both buckets made. Its log lies on a
@@ -56,6 +59,9 @@ func (b *bench) gateway(ctx context.Context, backends []server, c config) (*gate
 		filepath.Join(dir, "data"), g.addr, adminAddr, cmp.Or(c.settle, "5m"))
 	env := append(os.Environ(), "S3MIRROR_ROOT_ACCESS_KEY="+g.keys.access,
 		"S3MIRROR_ROOT_SECRET_KEY="+string(g.keys.secret), "S3MIRROR_ROOT_PASSWORD=root-password-of-the-bench")
+	if c.secretFile != "" {
+		env = append(env, "S3MIRROR_SECRET_KEY_FILE="+c.secretFile)
+	}
 	for i, s := range backends {
 		env = append(env, fmt.Sprintf("BACKEND_SECRET_%d=%s", i, string(s.keys.secret)))
 		fmt.Fprintf(&y, "  - {name: %s, endpoint: 'http://%s', access_key_id: %s, secret_access_key: '${BACKEND_SECRET_%d}', payload_mode: %s}\n",
@@ -76,6 +82,9 @@ func (b *bench) gateway(ctx context.Context, backends []server, c config) (*gate
 		return nil, err
 	}
 	g.admin = &admin.Client{BaseURL: "http://" + adminAddr, User: "root", Password: "root-password-of-the-bench"}
+	if c.joins {
+		return g, nil
+	}
 	return g, g.makeBuckets(backends)
 }
 

@@ -41,6 +41,8 @@ type bench struct {
 	program          string // s3mirror
 	versitygwProgram string
 	rcloneProgram    string // empty: not here
+	cassandraProgram string // a script that runs a node
+	cassandraJars    string // a file that is there when the script can
 	memoryDir        string // the backends' folders, in memory
 	diskDir          string // the gateways' logs, on a disk
 	perfDir          string // profiles; empty: none
@@ -71,6 +73,8 @@ func start(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&b.program, "s3mirror", "bin/s3mirror", "the program under test")
 	flags.StringVar(&b.versitygwProgram, "versitygw", ".tools/bin/versitygw", "the S3 server of the saturated rows")
 	flags.StringVar(&b.rcloneProgram, "rclone", ".tools/py-rclone/bin/rclone", "the peer; it is left out when it is not there")
+	flags.StringVar(&b.cassandraProgram, "cassandra", "test/cassandra/cassandra.sh", "runs a node of Apache Cassandra, for the rows that are named for it")
+	flags.StringVar(&b.cassandraJars, "cassandra-jars", ".tools/cassandra/.stamp", "is there when it is installed")
 	flags.StringVar(&b.memoryDir, "memory", "/dev/shm", "a folder in memory, for the backends")
 	flags.StringVar(&b.diskDir, "disk", ".bench", "a folder on a disk, for the gateway's log and what the programs say")
 	flags.IntVar(&b.rounds, "rounds", 0, "clean rounds of every experiment, instead of its own number")
@@ -78,12 +82,16 @@ func start(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&b.perfDir, "perf", "", "keep a profile of the watched program there, by perf, for the last turn of each way (the figures suffer)")
 	rows := flags.String("rows", "", "only the rows whose names begin so, separated by commas")
 	list := flags.Bool("list", false, "list the rows and measure nothing")
-	out := flags.String("out", "", "write the document there when all rows were asked for")
+	out := flags.String("out", "", "write the document there when all rows were asked for; those of Cassandra are apart")
+	apart := flags.String("out-cassandra", "", "write the document there when exactly Cassandra's rows were asked for")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	chosen := choose(experiments, fields(*rows))
 	if *list {
+		if *rows == "" {
+			chosen = experiments
+		}
 		for _, e := range chosen {
 			for _, r := range e.rows {
 				fmt.Printf("%-28s %s: %s %s\n", r.id, r.kind, r.figure, r.target)
@@ -107,16 +115,26 @@ func start(ctx context.Context, args []string) (err error) {
 		return context.Cause(ctx)
 	}
 	fmt.Print(table(found))
-	if *out != "" && *rows == "" {
-		text, err := document(b.machine, found)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(*out, []byte(text), 0o644); err != nil {
-			return err
-		}
+	err = nil
+	switch {
+	case *out != "" && *rows == "":
+		err = write(*out, page, b.machine, found)
+	case *apart != "" && *rows == cassandraRows && failures(found) == nil:
+		err = write(*apart, cassandraPage, b.machine, found)
 	}
-	return failures(found)
+	return errors.Join(err, failures(found))
+}
+
+// cassandraRows is how the names of the rows begin that have a document of their own.
+const cassandraRows = "cassandra"
+
+// write makes a document of the findings.
+func write(file, template string, m machine, found []finding) error {
+	text, err := document(template, m, found)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(text), 0o644)
 }
 
 // fields are the names of a list with commas or spaces.
@@ -126,7 +144,7 @@ func fields(list string) []string {
 
 // prepare makes the folders and looks at the machine.
 func (b *bench) prepare(ctx context.Context) (err error) {
-	for _, p := range []*string{&b.program, &b.versitygwProgram, &b.rcloneProgram, &b.diskDir, &b.memoryDir} {
+	for _, p := range []*string{&b.program, &b.versitygwProgram, &b.rcloneProgram, &b.cassandraProgram, &b.cassandraJars, &b.diskDir, &b.memoryDir} {
 		if *p, err = filepath.Abs(*p); err != nil {
 			return err
 		}
@@ -151,12 +169,17 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 }
 
 // choose returns the experiments that have a row that begins with one of the
-// names, with those rows; all of them without names.
+// names, with those rows; without names all but those apart.
 func choose(all []experiment, names []string) []experiment {
-	if len(names) == 0 {
-		return all
-	}
 	var chosen []experiment
+	if len(names) == 0 {
+		for _, e := range all {
+			if !e.apart {
+				chosen = append(chosen, e)
+			}
+		}
+		return chosen
+	}
 	for _, e := range all {
 		var rows []row
 		for _, r := range e.rows {

@@ -9,10 +9,13 @@ import (
 )
 
 //go:embed performance.md.tmpl
-var page string
+var page string // docs/performance.md
 
-// document is docs/performance.md.
-func document(m machine, found []finding) (string, error) {
+//go:embed performance-cassandra.md.tmpl
+var cassandraPage string // docs/performance-cassandra.md
+
+// document is a page with its figures.
+func document(page string, m machine, found []finding) (string, error) {
 	t, err := template.New("performance.md").Funcs(template.FuncMap{"table": table, "setups": setups, "missed": missed}).Parse(page)
 	if err != nil {
 		return "", err

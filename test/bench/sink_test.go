@@ -158,7 +158,13 @@ func TestLine(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	text, err := document(machine{CPU: "a CPU", Cores: 2, Kernel: "6.1"}, []finding{
+	for _, template := range []string{page, cassandraPage} {
+		testDocument(t, template)
+	}
+}
+
+func testDocument(t *testing.T, template string) {
+	text, err := document(template, machine{CPU: "a CPU", Cores: 2, Kernel: "6.1"}, []finding{
 		{ID: "a.met", Kind: "pace", Figure: "one", Target: "≤ 1", About: "how", Value: "0.9", Low: "0.8", High: "1.1", Verdict: "met", Rounds: 3},
 		{ID: "a.missed", Kind: "pace", Figure: "two", Target: "≤ 1", About: "how", Value: "1.2", Low: "1.1", High: "1.3", Verdict: "missed", Rounds: 3, Dirty: true, Foreign: 0.3},
 		{ID: "b.failed", Kind: "cost", Figure: "three", Target: "≤ 1", About: "how else", Failure: "it broke"},

@@ -7,8 +7,8 @@
 # Node I listens on 127.0.0.I. CASS_PORT (9042) and CASS_STORAGE_PORT (7000) are the ports of all
 # nodes. The user is cassandra, the password cassandra. With CASS_KEYSTORE (a PEM file with the key
 # and the certificate of this node) and CASS_TRUSTSTORE (the authority's) clients must speak TLS and
-# show a certificate. CASS_HEAP (256m) is the heap. N is part of a cluster's shape: use another
-# DIR for another N.
+# show a certificate. CASS_HEAP (256m) is the heap. CASS_COMPILERS=all lets the JVM optimise, where
+# time is measured: it starts more slowly. N is part of a cluster's shape: use another DIR for another N.
 #
 # It needs a JDK 17 and Maven. Where they are missing `install` says so and exits 3; with CI=true
 # they are installed when we are root, and whatever is still missing is an error.
@@ -96,7 +96,7 @@ run() { # DIR I N
   local dir=$1
   render "$@"
   # shellcheck disable=SC2046
-  exec "$(java17)/bin/java" $(grep -v '^#' "$here/jvm.options") "-Xms$heap" "-Xmx$heap" -XX:MaxDirectMemorySize=128m \
+  exec "$(java17)/bin/java" $(grep -v "^#${CASS_COMPILERS:+\|TieredStopAtLevel}" "$here/jvm.options") "-Xms$heap" "-Xmx$heap" -XX:MaxDirectMemorySize=128m \
     "-javaagent:$(echo "$lib"/jamm-*.jar)" "-Djava.io.tmpdir=$dir/tmp" \
     "-Dcassandra.storagedir=$dir" "-Dcassandra.logdir=$dir" "-Dcassandra.config=file://$dir/conf/cassandra.yaml" \
     "-Dlogback.configurationFile=$dir/conf/logback.xml" \
