@@ -46,6 +46,10 @@ type Options struct {
 	// TLS to every node; nil: none. Its ServerName, if it has one, is what the
 	// certificate of every node must name; else each must name the node's address.
 	TLS *tls.Config
+
+	// Now is the clock by which marks and history have their slots of time. nil: the
+	// wall clock. It is for tests of what takes hours.
+	Now func() time.Time
 }
 
 // Time limits. The driver's own lies above what the server takes at most, so that
@@ -69,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		session.Close()
 		return nil, err
 	}
-	return newLog(c, o.Logger, nil), nil
+	return newLog(c, o.Logger, o.Now), nil
 }
 
 func newCQL(session *gocql.Session, o Options) *cql {

@@ -3,6 +3,7 @@
 #
 #   cassandra.sh install        fetches the pinned jars with Maven into .tools/cassandra, once
 #   cassandra.sh run DIR I N    runs node I of N in the foreground; data, log and configuration in DIR
+#   cassandra.sh nodetool DIR ARGS...  speaks to the node of that folder, which was run with the same CASS_JMX_PORT
 #
 # Node I listens on 127.0.0.I. CASS_PORT (9042) and CASS_STORAGE_PORT (7000) are the ports of all
 # nodes. The user is cassandra, the password cassandra. With CASS_KEYSTORE (a PEM file with the key
@@ -99,12 +100,22 @@ run() { # DIR I N
   exec "$(java17)/bin/java" $(grep -v "^#${CASS_COMPILERS:+\|TieredStopAtLevel}" "$here/jvm.options") "-Xms$heap" "-Xmx$heap" -XX:MaxDirectMemorySize=128m \
     "-javaagent:$(echo "$lib"/jamm-*.jar)" "-Djava.io.tmpdir=$dir/tmp" \
     "-Dcassandra.storagedir=$dir" "-Dcassandra.logdir=$dir" "-Dcassandra.config=file://$dir/conf/cassandra.yaml" \
-    "-Dlogback.configurationFile=$dir/conf/logback.xml" \
+    "-Dlogback.configurationFile=$dir/conf/logback.xml" ${CASS_JMX_PORT:+"-Dcassandra.jmx.local.port=$CASS_JMX_PORT"} \
     -cp "$lib/*" org.apache.cassandra.service.CassandraDaemon
+}
+
+nodetool() { # DIR ARGS...
+  local dir=$1
+  shift
+  # shellcheck disable=SC2046
+  exec "$(java17)/bin/java" $(grep '^--add\|Tiered\|SerialGC' "$here/jvm.options") -Xmx96m "-Duser.home=$dir/tmp" "-Djava.io.tmpdir=$dir/tmp" \
+    "-Dcassandra.storagedir=$dir" "-Dcassandra.config=file://$dir/conf/cassandra.yaml" "-Dlogback.configurationFile=$dir/conf/logback.xml" \
+    -cp "$lib/*" org.apache.cassandra.tools.NodeTool -h 127.0.0.1 -p "$CASS_JMX_PORT" "$@"
 }
 
 case ${1:-} in
   install) install ;;
   run) [ $# = 4 ] || { say "run DIR I N"; exit 2; }; run "$2" "$3" "$4" ;;
+  nodetool) shift; nodetool "$@" ;;
   *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

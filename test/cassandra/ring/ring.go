@@ -34,6 +34,7 @@ type Options struct {
 	Nodes int  // 1 to 9; node I is on 127.0.0.I
 	TLS   bool // clients speak TLS and show a certificate
 	Heap  string
+	JMX   bool // Nodetool may be called
 }
 
 // Ring is a cluster. Its processes end with the test that started it.
@@ -44,6 +45,7 @@ type Ring struct {
 
 	t           testing.TB
 	storagePort int
+	jmxPort     int // of node 0; 0: none
 	dir, heap   string
 	processes   []*harness.Process
 }
@@ -61,6 +63,9 @@ func Start(t testing.TB, o Options) *Ring {
 	}
 	if o.TLS {
 		r.Files = newFiles(t, o.Nodes)
+	}
+	if o.JMX {
+		r.jmxPort = freePort(t)
 	}
 	for i := range o.Nodes {
 		r.Launch(i)
@@ -97,12 +102,31 @@ func (r *Ring) Hosts() (all []string) {
 // Process is node i's.
 func (r *Ring) Process(i int) *harness.Process { return r.processes[i] }
 
+// Dir is where node i keeps its files.
+func (r *Ring) Dir(i int) string { return filepath.Join(r.dir, strconv.Itoa(i+1)) }
+
+// Nodetool runs Cassandra's own command for node i of a ring with Options.JMX, and returns
+// what it says.
+func (r *Ring) Nodetool(t testing.TB, i int, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(harness.Root(), "test/cassandra/cassandra.sh"), append([]string{"nodetool", r.Dir(i)}, args...)...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("CASS_JMX_PORT=%d", r.jmxPort+i))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("nodetool %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
 // Launch runs node i, again after it was killed, and waits for nothing.
 func (r *Ring) Launch(i int) {
 	r.t.Helper()
 	cmd := exec.Command(filepath.Join(harness.Root(), "test/cassandra/cassandra.sh"), "run",
-		filepath.Join(r.dir, strconv.Itoa(i+1)), strconv.Itoa(i+1), strconv.Itoa(r.Nodes))
+		r.Dir(i), strconv.Itoa(i+1), strconv.Itoa(r.Nodes))
 	cmd.Env = append(os.Environ(), fmt.Sprintf("CASS_PORT=%d", r.Port), fmt.Sprintf("CASS_STORAGE_PORT=%d", r.storagePort))
+	if r.jmxPort != 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("CASS_JMX_PORT=%d", r.jmxPort+i))
+	}
 	if r.heap != "" {
 		cmd.Env = append(cmd.Env, "CASS_HEAP="+r.heap)
 	}
