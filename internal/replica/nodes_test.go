@@ -247,6 +247,34 @@ func TestNodesWhoseClocksAreApartDoNotServe(t *testing.T) {
 	})
 }
 
+// A difference that two looks a beat apart may hide is found all the same, however the two
+// nodes' beats lie to each other.
+func TestClocksThatAreALittleTooFarApartAreFound(t *testing.T) {
+	for _, phase := range []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond} {
+		t.Run(phase.String(), func(t *testing.T) {
+			inFleet(t, 1, memory.NewLog(), func(t *testing.T, f *fleet) {
+				wrong, second := &clock{}, f.sibling()
+				time.Sleep(phase) // of the bubble's clock
+				second.open(func(o *replica.Options) { member(1)(o); o.Wall = wrong.wall })
+				wrong.off.Store(int64(1200 * time.Millisecond))
+				const patience = 10 * time.Minute
+				for n, r := range []*rig{f.rig, second} {
+					for began := time.Now(); ; time.Sleep(time.Second) {
+						if err := r.set.Ready(f.ctx); err != nil && strings.Contains(err.Error(), "clocks") {
+							t.Logf("node %d knows after %v", n, time.Since(began))
+							break
+						}
+						if time.Since(began) > patience {
+							t.Errorf("node %d does not know after %v", n, patience)
+							break
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestANodesNameIsTaken(t *testing.T) {
 	inFleet(t, 1, memory.NewLog(), func(t *testing.T, f *fleet) {
 		copied := f.sibling()
