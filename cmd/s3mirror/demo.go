@@ -137,10 +137,11 @@ func runDemo(ctx context.Context, f demoFlags, std streams, env environ, build f
 	if f.backends < 1 || f.backends > len(demoNames) {
 		return usageError{fmt.Errorf("--backends %d: want 1 to %d", f.backends, len(demoNames))}
 	}
-	logger, err := f.logging.open(std.err)
+	logger, flush, err := f.logging.open(std.err)
 	if err != nil {
 		return err
 	}
+	defer flush()
 	// A log without its endpoints is worth nothing: both end with the demo.
 	dir, err := os.MkdirTemp(f.dir, "s3mirror-demo-")
 	if err != nil {

@@ -78,10 +78,11 @@ func newServe(std streams, env environ) *cobra.Command {
 	migrate := cmd.Flags().Bool("migrate", false, "first make or upgrade the log's schema in Cassandra, as `s3mirror migrate` does")
 	again := cmd.Flags().Bool("rebuild", false, "first make a log anew that was lost, as `s3mirror rebuild` does")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		logger, err := logging.open(std.err)
+		logger, flush, err := logging.open(std.err)
 		if err != nil {
 			return err
 		}
+		defer flush()
 		cfg, err := mustConfig(*file, env)
 		if err != nil {
 			return err
@@ -477,17 +478,23 @@ func loggingFlags(cmd *cobra.Command) *logging {
 	return l
 }
 
-func (l *logging) open(w io.Writer) (*slog.Logger, error) {
+// open returns a logger that writes to w, and what must be called when nothing more is
+// logged.
+func (l *logging) open(w io.Writer) (logger *slog.Logger, flush func(), err error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.level)); err != nil {
-		return nil, usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", l.level)}
+		return nil, nil, usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", l.level)}
 	}
 	options := &slog.HandlerOptions{Level: level}
+	out := newLines(w)
+	var h slog.Handler
 	switch l.format {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		h = slog.NewTextHandler(out, options)
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		h = slog.NewJSONHandler(out, options)
+	default:
+		return nil, nil, usageError{fmt.Errorf("--log-format %q: want text or json", l.format)}
 	}
-	return nil, usageError{fmt.Errorf("--log-format %q: want text or json", l.format)}
+	return slog.New(prompt{h, out}), out.flush, nil
 }
