@@ -151,7 +151,7 @@ func (c *Complete) drive(now Now, ev Event) []Effect {
 			out = append(out, c.drive(now, Verified{c.op.Chosen.Info})...)
 		case Swap:
 			out = append(out, e)
-			if c.write.state == wIntent && c.write.places == 1 && c.rec.State == UploadOpen && !c.early && c.doc == docIdle {
+			if c.write.state == wIntent && c.write.places == 1 && c.rec.State == UploadOpen && !c.early && c.doc == docIdle && !c.others() {
 				c.early = true
 				out = append(out, c.swapDoc(c.mine(now))...)
 			}
@@ -241,14 +241,19 @@ func (c *Complete) judge(now Now, ev UploadRead) []Effect {
 		return c.allow(now, codeNoSuchUpload)
 	case c.rec.State == UploadCompleting && c.rec.Op == c.op.ID:
 		return c.allow(now, "")
-	case c.rec.State == UploadCompleting && c.rec.List != c.op.Chosen.List && c.loose() && holds(UList):
+	case c.others():
 		return c.allow(now, codeSlowDown) // other parts may yet land under the same identity
 	}
 	return c.swapDoc(c.mine(now))
 }
 
-// loose tells whether a request of an earlier Complete may still be on its way.
-func (c *Complete) loose() bool {
+// others tells whether a request to complete the upload with other parts may still be on
+// its way. The document names the list that was let go last, and goes on to when a later
+// Complete of that list has failed and the upload is open again (the simulator's addition).
+func (c *Complete) others() bool {
+	if c.rec.List == "" || c.rec.List == c.op.Chosen.List || c.write.row == nil || !holds(UList) {
+		return false
+	}
 	for _, e := range c.write.row.Unsettled {
 		if e.ID == c.op.Upload {
 			return true

@@ -637,6 +637,35 @@ func TestOtherPartsWaitForWhatMayLand(t *testing.T) { // U4
 	only[SwapUpload](t, m.c.Step(at(0), UploadRead{Record: completingBy(3, "other"), Epoch: oplog.Epoch{1}}))
 }
 
+// The first Complete is in doubt, a second one of the same parts failed for sure and opened
+// the upload again: the first may land all the same.
+func TestOtherPartsWaitThoughTheUploadIsOpenAgain(t *testing.T) { // U4
+	op := completeOp(5, nil)
+	again := completingBy(3, "other")
+	again.State = UploadOpen
+	m, eff := completing(t, op, again, someRow(lateComplete(3, "B")))
+	none[SwapUpload](t, eff)
+	m.swapped(Applied)
+	eff = m.c.Step(at(0), UploadRead{Record: again, Epoch: oplog.Epoch{1}})
+	none[SwapUpload](t, eff)
+	only[Swap](t, eff) // taken back
+	if res := only[Done](t, m.swapped(Applied)).Result; res.Kind != Failed || res.Code != codeSlowDown {
+		t.Fatalf("got %+v", res)
+	}
+	for name, c := range map[string]struct {
+		list string
+		row  *oplog.Row
+	}{"the same parts": {op.Chosen.List, someRow(lateComplete(3, "B"))}, "nothing in doubt": {"other", someRow()}} {
+		open := completingBy(3, c.list)
+		open.State = UploadOpen
+		if _, eff := completing(t, op, open, c.row); len(eff) == 0 {
+			t.Errorf("%s: nothing happens", name)
+		} else {
+			only[SwapUpload](t, eff)
+		}
+	}
+}
+
 func TestAnUploadTakesEffectOnce(t *testing.T) { // U1
 	op := completeOp(5, nil)
 	r := someRow()

@@ -48,6 +48,9 @@ type mutation struct {
 // miss; the others are looked for in schedules without them.
 var ofUploads = regexp.MustCompile(`^(U\d+|R11 copy|R11 match|R13 spoilt)\b`)
 
+// ofRepeats are those of them that only schedules with repeated uploads find soon.
+var ofRepeats = regexp.MustCompile(`^U(4|5|6|7|11|12)\b`)
+
 // ofNodes are the rules that only schedules with leases can miss.
 var ofNodes = regexp.MustCompile(`^N\d+\b`)
 
@@ -57,7 +60,7 @@ var ofScrubs = regexp.MustCompile(`^(S\d+|R28 serving)\b`)
 // schedule is the one that a seed means for a clause.
 func schedule(c commit.Clause, seed uint64) Options {
 	return Options{
-		Seed: seed, Uploads: ofUploads.MatchString(string(c)), Tags: strings.HasPrefix(string(c), "T"), Nodes: ofNodes.MatchString(string(c)),
+		Seed: seed, Uploads: ofUploads.MatchString(string(c)), Repeats: ofRepeats.MatchString(string(c)), Tags: strings.HasPrefix(string(c), "T"), Nodes: ofNodes.MatchString(string(c)),
 		Scrubs: ofScrubs.MatchString(string(c)), Sums: strings.HasPrefix(string(c), "C"),
 	}
 }
@@ -313,7 +316,7 @@ Made by `+"`make mutation-update`"+`; `+"`make mutation`"+` plays it again. Ever
 switched off in builds with the tag `+"`mutation`"+` (no other build has the switches). Without it, the schedule named here breaks: a random
 one of the simulator (%d of %d clauses; the first of the seeds 1 to %d that breaks, how many of the first %d do, and what broke first), or
 a directed test of package commit, or both. A clause that nothing misses fails the build. The rules of uploads and copies (U, R11 copy,
-R11 match, R13 spoilt) are looked for in schedules with uploads, those of tags (T) in schedules with tags, those of nodes (N) in
+R11 match, R13 spoilt) are looked for in schedules with uploads (U4 to U7, U11 and U12 in those with repeated uploads), those of tags (T) in schedules with tags, those of nodes (N) in
 schedules with leases, those of scrubs (S, R28 serving) in schedules with scrubs, those of checksums (C) in schedules with checksums, the others in schedules without.
 
 | clause | first schedule | of %d | breaks | directed test |

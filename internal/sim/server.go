@@ -59,6 +59,7 @@ type server struct {
 	leaked  map[string]time.Duration // parts that landed after their upload was aborted, and when; another abort frees them
 	bare    bool                     // keeps no tags
 	lossy   map[string]bool          // algorithms of checksums that it does not keep
+	forgets bool                     // says NoSuchUpload to a Complete that is sent again
 	fencing bool                     // a Complete that arrived applies only while its upload is there
 	serial  int                      // of upload ids
 }

@@ -31,6 +31,11 @@ type session struct {
 	aborted  bool          // an abort was acknowledged
 	decided  time.Duration // when it became a version
 	finished bool
+
+	changed bool // it completed other parts than at first
+	aborts  bool // it sent an abort
+	hurries bool // it completes before its last part is acknowledged
+	denied  bool // it was told that there is no such upload, and there was
 }
 
 // gateway picks one that lives, or any.
@@ -62,7 +67,7 @@ func (w *world) ask(call func(done func(commit.Result)), done func(commit.Result
 // multipart plays one upload; the client goes on when it is over.
 func (w *world) multipart(client int, key object.Key, over func()) {
 	s := &session{w: w, client: client, key: key, id: w.id(), bytes: map[int]object.ID{}, etags: map[int]string{}, over: over}
-	if was := w.last[key]; was != nil && w.rng.IntN(4) == 0 {
+	if was := w.last[key]; was != nil && w.rng.IntN(w.sameBytes()) == 0 {
 		w.count("the same bytes again")
 		s.bytes = maps.Clone(was.bytes)
 	}
@@ -100,6 +105,10 @@ func (s *session) parts() {
 		}
 		numbers = append(numbers, number)
 	}
+	if w.repeats && len(numbers) > 1 && w.rng.IntN(4) == 0 {
+		s.hurry(numbers)
+		return
+	}
 	left := len(numbers)
 	for _, number := range numbers {
 		s.part(number, 3, func() {
@@ -135,6 +144,7 @@ func (s *session) part(number, tries int, done func()) {
 				s.part(number, tries-1, done)
 			default:
 				w.count("part acknowledged")
+				s.heldByAll(part)
 				s.etags[number] = r.Info.ETag
 				done()
 			}
@@ -161,6 +171,7 @@ func (s *session) end(parts int) {
 
 func (s *session) abort() {
 	w := s.w
+	s.aborts = true
 	w.count("abort")
 	w.ask(func(done func(commit.Result)) { w.anyGateway().abortUpload(s.key, s.id, done) },
 		func(r commit.Result, ok bool) {
@@ -207,7 +218,7 @@ func (s *session) send() {
 	if s.finished {
 		return
 	}
-	if s.sent == 4 {
+	if s.sent == s.sends() {
 		if s.waiting == 0 {
 			s.finish(commit.Result{Kind: commit.Doubt})
 		}
@@ -217,7 +228,7 @@ func (s *session) send() {
 		w.count("complete repeated")
 	}
 	s.waiting++
-	rec, list := s.rec, s.list
+	rec, list, free := s.rec, s.list, s.free()
 	w.ask(func(done func(commit.Result)) {
 		w.anyGateway().completeUpload(s.key, s.id, list, s.cond, done)
 	}, func(r commit.Result, ok bool) {
@@ -225,11 +236,14 @@ func (s *session) send() {
 			return // it was given up
 		}
 		s.waiting--
+		s.judge(r, ok, free)
 		switch {
 		case s.finished:
 			s.echo(r, ok)
 		case ok && r.Kind == commit.Acked:
 			s.finish(r)
+		case s.hurries && ok && r.Kind == commit.Failed && r.Code == "InvalidPart" && s.sent < s.sends():
+			w.after(w.delay(20*time.Millisecond), s.send)
 		case ok && r.Kind == commit.Failed && r.Code != "SlowDown":
 			// A refusal is the client's last word; an earlier one may have had its effect.
 			if s.doubt || s.waiting > 0 {
@@ -238,7 +252,7 @@ func (s *session) send() {
 			s.finish(r)
 		default:
 			s.doubt = s.doubt || !ok || r.Kind == commit.Doubt
-			if s.sent == 4 && s.waiting == 0 {
+			if s.sent == s.sends() && s.waiting == 0 {
 				if !s.doubt {
 					s.finish(r)
 					return
@@ -246,7 +260,7 @@ func (s *session) send() {
 				s.finish(commit.Result{Kind: commit.Doubt})
 				return
 			}
-			if s.doubt && len(s.etags) > 1 && w.rng.IntN(5) == 0 {
+			if s.doubt && len(s.etags) > 1 && w.rng.IntN(w.otherParts()) == 0 {
 				s.fewer()
 				return
 			}
@@ -255,7 +269,7 @@ func (s *session) send() {
 	})
 	if w.rng.IntN(6) == 0 {
 		w.after(w.delay(100*time.Millisecond), func() {
-			if !s.finished && s.sent < 4 {
+			if !s.finished && s.sent < s.sends() {
 				w.count("complete twice at once")
 				s.send()
 			}
@@ -267,6 +281,7 @@ func (s *session) send() {
 // bytes under the same identity.
 func (s *session) fewer() {
 	s.w.count("complete with other parts")
+	s.changed = true
 	s.w.hist.wrote(s.rec, commit.Result{Kind: commit.Doubt})
 	first := slices.Sorted(maps.Keys(s.etags))[0]
 	delete(s.etags, first)

@@ -51,6 +51,10 @@ type Options struct {
 	// withdrawn from reads and made like the others.
 	Scrubs bool
 
+	// Repeats has one client after the other upload parts to one key, mostly the same bytes
+	// as the last one, and repeat Completes that told them nothing (repeat.go).
+	Repeats bool
+
 	// Sums has clients write objects with checksums, which some servers do not keep.
 	Sums bool
 
@@ -83,7 +87,11 @@ var times = commit.Times{
 // Run plays one schedule to its end.
 func Run(o Options) Report {
 	w := newWorld(o)
-	w.clients()
+	if o.Repeats {
+		w.repeat()
+	} else {
+		w.clients()
+	}
 	if o.Scrubs {
 		w.scrubbing()
 	}
@@ -108,7 +116,7 @@ const (
 )
 
 func newWorld(o Options) *world {
-	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads, tags: o.Tags, patience: cmp.Or(o.Patience, 20*time.Second)}
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads || o.Repeats, tags: o.Tags, patience: cmp.Or(o.Patience, 20*time.Second)}
 	w.sessions, w.last, w.again = map[object.ID]*session{}, map[object.Key]*session{}, map[string]bool{}
 	if o.Nodes {
 		w.leases = &leases{changes: []change{{}}}
@@ -122,6 +130,9 @@ func newWorld(o Options) *world {
 	w.log = &slog{w: w, rows: map[object.Key]*oplog.Row{}, docs: map[object.ID]*uploadDoc{}, parts: map[object.ID][]oplog.Part{}, median: w.between(time.Millisecond, 15*time.Millisecond)}
 	w.drawServers(o)
 	w.drawBare()
+	if o.Repeats {
+		w.drawRepeats()
+	}
 	w.drawGateways()
 	if o.Sums {
 		w.drawSums()

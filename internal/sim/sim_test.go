@@ -18,6 +18,7 @@ var (
 	oneModes  = flag.Bool("sim.modes", false, "with -sim.seed: the mode is switched under load")
 	refusals  = flag.Bool("sim.refusals", false, "with the seed: servers refuse keys")
 	tagged    = flag.Bool("sim.tags", false, "with the seed: the schedule with tags")
+	repeats   = flag.Bool("sim.repeats", false, "with the seed: the schedule with repeated uploads")
 	summed    = flag.Bool("sim.sums", false, "with the seed: the schedule with checksums")
 	uploads   = flag.Bool("sim.uploads", false, "with the seed: the schedule with uploads")
 )
@@ -50,7 +51,7 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Sums: *summed, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Sums: *summed, Repeats: *repeats, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -102,6 +103,24 @@ func TestSchedulesWithSums(t *testing.T) {
 	playSchedules(t, "checksums", must, func(seed uint64) Options {
 		return Options{Seed: seed, Sums: true, Uploads: seed%3 == 0, Tags: seed%4 == 0}
 	})
+}
+
+// TestSchedulesWithRepeats plays schedules in which uploads of the same bytes follow one
+// another on one key, and Completes that told their client nothing are repeated.
+func TestSchedulesWithRepeats(t *testing.T) {
+	must := []string{
+		"200 for an upload that is not there", "complete acknowledged", "complete before its last part", "complete repeated",
+		"complete with other parts", "no such upload", "the same bytes again", "upload vanished",
+	}
+	playSchedules(t, "repeated uploads", must, func(seed uint64) Options { return Options{Seed: seed, Repeats: true} })
+}
+
+// The schedule in which a Complete of other parts was let go while an earlier one could
+// still land, since a third had failed for sure and opened the upload again.
+func TestRepeatsThatFoundSomething(t *testing.T) {
+	if r := Run(Options{Seed: 2625, Repeats: true}); r.Err != nil {
+		t.Error(r.Err)
+	}
 }
 
 func play(t *testing.T, o Options, must []string) {

@@ -67,6 +67,9 @@ func (t *truth) decide(key object.Key, row *oplog.Row) {
 			t.w.fail("U1 %s: upload %s took effect twice", key.Name, short(row.Cur.ID))
 		}
 		s.decided = t.w.now
+		if s.denied {
+			t.w.fail("U6 %s: upload %s took effect after its client was told that there is none", key.Name, short(row.Cur.ID))
+		}
 	}
 	t.decided[key][row.Cur.ID] = row.Cur.Ver
 	t.last[key] = row.Cur.Ver

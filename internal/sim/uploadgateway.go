@@ -188,6 +188,9 @@ func (p *proc) releaseComplete(e commit.Release, name string, op commit.Complete
 	given := make([]commit.Named, len(list))
 	for i, n := range list {
 		given[i] = commit.Named{Number: n.Number, ETag: op.Chosen.ETags[e.Replica][i]}
+		if given[i].ETag == "" {
+			w.fail("U11 %s: a Complete went to %s, which lacks part %d", p.key.Name, e.Replica, n.Number)
+		}
 	}
 	r := &request{
 		key: p.key, op: op.ID, ver: e.Ver, started: w.now, owner: p, upload: name, work: slow,

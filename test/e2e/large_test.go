@@ -169,7 +169,8 @@ func (l large) awsCP(t *testing.T, key string) string {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	run(t, l.env(t), "", aws, "--endpoint-url", l.url(), "s3", "cp", "--only-show-errors", path, "s3://proof/"+key)
+	env := append(l.env(t), "AWS_MAX_ATTEMPTS=5") // on a busy machine a part is answered 503 now and then, and sent again
+	run(t, env, "", aws, "--endpoint-url", l.url(), "s3", "cp", "--only-show-errors", path, "s3://proof/"+key)
 	return from.hash()
 }
 
