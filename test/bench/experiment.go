@@ -46,6 +46,7 @@ type measure struct {
 	failed int           // of ops
 	p50    time.Duration
 	p99    time.Duration
+	beside int   // things that others did meanwhile
 	peak   int64 // resident memory in bytes, when it is what is measured
 }
 

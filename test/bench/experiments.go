@@ -18,6 +18,8 @@ var experiments = []experiment{
 	bulk,
 	lists,
 	tail,
+	authGet,
+	authStorm,
 	peers,
 	shared(1, 600, 1500), shared(3, 300, 900),
 }
