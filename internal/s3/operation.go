@@ -50,8 +50,17 @@ func (op *Operation) Implemented() bool {
 	return op.Unsupported == "" && implemented[op.Name]
 }
 
-// NotImplemented is the answer to an operation that is not Implemented.
+// versioned are the operations in which a version of an object may be named.
+var versioned = []OperationName{
+	GetObject, HeadObject, DeleteObject, GetObjectTagging, PutObjectTagging, DeleteObjectTagging, GetObjectAcl, PutObjectAcl, GetObjectAttributes,
+}
+
+// NotImplemented is the answer to an operation that is not Implemented. A version that no
+// object here can have is InvalidArgument, as of a bucket of S3 without versions.
 func (op *Operation) NotImplemented() *Error {
+	if version := op.Query.Get("versionId"); op.Unsupported == "versionId" && slices.Contains(versioned, op.Name) && !op.Query.Has("partNumber") {
+		return invalidArgument("versionId", version, "Invalid version id specified")
+	}
 	if op.Unsupported != "" {
 		return Err(NotImplemented).With("Parameter", op.Unsupported)
 	}

@@ -61,7 +61,8 @@ type seen struct {
 // compared are the headers of a read that say what is read.
 var compared = []string{
 	"ETag", "Content-Type", "Content-Length", "Content-Range", "Cache-Control", "x-amz-meta-a", "x-amz-meta-b", "Accept-Ranges",
-	"x-amz-mp-parts-count", "x-amz-checksum-crc32",
+	"x-amz-mp-parts-count", "x-amz-checksum-crc32", "Content-Encoding", "Content-Language", "Content-Disposition", "Expires",
+	"x-amz-website-redirect-location", "x-amz-storage-class", "x-amz-tagging-count", "x-amz-version-id",
 }
 
 func look(r request, a wire.Answer) seen {
@@ -73,9 +74,24 @@ func look(r request, a wire.Answer) seen {
 	switch kind {
 	case "get", "head":
 		for _, name := range compared {
-			s.facts[name] = a.Header.Get(name)
+			s.facts[name] = strings.TrimPrefix(a.Header.Get(name), "aws-chunked") // framing, which versitygw keeps
 		}
 		s.facts["body"] = fmt.Sprintf("%x", sha256.Sum256(a.Body))
+	case "attributes":
+		var d struct {
+			ETag, StorageClass, ObjectSize string
+			Checksum                       struct{ ChecksumCRC32, ChecksumType string }
+		}
+		if err := xml.Unmarshal(a.Body, &d); err != nil {
+			s.facts["document"] = err.Error()
+		}
+		s.facts["attributes"] = fmt.Sprintf("%+v", d)
+	case "tags", "settings":
+		s.facts["document"] = plain(a.Body)
+	case "versions":
+		if r.method == "GET" && r.key == "" {
+			s.facts["page"] = page(a.Body)
+		}
 	case "put", "part":
 		s.facts["ETag"] = a.Header.Get("ETag")
 	case "list", "list-v2":
@@ -84,6 +100,16 @@ func look(r request, a wire.Answer) seen {
 		s.facts["document"] = document(a.Body)
 	}
 	return s
+}
+
+// plain is a document without its declaration, its name space and blanks between elements.
+func plain(body []byte) string {
+	text := string(body)
+	if _, rest, ok := strings.Cut(text, "?>"); ok && strings.HasPrefix(text, "<?xml") {
+		text = rest
+	}
+	text = strings.ReplaceAll(text, ` xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`, "")
+	return strings.TrimSpace(text)
 }
 
 // page is what a list tells, without times, owners and tokens.

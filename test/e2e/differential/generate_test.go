@@ -39,7 +39,7 @@ func (g *generator) body() []byte {
 
 // next is a request of a random kind, broken in one of eight.
 func (g *generator) next() request {
-	kinds := []func() request{g.put, g.put, g.put, g.get, g.get, g.get, g.head, g.remove, g.removeMany, g.copy, g.list, g.list, g.begin, g.part, g.part, g.complete, g.uploadsOf, g.config}
+	kinds := []func() request{g.put, g.put, g.put, g.get, g.get, g.get, g.head, g.remove, g.removeMany, g.copy, g.list, g.list, g.begin, g.part, g.part, g.complete, g.uploadsOf, g.config, g.tags, g.settings, g.attributes, g.versions, g.dressed}
 	r := kinds[g.IntN(len(kinds))]()
 	if g.IntN(8) == 0 && r.mode == "" {
 		r.twist = twists[g.IntN(len(twists))]
@@ -264,6 +264,82 @@ func (g *generator) config() request {
 	case 1:
 		r.label, r.method = r.label+"/head-bucket", "HEAD"
 		r.query = ""
+	}
+	return r
+}
+
+// tags are those of an object: set, asked for, removed.
+func (g *generator) tags() request {
+	r := request{label: "tags/get", method: "GET", bucket: g.where(), key: g.key(), query: "tagging="}
+	if g.IntN(8) == 0 {
+		r.key = "none"
+	}
+	switch g.IntN(4) {
+	case 0:
+		r.label, r.method = "tags/delete", "DELETE"
+	case 1, 2:
+		r.label, r.method = "tags/put", "PUT"
+		r.body = []byte("<Tagging><TagSet>" + pick(g.Rand, "", "<Tag><Key>a</Key><Value>1</Value></Tag>", "<Tag><Key>a</Key><Value></Value></Tag><Tag><Key>b c</Key><Value>x+y=z@_.:/-</Value></Tag>",
+			"<Tag><Key>a</Key><Value>1</Value></Tag><Tag><Key>a</Key><Value>2</Value></Tag>", "<Tag><Key></Key><Value>1</Value></Tag>",
+			"<Tag><Key>"+strings.Repeat("k", 129)+"</Key><Value>1</Value></Tag>", strings.Repeat("<Tag><Key>k</Key><Value>v</Value></Tag>", 11)) + "</TagSet></Tagging>")
+		r.header = append(r.header, digest(rand.New(rand.NewPCG(1, 5)), r.body)) //nolint:gosec // a seed that gives a right one
+	}
+	return r
+}
+
+// settings are what of a bucket can be set.
+func (g *generator) settings() request {
+	what := pick(g.Rand, "tagging", "cors", "ownershipControls", "policy")
+	r := request{label: "settings/" + what + "/get", method: "GET", bucket: bucket, query: what + "="}
+	switch g.IntN(3) {
+	case 0:
+		r.label, r.method = "settings/"+what+"/delete", "DELETE"
+	case 1:
+		r.label, r.method = "settings/"+what+"/put", "PUT"
+		body := map[string][]string{
+			"tagging":           {"<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>", "<Tagging/>", "<Other/>"},
+			"cors":              {"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>", "<CORSConfiguration><CORSRule><AllowedMethod>FETCH</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>", "<CORSConfiguration/>"},
+			"ownershipControls": {"<OwnershipControls><Rule><ObjectOwnership>BucketOwnerPreferred</ObjectOwnership></Rule></OwnershipControls>", "<OwnershipControls><Rule><ObjectOwnership>Mine</ObjectOwnership></Rule></OwnershipControls>", "<OwnershipControls/>"},
+			"policy":            {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::` + bucket + `/public/*"}]}`, `{"Statement":[]}`, "{", ""},
+		}[what]
+		r.body = []byte(pick(g.Rand, body...))
+		r.header = append(r.header, digest(rand.New(rand.NewPCG(1, 5)), r.body)) //nolint:gosec // a seed that gives a right one
+	}
+	return r
+}
+
+// attributes are asked for one by one, or wrongly.
+func (g *generator) attributes() request {
+	r := request{label: "attributes", method: "GET", bucket: g.where(), key: g.key(), query: "attributes="}
+	r.header = append(r.header, field("x-amz-object-attributes", pick(g.Rand, "ETag", "ETag,ObjectSize,StorageClass", "Checksum", "Nothing", "")))
+	return r
+}
+
+// versions name the one version that an object has, or another, or list them.
+func (g *generator) versions() request {
+	if g.IntN(2) == 0 {
+		return request{label: "versions/list", method: "GET", bucket: bucket, query: pick(g.Rand, "versions=", "prefix=dir%2F&versions=", "delimiter=%2F&versions=", "max-keys=2&versions=")}
+	}
+	return request{label: "versions/" + pick(g.Rand, "get", "head"), method: pick(g.Rand, "GET", "HEAD"), bucket: bucket, key: g.key(), query: "versionId=" + pick(g.Rand, "null", "01BX5ZZKBKACTAV9WEVGEMMVRZ", "x")}
+}
+
+// dressed is a small object with all that a version may carry, under a key that needs
+// escaping.
+func (g *generator) dressed() request {
+	r := request{label: "put/dressed", method: "PUT", bucket: bucket, key: pick(g.Rand, append([]string{"100%", "a%20b", "q?x=1", "#", "~'()*!", "日本", "e\u0301", "trail.", "  lead"}, keys...)...), body: g.body(), mode: wire.Literal}
+	fields := []wire.Field{
+		field("Content-Encoding", pick(g.Rand, "gzip", "identity", "gzip, br")), field("Expires", pick(g.Rand, "Wed, 21 Oct 2065 07:28:00 GMT", "soon")),
+		field("Cache-Control", "no-cache, max-age=0"), field("Content-Disposition", `attachment; filename="a b.txt"`), field("Content-Language", "de, en"),
+		field("x-amz-website-redirect-location", pick(g.Rand, "/there", "https://example.org/")), field("x-amz-storage-class", pick(g.Rand, "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA")),
+		field("x-amz-meta-a", "1"), field("x-amz-tagging", pick(g.Rand, "a=1&b=2", "a", "a=%20", "=")), field("x-amz-expected-bucket-owner", "somebody"),
+	}
+	for _, f := range fields {
+		if g.IntN(4) == 0 {
+			r.header = append(r.header, f)
+			if strings.HasPrefix(f.Name, "x-amz-tagging") || strings.HasPrefix(f.Name, "x-amz-expected") {
+				r.label = "put/dressed-" + f.Name
+			}
+		}
 	}
 	return r
 }
