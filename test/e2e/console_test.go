@@ -29,6 +29,7 @@ var (
 // TestConsole runs web/e2e/console.ts: the console in a real browser, against the
 // built binary over three real backends, one of which is killed while one looks.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	chromium := harness.Tool(t, "chromium", "Debian: apt-get install chromium")
 	node := filepath.Join(harness.Root(), "web/node_modules/.bin/node")
 	if _, err := os.Stat(node); err != nil {
