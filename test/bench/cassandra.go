@@ -243,7 +243,7 @@ type cassandraRing struct {
 }
 
 // cassandraStart is how long the nodes may take until they take us in.
-const cassandraStart = 3 * time.Minute
+const cassandraStart = 4 * time.Minute
 
 // cassandra runs a fresh one. Without a JDK 17 and Maven it fails, and says so.
 func (b *bench) cassandra(ctx context.Context, nodes int) (*cassandraRing, error) {
@@ -277,7 +277,10 @@ func (b *bench) cassandra(ctx context.Context, nodes int) (*cassandraRing, error
 	defer cancel()
 	var last error // the cluster's own words, not that time is up
 	for {
-		err := r.migrate(ctx, "first")
+		err := r.whole(ctx)
+		if err == nil {
+			err = r.migrate(ctx, "first")
+		}
 		if err == nil {
 			return r, nil
 		}
@@ -295,6 +298,23 @@ func (b *bench) cassandra(ctx context.Context, nodes int) (*cassandraRing, error
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// whole tells whether each node answers and knows the others. A schema that is made
+// sooner is half made, and its lock has to run out.
+func (r *cassandraRing) whole(ctx context.Context) error {
+	for _, host := range r.hosts() {
+		o := r.options("first")
+		o.Hosts = []string{host}
+		report, err := cassandra.Inspect(ctx, o)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", host, err)
+		}
+		if len(report.Faults) > 0 {
+			return fmt.Errorf("node %s: %s", host, report.Faults[0])
+		}
+	}
+	return nil
 }
 
 func (b *bench) freePort() (int, error) {
