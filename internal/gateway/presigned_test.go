@@ -33,7 +33,7 @@ func TestPresigned(t *testing.T) {
 		{"GET", "/photos", "list-type=2&prefix=a", "", 200, "<Key>a b</Key>"},
 		{"GET", "/photos", "location", "", 200, "LocationConstraint"},
 		{"GET", "/", "", "", 200, "<Name>photos</Name>"},
-		{"GET", "/photos/a%20b", "versionId=x", "", 501, "versionId"},
+		{"GET", "/photos/a%20b", "versionId=x", "", 400, "Invalid version id specified"},
 		{"GET", "/photos/a%20b", "acl", "", 200, "FULL_CONTROL"},
 		{"DELETE", "/photos/a%20b", "", "", 204, ""},
 		{"GET", "/photos/a%20b", "", "", 404, "NoSuchKey"},
