@@ -98,7 +98,7 @@ powerloss:
 # Real S3 servers and real clients, installed into .tools/ at pinned versions.
 e2e: build
 	scripts/tools.sh
-	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -tags e2e ./test/e2e/...
+	S3MIRROR_BIN=$(BIN) $(GO) test -count=1 -timeout 60m -parallel 4 -tags e2e ./test/e2e/...
 
 # The whole of versitygw's own test suite and of minio-go's, and random requests to a server with and without
 # s3mirror in front, which e2e runs in part; the night has time for more SEEDS.

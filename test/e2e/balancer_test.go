@@ -23,6 +23,7 @@ import (
 // HAProxy and nginx on the files in deploy/, before one gateway and, for HAProxy, two
 // places where nobody answers.
 func TestBalancers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		s3     string // the gateway's section
 		health bool   // it asks /readyz

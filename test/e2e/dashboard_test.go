@@ -34,6 +34,7 @@ func TestAlerts(t *testing.T) {
 // TestDashboard: each query of the dashboard has an answer in a Prometheus that
 // watches a gateway at work.
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	program := harness.Tool(t, "prometheus", wantsPrometheus)
 	text, err := os.ReadFile(filepath.Join(harness.Root(), "deploy/grafana/s3mirror.json"))
 	if err != nil {

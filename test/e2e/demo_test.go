@@ -75,6 +75,7 @@ func TestDemoStory(t *testing.T) {
 // TestDemoJSON: the same on demand for programs, and with another number of
 // endpoints.
 func TestDemoJSON(t *testing.T) {
+	t.Parallel()
 	s3, admin := harness.Addr(t), harness.Addr(t)
 	bin, err := harness.Binary()
 	if err != nil {

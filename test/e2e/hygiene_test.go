@@ -87,6 +87,7 @@ func (l *line) ended() {
 // TestEarlyErrors: a client that pushes a body which is refused for its head reads the
 // answer, whole, whether it waits for 100 Continue or not.
 func TestEarlyErrors(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{})
 	createBucket(t, g.Client, "proof")
 	const size = 64 << 20
@@ -144,6 +145,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // TestExpect: what is taken is asked for with 100 Continue, once, and the connection goes
 // on.
 func TestExpect(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{})
 	createBucket(t, g.Client, "proof")
 	l := dialLine(t, g)
@@ -174,6 +176,7 @@ func TestExpect(t *testing.T) {
 // TestConnectionsOutliveErrors: an error is an answer like another, and the connection
 // goes on behind it.
 func TestConnectionsOutliveErrors(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{})
 	createBucket(t, g.Client, "proof")
 	a, err := g.Client.Put(t.Context(), "proof", "k", wire.Literal, []byte("hello"))
@@ -221,6 +224,7 @@ func TestConnectionsOutliveErrors(t *testing.T) {
 
 // TestPipelinedRequests: many requests in one write are answered in their order.
 func TestPipelinedRequests(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{})
 	createBucket(t, g.Client, "proof")
 	l := dialLine(t, g)
@@ -311,6 +315,7 @@ func TestSlowAndVanishingClients(t *testing.T) {
 // TestNoAnswerShowsABackend: not its address, key, region or redirect, in headers or in
 // bodies, whatever is wrong.
 func TestNoAnswerShowsABackend(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 2)
 	good := harness.StartGateway(t, backends, harness.Options{S3: "region: eu-here-1"})
 	createBucket(t, good.Client, "proof")

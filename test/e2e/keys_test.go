@@ -16,6 +16,7 @@ import (
 // take for another one is refused, and none of its verbs touches that other one. What such
 // a server does by itself with a file beside a folder its clients are told.
 func TestKeysOfFileSystems(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 2)
 	c := harness.StartGateway(t, backends, harness.Options{}).Client
 	createBucket(t, c, "keys")

@@ -151,6 +151,7 @@ func unparsable(host string) map[string]string {
 
 // TestMalformedRequests: each gets an S3 error as XML, and leaves nothing.
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
 	createBucket(t, g.Client, "proof")

@@ -50,13 +50,20 @@ var topologies = []topology{
 // their bodies in other ways). What each wrote must lie on every backend, and
 // come back from the gateway: SHA-256 by SHA-256.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	results := newResults()
+	t.Cleanup(func() {
+		if *matrixUpdate && *matrixAll {
+			results.write(t)
+		}
+	})
 	for _, top := range topologies {
 		if top.night != *matrixAll {
 			continue
 		}
 		for _, scheme := range []string{"http", "https"} {
 			t.Run(top.name+"/"+scheme, func(t *testing.T) {
+				t.Parallel()
 				backends := top.start(t)
 				s, g := startSite(t, backends, scheme)
 				for _, c := range clients {
@@ -76,9 +83,6 @@ func TestClients(t *testing.T) {
 				}
 			})
 		}
-	}
-	if *matrixUpdate && *matrixAll {
-		results.write(t)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 // TestPresigned has real clients sign URLs and curl use them, over http and
 // https, path style and virtual-host style.
 func TestPresigned(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			backends := harness.StartBackends(t, 3)

@@ -19,6 +19,7 @@ import (
 // TestHTTP2IsOff: S3's clients are tuned for connections of HTTP/1.1, so a client that
 // offers both gets that one, and one that begins with HTTP/2 outright gets none.
 func TestHTTP2IsOff(t *testing.T) {
+	t.Parallel()
 	cert, key := harness.Certificate(t)
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{S3: "tls: {cert: " + cert + ", key: " + key + "}"})
 	conn, err := tls.Dial("tcp", g.S3Addr, &tls.Config{NextProtos: []string{"h2", "http/1.1"}, InsecureSkipVerify: true}) //nolint:gosec // what is spoken is the question
@@ -40,6 +41,7 @@ func TestHTTP2IsOff(t *testing.T) {
 // TestTargetsAreTakenAsTheyStand: no path is cleaned and redirected, and nothing of a query
 // is lost: a semicolon is a character of a value.
 func TestTargetsAreTakenAsTheyStand(t *testing.T) {
+	t.Parallel()
 	g := harness.StartGateway(t, harness.StartBackends(t, 1), harness.Options{})
 	createBucket(t, g.Client, "proof")
 	for _, key := range []string{"k", "a;b/in", "a/out"} {
@@ -77,6 +79,7 @@ func TestTargetsAreTakenAsTheyStand(t *testing.T) {
 // not by the gateway, whose signature would go there, and not by clients, who are told
 // nothing of it.
 func TestRedirectsOfABackend(t *testing.T) {
+	t.Parallel()
 	var followed atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
 	defer elsewhere.Close()

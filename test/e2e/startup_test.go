@@ -17,6 +17,7 @@ import (
 // TestWrongConfig: every fault is reported at once, each with its line, and
 // nothing is opened.
 func TestWrongConfig(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const faulty = `data_dir: DIR/data
 s3:
@@ -65,6 +66,7 @@ log:
 // TestRightConfig is the control of TestWrongConfig, and shows that checking
 // opens nothing: the backend does not exist.
 func TestRightConfig(t *testing.T) {
+	t.Parallel()
 	g := harness.NewGateway(t, []*harness.Backend{{Name: "eu-1", Addr: harness.Addr(t),
 		Keys: wire.Keys{Access: "key", Secret: "secret", Region: "eu-north-1"}}}, harness.Options{})
 	if code, stdout, stderr := g.CLI(t, "check-config", "--config", g.Config); code != 0 {
@@ -80,6 +82,7 @@ func TestRightConfig(t *testing.T) {
 
 // TestSecondProcess: one data folder belongs to one process.
 func TestSecondProcess(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 1)
 	g := harness.StartGateway(t, backends, harness.Options{})
 	createBucket(t, g.Client, "proof")

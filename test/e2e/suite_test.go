@@ -16,6 +16,7 @@ import (
 // TestSuiteOnVersitygw runs the suite of the backend contract over a real
 // server, so that the one in memory is not the only judge of it.
 func TestSuiteOnVersitygw(t *testing.T) {
+	t.Parallel()
 	for name, keepAlive := range map[string]bool{"kept connections": true, "a connection for each request": false} {
 		t.Run(name, func(t *testing.T) {
 			b := harness.StartBackend(t, "suite", keepAlive)

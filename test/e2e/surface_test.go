@@ -62,6 +62,7 @@ func TestGatewayEnds(t *testing.T) {
 // the client, whichever way the balancer tells it, and never one that a client
 // made up.
 func TestProxyProtocolAndForwardedFor(t *testing.T) {
+	t.Parallel()
 	backends := harness.StartBackends(t, 1)
 	g := harness.StartGateway(t, backends, harness.Options{S3: "proxy_protocol: true, trusted_proxies: [127.0.0.0/8, 10.0.0.0/8]"})
 	ask := func(before, forwarded string) (int, error) {

@@ -17,6 +17,7 @@ import (
 // TestUploadsByBoto3 asks the same of the server in memory and of a real one, so
 // that what boto3 expects is judged by both.
 func TestUploadsByBoto3(t *testing.T) {
+	t.Parallel()
 	python := harness.Tool(t, "py-aws/bin/python", "python3 with venv; then scripts/tools.sh")
 	keys := wire.Keys{Access: "access-uploads", Secret: "secret-of-uploads", Region: "us-east-1"}
 	inMemory := httptest.NewServer(memory.New(memory.Options{AccessKeyID: keys.Access, SecretAccessKey: sigv4.Secret(keys.Secret)}))

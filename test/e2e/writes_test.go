@@ -24,6 +24,7 @@ import (
 // TestWritesByBoto3 asks of the gateway what TestUploadsByBoto3 asks of single
 // servers.
 func TestWritesByBoto3(t *testing.T) {
+	t.Parallel()
 	python := harness.Tool(t, "py-aws/bin/python", "python3 with venv; then scripts/tools.sh")
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
@@ -193,6 +194,7 @@ func uploadIf(ctx context.Context, c *harness.Client, bucket, key string, body [
 // that he did, and his bytes stand on every backend. The keys are registers of a
 // compare-and-set then: whoever changes the value that he read knows whether he did.
 func TestRacers(t *testing.T) {
+	t.Parallel()
 	const racers = 64
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
