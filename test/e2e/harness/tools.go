@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,10 +16,21 @@ import (
 // be skipped.
 func CI() bool { return os.Getenv("CI") == "true" }
 
-// Root is the top folder of the repository.
+// Root is the top folder of the repository: the nearest above the working folder, which go test
+// sets to the package's, that has a go.mod. What was compiled with -trimpath knows of no other.
 var Root = sync.OnceValue(func() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			err = fmt.Errorf("no go.mod above it")
+		}
+		dir = above
+	}
+	panic(fmt.Sprintf("the repository is not found from the working folder: %v", err))
 })
 
 var skipped struct {
@@ -109,11 +119,12 @@ func build(variable, name string, flags ...string) (string, error) {
 	built.Unlock()
 	bin := filepath.Join(dir, name)
 	args := append([]string{"build", "-o", bin}, flags...)
+	env := os.Environ()
 	if os.Getenv("S3MIRROR_E2E_RACE") == "1" {
-		args = append(args, "-race")
+		args, env = append(args, "-race"), append(env, "CGO_ENABLED=1") // which the race detector wants
 	}
 	cmd := exec.Command("go", append(args, "./cmd/s3mirror")...)
-	cmd.Dir = Root()
+	cmd.Dir, cmd.Env = Root(), env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build s3mirror: %w\n%s", err, out)
 	}
