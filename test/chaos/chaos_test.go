@@ -72,6 +72,7 @@ type world struct {
 	clients  *clients
 	found    []string        // violations of what is promised
 	left     map[string]bool // uploads that clients left behind
+	leave    func()          // lets the next test have load; at the end of this one at the latest
 	bare     map[string]bool // backends whose tags the rows keep: they are asked for none
 }
 
@@ -98,6 +99,7 @@ func TestChaos(t *testing.T) {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d, times %s: make chaos SEED=%d plays the same faults", *seed, *timesName, *seed)
+	t.Parallel()
 	w := begin(t, times)
 	rnd := rand.New(rand.NewPCG(*seed, 0))
 	did := w.play(rnd, *duration)
@@ -122,7 +124,8 @@ func TestChaos(t *testing.T) {
 
 // begin starts everything.
 func begin(t *testing.T, times times) *world {
-	w := newWorld(t, times, harness.StartBackends(t, 3))
+	w := newWorld(t, times)
+	w.behindProxies(harness.StartBackends(t, 3))
 	o := w.options()
 	if times.wrong {
 		o.NoSettle, o.Program = true, failpointsBinary(t)
@@ -133,16 +136,27 @@ func begin(t *testing.T, times times) *world {
 	return w
 }
 
-// newWorld puts a proxy before each backend.
-func newWorld(t *testing.T, times times, backends []*harness.Backend) *world {
-	w := &world{t: t, times: times, backends: backends, left: map[string]bool{}, nemeses: nemeses}
+// stage is held by the one test that has clients at work or begins to: what its machine
+// can do is what the clock of its faults counts on. In its calm the next one begins.
+var stage sync.Mutex
+
+// newWorld waits until no other test has load.
+func newWorld(t *testing.T, times times) *world {
+	stage.Lock()
+	leave := sync.OnceFunc(stage.Unlock)
+	t.Cleanup(leave)
+	return &world{t: t, times: times, left: map[string]bool{}, nemeses: nemeses, leave: leave}
+}
+
+// behindProxies puts a proxy before each backend.
+func (w *world) behindProxies(backends []*harness.Backend) {
+	w.backends = backends
 	for _, b := range w.backends {
-		p := startProxy(t, b.Addr)
+		p := startProxy(w.t, b.Addr)
 		seen := *b
 		seen.Addr = p.addr
 		w.proxies, w.behind = append(w.proxies, p), append(w.behind, &seen)
 	}
-	return w
 }
 
 func (w *world) options() harness.Options {
@@ -223,6 +237,7 @@ func (w *world) rest(wait func(time.Duration)) {
 	close(w.clients.stop)
 	w.clients.running.Wait()
 	w.logf("calm begins")
+	w.leave()
 }
 
 // calmFor is when everything that was held back has landed, which takes a settle

@@ -37,6 +37,7 @@ func TestCluster(t *testing.T) {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d: make chaos-cluster SEED=%d plays the same faults", *seed, *seed)
+	t.Parallel()
 	w := beginCluster(t, timesOf["cluster"])
 	w.promised()
 	f := newFailing(w, rand.New(rand.NewPCG(*seed, 2)))
@@ -69,6 +70,7 @@ func testRing(t *testing.T, r *ring.Ring) {
 
 // beginCluster starts everything.
 func beginCluster(t *testing.T, times times) *world {
+	w := newWorld(t, times)
 	r := ring.Start(t, ring.Options{Nodes: 3, TLS: true})
 	backends, bare := harness.StartBackends(t, 2), map[string]bool{}
 	if harness.HasMinIO() {
@@ -77,7 +79,7 @@ func beginCluster(t *testing.T, times times) *world {
 	} else {
 		backends = append(backends, harness.StartMemory(t, "b-3"))
 	}
-	w := newWorld(t, times, backends)
+	w.behindProxies(backends)
 	w.ring, w.bare, w.nemeses, w.floor = r, bare, slices.Concat(nemeses, clusterNemeses), int(8*duration.Seconds())
 	if testing.Short() {
 		w.nemeses = slices.DeleteFunc(w.nemeses, func(n nemesis) bool { return !n.brief })
