@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -101,6 +102,18 @@ func (r *Ring) Hosts() (all []string) {
 
 // Process is node i's.
 func (r *Ring) Process(i int) *harness.Process { return r.processes[i] }
+
+// SeenDown is how often the other nodes have noticed that node i was gone.
+func (r *Ring) SeenDown(i int) (n int) {
+	for j, p := range r.processes {
+		for line := range strings.Lines(p.Output()) {
+			if j != i && strings.Contains(line, "/"+r.Address(i)+":") && strings.Contains(line, "is now DOWN") {
+				n++
+			}
+		}
+	}
+	return n
+}
 
 // Dir is where node i keeps its files.
 func (r *Ring) Dir(i int) string { return filepath.Join(r.dir, strconv.Itoa(i+1)) }
