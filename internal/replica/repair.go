@@ -299,7 +299,9 @@ func (s *Set) source(ctx context.Context, b *bucket, key object.Key, e commit.Co
 			cause = fmt.Errorf("backend %s does not hold the version any more", replica)
 			continue
 		}
-		obj.Headers = withSums(obj.Headers, e.Info.Headers)
+		if s.qualities.anyLoses(b.config().Replicas, algorithmIn(e.Info.Headers)) { // else what the source shows is what all do
+			obj.Headers = withSums(obj.Headers, e.Info.Headers)
+		}
 		return newSource(obj, s.newPlan(obj.Headers, ""), e.Info), nil
 	}
 	return nil, cause

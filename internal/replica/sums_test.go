@@ -152,6 +152,33 @@ func TestChecksumsThatNobodyAskedFor(t *testing.T) {
 	})
 }
 
+// Where all replicas keep checksums a heal makes its target show what its source shows: of a
+// signed body that nobody gave a checksum for, what the servers compute, here nothing.
+func TestAHealAddsNoChecksum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Second) }) // servers look after connections that were cut
+		r := newRig(t, memory.NewLog(), "a", "b")
+		r.open(func(o *replica.Options) {
+			o.Qualify = func(context.Context, string, string) (replica.Quality, error) {
+				return replica.Quality{Sums: []string{"crc64nvme"}}, nil
+			}
+		})
+		r.makeBucket()
+		r.only("a")
+		body := newUpload(content(10, 1))
+		hash := sha256.Sum256(content(10, 1))
+		body.literal = &hash
+		if _, err := r.set.Put(r.ctx, replica.PutRequest{Key: key("k"), Body: body}); err != nil {
+			t.Fatal(err)
+		}
+		r.only("")
+		r.converge()
+		if a, b := sumText(r.stored("a")["k"].Headers), sumText(r.stored("b")["k"].Headers); a != b {
+			t.Errorf("a shows %q, and b, which was healed, %q", a, b)
+		}
+	})
+}
+
 // The row's checksum is what a heal holds the bytes of its source against, though the
 // source itself keeps none.
 func TestARottenSourceWithoutAChecksumIsNotCopied(t *testing.T) {
