@@ -189,6 +189,13 @@ func TestChecksumsWhereABackendDropsThem(t *testing.T) {
 				other.Kill()
 			}
 		}
+		harness.Eventually(t, b.Name+" serves alone", func() error { // once its bucket is looked at, which was away before
+			a, err := g.Client.Get(t.Context(), "sums", "foreign")
+			if err == nil && a.Status != 200 {
+				err = fmt.Errorf("%v", a)
+			}
+			return err
+		})
 		do()
 		for _, other := range backends {
 			if other != b {
