@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ type shares struct {
 	held  map[string]bool
 	give  map[string]bool // those that are to be given back
 	busy  map[string]int  // pieces of work under way
-	hints []object.Key    // keys of others' shares, to be told
+	hints []hint          // keys of others' shares, to be told
 }
 
 // hintsAtOnce bounds the keys that one record of a node names. What is more the
@@ -102,16 +103,27 @@ func (s *Set) Pass(key object.Key) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if len(sh.hints) < hintsAtOnce {
-		sh.hints = append(sh.hints, key)
+		sh.hints = append(sh.hints, hint{key, hintRecords})
 	}
 }
 
-// pending are the hints that were not told yet; told forgets so many of them.
+// hint is a key for the node whose shard it is.
+type hint struct {
+	key  object.Key
+	left int // records that have to name it yet
+}
+
+// hintRecords is how many records of a node name a key: the others look at uneven times,
+// and one that is replaced after the shortest pause may be seen by nobody.
+const hintRecords = 2
+
+// pending are the hints that were not told often enough yet; told says that a record named so
+// many of them.
 func (sh *shares) pending() (list [][2][]byte) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for _, k := range sh.hints {
-		list = append(list, [2][]byte{[]byte(k.Bucket), []byte(k.Name)})
+	for _, h := range sh.hints {
+		list = append(list, [2][]byte{[]byte(h.key.Bucket), []byte(h.key.Name)})
 	}
 	return list
 }
@@ -119,10 +131,13 @@ func (sh *shares) pending() (list [][2][]byte) {
 func (sh *shares) told(n int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.hints = append([]object.Key(nil), sh.hints[n:]...)
+	for i := range sh.hints[:n] {
+		sh.hints[i].left--
+	}
+	sh.hints = slices.DeleteFunc(sh.hints, func(h hint) bool { return h.left == 0 })
 }
 
-// listen takes in the hints of other nodes, once each.
+// listen takes in the hints of other nodes, once of each record.
 func (sh *shares) listen(live []commit.NodeDoc) {
 	heard := map[string]oplog.Epoch{}
 	for _, n := range live {
