@@ -81,6 +81,10 @@ func (r *runner) ifMatch(ctx context.Context) (Result, string) {
 // heldWait is how long another write is given to get past a held one.
 const heldWait = 3 * time.Second
 
+// judgeWait is how long a server is given to judge the condition of a write that it has the
+// head of, before another write makes it false.
+const judgeWait = 150 * time.Millisecond
+
 // heldCondition: whether a condition that becomes false while the body is on
 // its way is judged at the end, and whether such a body keeps other writes out
 // (RELIABILITY H10).
@@ -108,6 +112,10 @@ func (r *runner) heldCondition(ctx context.Context) (Result, string) {
 	if _, err := writer.Write(held[:len(held)/2]); err != nil {
 		o := <-done
 		return No, fmt.Sprintf("a held body is answered %d, %v", o.status, o.err)
+	}
+	select { // a server that judges on arrival has judged by then
+	case <-time.After(judgeWait):
+	case <-ctx.Done():
 	}
 	brief, stop := context.WithTimeout(ctx, heldWait)
 	other, err := r.wire.put(brief, r.bucket, r.full(key), between, "", "")
