@@ -1,4 +1,4 @@
-//go:build cassandra
+//go:build cassandra && nightly
 
 package cassandra
 
@@ -22,7 +22,7 @@ import (
 	"github.com/s3mirror/s3mirror/test/cassandra/ring"
 )
 
-var volumeWrites = flag.Int("cassandra.writes", 0, "writes of TestVolume (make cassandra-nightly)")
+var volumeWrites = flag.Int("cassandra.writes", 5000, "writes of TestVolume (make cassandra-nightly)")
 
 // A write's row and its line of the history are kept for so many hours. The test's hours
 // are of its own clock: each is over when its share of the writes is done.
@@ -46,9 +46,6 @@ const (
 // changes that: what this costs a write is measured first. Then it is made short.
 func TestVolume(t *testing.T) {
 	writes := *volumeWrites
-	if writes == 0 {
-		t.Skip("it takes minutes: make cassandra-nightly")
-	}
 	r := ring.Start(t, ring.Options{Nodes: 1, JMX: true})
 	n := &node{Ring: r, port: r.Port, process: r.Process(0)}
 	n.migrate(t, volumeSpace)
