@@ -57,15 +57,24 @@ func backendProblem(err error) error {
 	return p
 }
 
+// backendsAtRunTime does something to the backends; the error is for the caller. A service
+// that seals no secrets takes none in, and has nothing here.
+func (h face) backendsAtRunTime(do func(Backends) error) error {
+	if h.Handler.Backends == nil {
+		return problem(http.StatusNotFound, "not-found", "There is nothing here", "")
+	}
+	if err := do(h.Handler.Backends); err != nil {
+		return backendProblem(err)
+	}
+	return nil
+}
+
 // AddBackend takes one in.
 func (h face) AddBackend(ctx context.Context, r api.AddBackendRequestObject) (api.AddBackendResponseObject, error) {
 	c := callOf(ctx)
 	c.target, c.detail = short(r.Body.Name), short(r.Body.Endpoint)
-	if h.Handler.Backends == nil {
-		return nil, problem(http.StatusNotFound, "not-found", "There is nothing here", "")
-	}
-	if err := h.Handler.Backends.Add(ctx, *r.Body); err != nil {
-		return nil, fmt.Errorf("add backend %q: %w", r.Body.Name, backendProblem(err))
+	if err := h.backendsAtRunTime(func(b Backends) error { return b.Add(ctx, *r.Body) }); err != nil {
+		return nil, fmt.Errorf("add backend %q: %w", r.Body.Name, err)
 	}
 	b, err := h.backend(ctx, r.Body.Name)
 	return api.AddBackend201JSONResponse{BackendJSONResponse: api.BackendJSONResponse(b)}, err
@@ -75,11 +84,8 @@ func (h face) AddBackend(ctx context.Context, r api.AddBackendRequestObject) (ap
 func (h face) ChangeBackend(ctx context.Context, r api.ChangeBackendRequestObject) (api.ChangeBackendResponseObject, error) {
 	c := callOf(ctx)
 	c.target, c.detail = short(r.Name), short(value(r.Body.Endpoint))
-	if h.Handler.Backends == nil {
-		return nil, problem(http.StatusNotFound, "not-found", "There is nothing here", "")
-	}
-	if err := h.Handler.Backends.Change(ctx, r.Name, *r.Body); err != nil {
-		return nil, fmt.Errorf("change backend %q: %w", r.Name, backendProblem(err))
+	if err := h.backendsAtRunTime(func(b Backends) error { return b.Change(ctx, r.Name, *r.Body) }); err != nil {
+		return nil, fmt.Errorf("change backend %q: %w", r.Name, err)
 	}
 	b, err := h.backend(ctx, r.Name)
 	return api.ChangeBackend200JSONResponse{BackendJSONResponse: api.BackendJSONResponse(b)}, err
@@ -88,11 +94,8 @@ func (h face) ChangeBackend(ctx context.Context, r api.ChangeBackendRequestObjec
 // RemoveBackend takes one out.
 func (h face) RemoveBackend(ctx context.Context, r api.RemoveBackendRequestObject) (api.RemoveBackendResponseObject, error) {
 	callOf(ctx).target = short(r.Name)
-	if h.Handler.Backends == nil {
-		return nil, problem(http.StatusNotFound, "not-found", "There is nothing here", "")
-	}
-	if err := h.Handler.Backends.Remove(ctx, r.Name); err != nil {
-		return nil, fmt.Errorf("remove backend %q: %w", r.Name, backendProblem(err))
+	if err := h.backendsAtRunTime(func(b Backends) error { return b.Remove(ctx, r.Name) }); err != nil {
+		return nil, fmt.Errorf("remove backend %q: %w", r.Name, err)
 	}
 	return api.RemoveBackend204Response{}, nil
 }
