@@ -53,7 +53,7 @@ func (h *Handler) rule(ctx context.Context, r *request, u *auth.User, a *auth.Ac
 		if err != nil {
 			return err
 		}
-		a.Restricted = strings.Contains(block, "<RestrictPublicBuckets>true</RestrictPublicBuckets>")
+		a.Restricted = s3.PublicAccessBlocks(block, s3.RestrictPublicBuckets)
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (h *Handler) putPolicy(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(block, "<BlockPublicPolicy>true</BlockPublicPolicy>") {
+		if s3.PublicAccessBlocks(block, s3.BlockPublicPolicy) {
 			return s3.Errorf(s3.AccessDenied, "Access Denied: the bucket's public access block refuses policies for everybody.")
 		}
 	}

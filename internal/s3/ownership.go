@@ -68,11 +68,21 @@ func ParseOwnership(body io.Reader) (value string, err error) {
 	return value, nil
 }
 
-// publicAccess are the switches of a public access block, in AWS's order.
-// No list makes anything public here, so the two about lists hold whether they are on or off.
-// The gateway holds a PutBucketPolicy to BlockPublicPolicy, and who comes without credentials
-// to RestrictPublicBuckets.
-var publicAccess = []string{"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"}
+// Switches of a public access block. No list makes anything public here, so the two about
+// lists hold whether they are on or off. The gateway holds a PutBucketPolicy to
+// BlockPublicPolicy, and who comes without credentials to RestrictPublicBuckets.
+const (
+	BlockPublicPolicy     = "BlockPublicPolicy"
+	RestrictPublicBuckets = "RestrictPublicBuckets"
+)
+
+// publicAccess are all switches, in AWS's order.
+var publicAccess = []string{"BlockPublicAcls", "IgnorePublicAcls", BlockPublicPolicy, RestrictPublicBuckets}
+
+// PublicAccessBlocks tells whether a document of ParsePublicAccessBlock, or none, has a switch on.
+func PublicAccessBlocks(document, name string) bool {
+	return strings.Contains(document, "<"+name+">true</"+name+">")
+}
 
 // ParsePublicAccessBlock reads the document of a PutPublicAccessBlock and
 // returns the one that GetPublicAccessBlock answers from then on: with all four

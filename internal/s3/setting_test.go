@@ -108,3 +108,18 @@ func TestDefaultConfigurations(t *testing.T) {
 		t.Errorf("%d answers", n)
 	}
 }
+
+func TestPublicAccessBlocks(t *testing.T) {
+	kept, err := ParsePublicAccessBlock(strings.NewReader(pubXML + "<RestrictPublicBuckets> TRUE </RestrictPublicBuckets></PublicAccessBlockConfiguration>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{RestrictPublicBuckets: true, BlockPublicPolicy: false} {
+		if got := PublicAccessBlocks(kept, name); got != want {
+			t.Errorf("%s is %v in %s", name, got, kept)
+		}
+		if PublicAccessBlocks("", name) {
+			t.Errorf("%s is on without a document", name)
+		}
+	}
+}
