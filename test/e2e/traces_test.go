@@ -112,16 +112,24 @@ func (c *receiver) tops(name string) (traces []string) {
 	return traces
 }
 
+// startTraced runs a gateway that sends its spans to a collector on the loopback. said is
+// what each backend was sent.
+func startTraced(t *testing.T) (into *receiver, g *harness.Gateway, backends []*harness.Backend, said func() map[string]string) {
+	t.Helper()
+	into = &receiver{spans: map[string][]*otlp.Span{}}
+	sink := httptest.NewServer(into)
+	t.Cleanup(sink.Close)
+	backends, said = memoryBackends(t, 3)
+	g = harness.StartGateway(t, backends, harness.Options{Extra: "traces: {endpoint: \"" + sink.URL + "\"}\n"})
+	return into, g, backends, said
+}
+
 // TestTraces has the built binary send its spans to a collector on the loopback: one for
 // each phase of a write and each replica, in the trace that traceparent names, of which
 // the backends hear nothing.
 func TestTraces(t *testing.T) {
 	t.Parallel()
-	into := &receiver{spans: map[string][]*otlp.Span{}}
-	sink := httptest.NewServer(into)
-	t.Cleanup(sink.Close)
-	backends, said := memoryBackends(t, 3)
-	g := harness.StartGateway(t, backends, harness.Options{Extra: "traces: {endpoint: \"" + sink.URL + "\"}\n"})
+	into, g, _, said := startTraced(t)
 	do := func(method, key string, body []byte, traceparent string) {
 		t.Helper()
 		a, err := g.Client.Do(t.Context(), method, "traced", key, "", body, wire.Field{Name: "traceparent", Value: traceparent})
@@ -181,11 +189,7 @@ func TestTraces(t *testing.T) {
 // and a step of a job, with every request to a replica below it.
 func TestTracesOfHeals(t *testing.T) {
 	t.Parallel()
-	into := &receiver{spans: map[string][]*otlp.Span{}}
-	sink := httptest.NewServer(into)
-	t.Cleanup(sink.Close)
-	backends, _ := memoryBackends(t, 3)
-	g := harness.StartGateway(t, backends, harness.Options{Extra: "traces: {endpoint: \"" + sink.URL + "\"}\n"})
+	into, g, backends, _ := startTraced(t)
 	createBucket(t, g.Client, "traced")
 	cli := func(args ...string) {
 		t.Helper()
