@@ -95,8 +95,9 @@ func (s *Set) ofFile(name string) error {
 }
 
 // RemoveBackend takes a backend that was added out again. First no bucket may be put on it
-// any more, on every node; then it is looked whether one is on it: that is ErrUnfitting, and
-// the backend stays. What it holds is left alone. ErrOfFile, ErrUnknownBackend, SlowDown.
+// any more, on every node, and those that were being put somewhere have their records; then it is
+// looked whether one is on it: that is ErrUnfitting, and the backend stays, as it does where some
+// node has not acknowledged. What it holds is left alone. ErrOfFile, ErrUnknownBackend, SlowDown.
 func (s *Set) RemoveBackend(ctx context.Context, name string) error {
 	known := func(rec *settingsRecord) error {
 		if err := s.ofFile(name); err != nil {
@@ -107,7 +108,7 @@ func (s *Set) RemoveBackend(ctx context.Context, name string) error {
 		}
 		return nil
 	}
-	err := s.settings.change(ctx, func(rec *settingsRecord) error {
+	everywhere, err := s.settings.changeEverywhere(ctx, func(rec *settingsRecord) error {
 		if err := known(rec); err != nil {
 			return err
 		}
@@ -117,9 +118,13 @@ func (s *Set) RemoveBackend(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s.placing.Lock() // until those that began before have written their record
-	err = s.unused(ctx, name)
-	s.placing.Unlock()
+	if everywhere {
+		s.placing.Lock() // until those that began before have written their record
+		err = s.unused(ctx, name)
+		s.placing.Unlock()
+	} else {
+		err = unavailable(errors.New("some node has not acknowledged that no bucket may be put on the backend"))
+	}
 	if err != nil {
 		stay := s.settings.change(ctx, func(rec *settingsRecord) error { rec.Leaving = rec.Leaving.Without(name); return nil })
 		return errors.Join(err, stay)
@@ -135,6 +140,16 @@ func (s *Set) RemoveBackend(ctx context.Context, name string) error {
 		s.o.Logger.InfoContext(ctx, "backend was removed", "backend", name)
 	}
 	return err
+}
+
+// placed tells whether no bucket is being put anywhere. Until then a node does not acknowledge
+// settings by which a backend leaves: who began before it had them may yet write that a bucket is there.
+func (s *Set) placed() bool {
+	if !s.placing.TryLock() {
+		return false
+	}
+	s.placing.Unlock()
+	return true
 }
 
 // unused tells whether nothing needs a backend.

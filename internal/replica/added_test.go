@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +11,13 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/replica"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // wiredTo is a document of a backend that is one of the rig's servers.
@@ -147,6 +150,43 @@ func TestABackendIsAddedAndRemoved(t *testing.T) {
 		}
 		if err := first.set.CreateBucketAt(first.ctx, "late", at("a", "d"), "tester", "1"); !errors.Is(err, replica.ErrUnfitting) {
 			t.Errorf("a bucket on a backend that is no more: %v", err)
+		}
+	})
+}
+
+// A bucket that another node was putting on a backend when its removal began keeps it there.
+func TestABackendStaysForABucketThatIsBeingMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := spare(t, "d")
+		second := first.sibling()
+		var left [2][]string
+		for n, r := range []*rig{first, second} {
+			r.open(func(o *replica.Options) { member(n)(o); first.enrolled(&left[n])(o) })
+		}
+		if err := first.set.AddBackend(first.ctx, "d", wiredTo("d")); err != nil {
+			t.Fatal(err)
+		}
+		first.servers["d"].SetFaults(memory.Faults{Hang: true}) // it is looked at before the bucket's record is written
+		made := make(chan error, 1)
+		go func() { made <- second.set.CreateBucketAt(first.ctx, "new", at("a", "d"), "tester", "1") }()
+		time.Sleep(100 * time.Millisecond)
+		brief, cancel := context.WithTimeout(first.ctx, time.Second)
+		if err := first.set.RemoveBackend(brief, "d"); !errors.Is(err, s3.SlowDown) {
+			t.Errorf("removal that the other node has not acknowledged: %v", err)
+		}
+		cancel()
+		err := first.set.RemoveBackend(first.ctx, "d")
+		if !errors.Is(err, replica.ErrUnfitting) || !strings.Contains(err.Error(), "new") {
+			t.Errorf("removal while a bucket is being put there: %v", err)
+		}
+		if err := <-made; err != nil && !errors.Is(err, s3.SlowDown) {
+			t.Error(err)
+		}
+		first.servers["d"].SetFaults(memory.Faults{})
+		for n, r := range []*rig{first, second} {
+			if got := r.set.Names(); len(got) != 4 {
+				t.Errorf("node %d: %v", n, got)
+			}
 		}
 	})
 }

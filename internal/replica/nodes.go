@@ -54,6 +54,7 @@ type nodes struct {
 
 	driving  chan struct{}  // has room for one: who drives m, until it rests
 	m        *commit.Member // nil: no lease is needed
+	config   uint64         // revision of the settings that was told last; owned by who drives m
 	format   int            // of rows, as the settings say; owned by who drives m
 	formatAt time.Duration  // Boot since when this node knows of it
 	writing  int            // the format in which this node writes rows; owned by run
@@ -295,7 +296,10 @@ func (ns *nodes) readSettings(ctx context.Context) (commit.Event, error) {
 	if now.Format != ns.format {
 		ns.format, ns.formatAt = now.Format, ns.set.o.Boot()
 	}
-	return commit.SettingsRead{Revision: now.Revision, Format: now.Format, Hints: ns.set.shares.pending()}, nil
+	if len(now.Leaving) == 0 || ns.set.placed() {
+		ns.config = now.Revision
+	}
+	return commit.SettingsRead{Revision: ns.config, Format: now.Format, Hints: ns.set.shares.pending()}, nil
 }
 
 // write makes one compare-and-set of a node's record. That of another one's is

@@ -142,16 +142,25 @@ func (seat *seat) paceOf(rec *settingsRecord) Pace {
 // change edits a copy of the document and writes it. edit may be called again, when
 // another node was faster; its error is returned as it is.
 func (st *settings) change(ctx context.Context, edit func(*settingsRecord) error) error {
+	_, err := st.changeEverywhere(ctx, edit)
+	return err
+}
+
+// changeEverywhere is change, and tells whether every node that lives has acknowledged it. It
+// stands all the same.
+func (st *settings) changeEverywhere(ctx context.Context, edit func(*settingsRecord) error) (everywhere bool, err error) {
 	revision, err := st.swap(ctx, edit)
 	switch {
-	case err != nil || st.set.o.Exclusive:
-		return err
+	case err != nil:
+		return false, err
+	case st.set.o.Exclusive:
 	case st.set.o.Member == nil:
 		pauseFor(ctx, settingsLate)
-	case !st.set.nodes.acknowledged(ctx, revision): // it stands all the same
+	case !st.set.nodes.acknowledged(ctx, revision):
 		st.set.o.Logger.WarnContext(ctx, "a change of the settings is not acknowledged by every node yet", "revision", revision)
+		return false, nil
 	}
-	return nil
+	return true, nil
 }
 
 func (st *settings) swap(ctx context.Context, edit func(*settingsRecord) error) (revision uint64, err error) {
