@@ -356,7 +356,9 @@ function PaceIt({ pace, lacks }: { pace: Pace; lacks: { keys: number; bytes: num
 	const draft = { ...pace, ...moved };
 	const move = (part: Partial<Pace>) => setMoved((m) => ({ ...m, ...part }));
 	const refresh = useRefresh();
+	const scope = { id: `pace ${pace.backend}` }; // one after the other: of two at once the earlier might be taken last
 	const act = useMutation({
+		scope,
 		mutationFn: (p: Pace) => setPace({ body: { ...p, backend: pace.backend } }),
 		onSuccess: async (_, sent) => {
 			await refresh();
@@ -365,6 +367,7 @@ function PaceIt({ pace, lacks }: { pace: Pace; lacks: { keys: number; bytes: num
 		},
 	});
 	const reset = useMutation({
+		scope,
 		mutationFn: () => resetPace({ query: { backend: pace.backend } }),
 		onSuccess: async () => {
 			await refresh();
