@@ -137,7 +137,8 @@ func newBucketSet(std streams, env environ) *cobra.Command {
 		Short: "Set when a write to a bucket is answered, and its mode",
 		Long: `Set when a write to a bucket is answered, and its mode. A write is answered when
 --at-least so many backends have it, those of --include among them; 0 is what the
-configuration says. s3mirror mode tells what the modes are.`,
+configuration says. s3mirror mode tells what the modes are. --assume-equal vouches that
+replicas that were refused since they are not empty hold the same objects.`,
 		Example: `  s3mirror bucket set photos --at-least 2 --include eu-1
   s3mirror bucket set photos --mode disabled --primary eu-1`,
 		Args: exactly(1, nameOneBucket),
@@ -147,15 +148,19 @@ configuration says. s3mirror mode tells what the modes are.`,
 	include := cmd.Flags().StringSlice("include", nil, "with --at-least: these among them")
 	mode := cmd.Flags().String("mode", "", "active or disabled")
 	primary := cmd.Flags().String("primary", "", "the backend that takes reads and writes in mode disabled")
+	assume := cmd.Flags().Bool("assume-equal", false, "vouch that replicas that were not met yet, and are not empty, hold the same objects")
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"active", "disabled"}, cobra.ShellCompDirectiveNoFileComp))
 	completeFlag(cmd, "primary", env, backendNames)
 	completeFlag(cmd, "include", env, backendNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
 		want := api.BucketChange{Mode: api.Mode(*mode), Primary: *primary}
-		given := cmd.Flags().Changed("at-least")
+		given, vouched := cmd.Flags().Changed("at-least"), cmd.Flags().Changed("assume-equal")
+		if vouched {
+			want.AssumeEqual = assume
+		}
 		switch {
-		case !given && *mode == "":
-			return usageError{errors.New("name what to set: --at-least or --mode")}
+		case !given && !vouched && *mode == "":
+			return usageError{errors.New("name what to set: --at-least, --mode or --assume-equal")}
 		case !given && len(*include) > 0:
 			return usageError{errors.New("--include goes with --at-least")}
 		case *mode == "" && *primary != "":

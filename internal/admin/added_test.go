@@ -148,6 +148,12 @@ func TestBucketsAtBackends(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.who, c.body, status, text)
 		}
 	}
+	if status, text := send("root", "PATCH", "/two", `{"assume_equal":true}`); status != 200 {
+		t.Errorf("%d %s", status, text)
+	}
+	if status, text := send("root", "PATCH", "/none", `{"assume_equal":true}`); status != 404 {
+		t.Errorf("%d %s", status, text)
+	}
 	if all, err := e.set.Buckets(t.Context()); err != nil || len(all) != 3 {
 		t.Errorf("%+v, %v", all, err)
 	}

@@ -288,6 +288,12 @@ func (h face) UpdateBucket(ctx context.Context, r api.UpdateBucketRequestObject)
 			return nil, fmt.Errorf("set ack rule: %w", replicationProblem(err))
 		}
 	}
+	if want.AssumeEqual != nil {
+		c.detail = short(strings.TrimSpace(fmt.Sprintf("%s assume equal %v", c.detail, *want.AssumeEqual)))
+		if err := h.Handler.Replication.SetAssumeEqual(ctx, r.Bucket, *want.AssumeEqual); err != nil {
+			return nil, fmt.Errorf("set assume_equal: %w", err)
+		}
+	}
 	bucket, err := h.bucket(ctx, r.Bucket)
 	return api.UpdateBucket200JSONResponse{BucketJSONResponse: bucket}, err
 }

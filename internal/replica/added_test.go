@@ -334,3 +334,56 @@ func TestAckRuleOfABucketElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// A replica that was refused because it holds objects serves once somebody vouches for it,
+// and only that bucket's.
+func TestReplicasAreVouchedForAtRunTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := spare(t)
+		r.open(nil)
+		if err := r.set.SetAssumeEqual(r.ctx, testBucket, true); !errors.Is(err, s3.NoSuchBucket) {
+			t.Errorf("of no bucket: %v", err)
+		}
+		r.wires["c"].plug(true)
+		for range 8 { // until its breaker has opened
+			_ = r.set.HeadBucket(r.ctx, testBucket)
+			time.Sleep(3 * time.Second)
+		}
+		r.makeBucket()
+		r.wires["c"].plug(false)
+		remote, err := r.remoteTo("c", "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.CreateBucket(r.ctx, testBucket); err != nil {
+			t.Fatal(err)
+		}
+		body, framing := backend.FromBytes([]byte("there before"))
+		if _, err := remote.Put(r.ctx, backend.PutRequest{Bucket: testBucket, Key: "old", Size: 12, Body: body, Framing: framing}); err != nil {
+			t.Fatal(err)
+		}
+		state := func() replica.BucketReplica {
+			t.Helper()
+			time.Sleep(2 * time.Minute) // of the bubble: looks are made meanwhile
+			d, err := r.set.Detail(r.ctx, testBucket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.Replicas[2]
+		}
+		if c := state(); c.Presence() != replica.BucketUnusable || !strings.Contains(c.Reason, "not under management") {
+			t.Fatalf("%+v", c)
+		}
+		if err := r.set.SetAssumeEqual(r.ctx, testBucket, true); err != nil {
+			t.Fatal(err)
+		}
+		if c := state(); c.Presence() != replica.BucketPresent {
+			t.Errorf("%+v", c)
+		}
+		r.mustPut("k", content(10, 1))
+		r.converge()
+		if _, ok := r.stored("c")["k"]; !ok {
+			t.Error("it takes no writes")
+		}
+	})
+}

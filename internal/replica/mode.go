@@ -198,6 +198,26 @@ func (s *Set) SetAck(ctx context.Context, bucket string, rule *Rule) error {
 	return nil
 }
 
+// SetAssumeEqual says whether the operator vouches that replicas of a bucket that were not
+// met yet, and are not empty, hold the same objects; what the configuration says of it
+// stays as it is. A replica that was refused for that is looked at anew, and serves if it
+// is. One that is known already is not concerned: see resync.
+//
+// NoSuchBucket, SlowDown.
+func (s *Set) SetAssumeEqual(ctx context.Context, bucket string, equal bool) error {
+	b, err := s.buckets.lookup(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.steady(ctx)
+	defer cancel()
+	if err := b.amend(ctx, func(rec *record) { rec.Assume = equal }); err != nil {
+		return unavailable(err)
+	}
+	s.o.Logger.InfoContext(ctx, "replicas of a bucket are taken for equal at the first contact, or not", "bucket", bucket, "equal", equal)
+	return nil
+}
+
 // writableUnder tells whether a bucket could be written to under an ack rule.
 func (s *Set) writableUnder(name string, rec *record, rule *Rule) error {
 	next := *rec

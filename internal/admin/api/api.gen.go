@@ -454,8 +454,11 @@ type Bucket struct {
 
 // BucketChange defines model for BucketChange.
 type BucketChange struct {
-	Ack  *NewAck `json:"ack,omitempty"`
-	Mode Mode    `json:"mode,omitempty"`
+	Ack *NewAck `json:"ack,omitempty"`
+
+	// AssumeEqual The caller vouches that replicas that were not met yet, and are not empty, hold the same objects
+	AssumeEqual *bool `json:"assume_equal,omitempty"`
+	Mode        Mode  `json:"mode,omitempty"`
 
 	// Primary The backend that takes reads and writes; only with mode disabled, and then needed
 	Primary string `json:"primary,omitempty"`
