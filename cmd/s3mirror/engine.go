@@ -84,7 +84,7 @@ func (e *engine) runtime() admin.Backends {
 func openEngine(ctx context.Context, p parts) (*engine, error) {
 	probes := newProber(&p.backends.places, p.log, p.logger)
 	options := replicaOptions(p)
-	options.Qualify, options.Recall = probes.qualify, probes.recall(ctx)
+	options.Qualify, options.Scout, options.Recall = probes.qualify, probes.scout, probes.recall(ctx)
 	if p.vault != nil {
 		options.Enrol, options.Dismiss = enroller(p), p.backends.dismiss
 	}

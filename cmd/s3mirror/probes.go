@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,13 +37,14 @@ type prober struct {
 	places *places
 	logger *slog.Logger
 	probe  func(ctx context.Context, o backend.Options, bucket string) (probe.Report, error)
+	alone  func(ctx context.Context, o backend.Options, bucket string) (probe.Report, error) // in a bucket that it makes, where none is named
 
 	mu      sync.Mutex
 	reports map[string]probe.Report // of this process
 }
 
 func newProber(at *places, log oplog.Documents, logger *slog.Logger) *prober {
-	return &prober{log: log, places: at, logger: logger, probe: brief, reports: map[string]probe.Report{}}
+	return &prober{log: log, places: at, logger: logger, probe: brief, alone: aloneBriefly, reports: map[string]probe.Report{}}
 }
 
 // brief are the probes of a backend that is to serve: `s3mirror qualify` takes its time.
@@ -59,6 +61,26 @@ func brief(ctx context.Context, o backend.Options, bucket string) (probe.Report,
 func (p *prober) qualify(ctx context.Context, name, bucket string) (replica.Quality, error) {
 	began := time.Now()
 	rep, err := p.probe(ctx, p.places.options(name), bucket)
+	return p.found(ctx, name, began, rep, err)
+}
+
+// scout is a replica.Scout. Where no bucket can be made for it, as by a key that is for one
+// bucket alone, that is an error, whatever the log knows: the backend is asked in the
+// first bucket of ours.
+func (p *prober) scout(ctx context.Context, name string) (replica.Quality, error) {
+	began := time.Now()
+	rep, err := p.alone(ctx, p.places.options(name), "")
+	if rep.Level == "" {
+		return replica.Quality{}, cmp.Or(err, errors.New("the probes found nothing"))
+	}
+	if err != nil { // errors beside a report are of what is left behind
+		p.logger.WarnContext(ctx, "probes left something behind", "backend", name, "error", err)
+	}
+	return p.found(ctx, name, began, rep, nil)
+}
+
+// found keeps and judges what the probes found since began.
+func (p *prober) found(ctx context.Context, name string, began time.Time, rep probe.Report, err error) (replica.Quality, error) {
 	switch {
 	case err == nil && rep.Whole():
 		if err := p.keep(ctx, name, rep); err != nil {

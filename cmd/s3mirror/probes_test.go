@@ -167,3 +167,43 @@ func TestProbeAnew(t *testing.T) {
 		t.Errorf("what was known is gone: %+v", known)
 	}
 }
+
+// TestProberScouts: without a bucket a report is kept and judged as any other is; where none can be
+// made, what the log knows is no answer: the first bucket asks.
+func TestProberScouts(t *testing.T) {
+	rep, err := good(), error(nil)
+	p := newTestProber(payloadAuto, &rep, &err)
+	if _, err := p.qualify(t.Context(), "eu-1", "photos"); err != nil {
+		t.Fatal(err)
+	}
+	asked := "never"
+	p.alone = func(_ context.Context, _ backend.Options, bucket string) (probe.Report, error) {
+		asked = bucket
+		return rep, err
+	}
+	newer := good()
+	newer.PayloadMode = probe.ModeSigned
+	rep, err = newer, probe.ErrLeft
+	if got, err := p.scout(t.Context(), "eu-1"); err != nil || got.Payload != replica.PayloadSigned || asked != "" {
+		t.Errorf("%+v %v, asked in %q", got, err, asked)
+	}
+	if kept, ok := p.kept(t.Context(), "eu-1"); !ok || kept.PayloadMode != probe.ModeSigned {
+		t.Errorf("kept %+v", kept)
+	}
+	denied := errors.New("AccessDenied")
+	rep, err = probe.Report{}, denied
+	if _, err := p.scout(t.Context(), "eu-1"); !errors.Is(err, denied) {
+		t.Errorf("%v", err)
+	}
+	rep, err = probe.Report{}, nil
+	if _, err := p.scout(t.Context(), "eu-1"); err == nil {
+		t.Error("a report of nothing was taken")
+	}
+	var unfit *replica.Unfit
+	rep, err = good(), nil
+	rep.Level, rep.Reasons = probe.LevelRefused, []string{"it keeps what is cut"}
+	rep.Probes = []probe.Probe{{Name: probe.BodyTrailer, Result: probe.Unsafe}}
+	if _, err := p.scout(t.Context(), "eu-1"); !errors.As(err, &unfit) {
+		t.Errorf("%v", err)
+	}
+}

@@ -63,6 +63,7 @@ func (bs *buckets) open(ctx context.Context, s *Set) error {
 		}
 	}
 	bs.greet(ctx)
+	s.scoutNow(ctx)
 	return nil
 }
 

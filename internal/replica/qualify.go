@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,6 +70,8 @@ type qualities struct {
 	classed object.Replicas            // Quality.ClassTold; never changes, likewise
 	known   map[string]bool
 	keys    map[string]keyTrouble
+	unfit   map[string]misfit
+	scouted map[string]time.Duration // Boot when a backend was asked without a bucket
 	asking  map[string]chan struct{} // has room for who asks
 	recall  func(backend string) (Quality, bool)
 }
@@ -80,6 +83,7 @@ func (q *qualities) open(o *Options) {
 	}
 	q.sums = map[string][]string{}
 	q.known, q.asking, q.keys = map[string]bool{}, map[string]chan struct{}{}, map[string]keyTrouble{}
+	q.unfit, q.scouted = map[string]misfit{}, map[string]time.Duration{}
 	q.recall = o.Recall
 	for _, s := range o.Stacks {
 		q.forget(s.Name())
@@ -98,6 +102,8 @@ func (q *qualities) forget(name string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.known, name)
+	delete(q.unfit, name)
+	delete(q.scouted, name)
 	if ok {
 		q.keys[name] = keyTrouble{was.Refuses, was.Mixes}
 		q.lossy = lossyWith(q.lossy, name, was)
@@ -277,6 +283,28 @@ func (q *qualities) close() {
 	q.probing.Wait()
 }
 
+// misfit is a backend that is unfit, and when that was found.
+type misfit struct {
+	err error
+	at  time.Duration // Boot
+}
+
+// misfit is what was found against a backend since lookAgain; nil: nothing.
+func (q *qualities) misfit(replica string, now time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if m, ok := q.unfit[replica]; ok && now-m.at < lookAgain {
+		return m.err
+	}
+	return nil
+}
+
+func (q *qualities) spurn(replica string, why error, now time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unfit[replica] = misfit{why, now}
+}
+
 // qualify asks a backend once, before it takes its first body. It does not end
 // with ctx: what was begun serves the next caller.
 func (s *Set) qualify(ctx context.Context, replica, bucket string) error {
@@ -284,7 +312,9 @@ func (s *Set) qualify(ctx context.Context, replica, bucket string) error {
 		return nil
 	}
 	done := make(chan error, 1)
-	if !s.qualities.begin(func() { done <- s.ask(replica, bucket) }) {
+	if !s.qualities.begin(func() {
+		done <- s.ask(replica, func(ctx context.Context) (Quality, error) { return s.o.Qualify(ctx, replica, bucket) })
+	}) {
 		return errClosed
 	}
 	select {
@@ -295,18 +325,26 @@ func (s *Set) qualify(ctx context.Context, replica, bucket string) error {
 	}
 }
 
-func (s *Set) ask(replica, bucket string) error {
+// ask waits for who asks a backend already, and asks when that one got no answer.
+func (s *Set) ask(replica string, question func(context.Context) (Quality, error)) error {
 	asking := s.qualities.ask(replica)
 	asking <- struct{}{}
 	defer func() { <-asking }()
 	if s.qualities.isKnown(replica) {
 		return nil
 	}
+	if err := s.qualities.misfit(replica, s.o.Boot()); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(s.base, qualifyTimeout)
 	defer cancel()
-	found, err := s.o.Qualify(ctx, replica, bucket)
-	if err == nil {
+	found, err := question(ctx)
+	var unfit *Unfit
+	switch {
+	case err == nil:
 		s.qualities.learn(replica, found)
+	case errors.As(err, &unfit):
+		s.qualities.spurn(replica, err, s.o.Boot())
 	}
 	return err
 }

@@ -78,6 +78,7 @@ type Options struct {
 	// Recall is what was found of a backend before this start; nil: nothing was.
 	Recall  func(backend string) (Quality, bool)
 	Qualify Qualifier // nil: what Payload and Copies say is right
+	Scout   Scout     // nil: backends are asked in the first bucket that stands there
 
 	// Codecs are the formats of rows that this version of the program reads; zero: those of
 	// oplog. Where several nodes share the log rows are written in the newest that all read.

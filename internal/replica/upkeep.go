@@ -49,6 +49,7 @@ func (bs *buckets) run(ctx context.Context) {
 			done()
 		}
 		bs.patrol(ctx)
+		bs.set.scout()
 		for b := range retry {
 			if b.gone() {
 				delete(retry, b)
