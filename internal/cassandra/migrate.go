@@ -113,7 +113,11 @@ func (c *cql) checkSchema(ctx context.Context, seen sight) error {
 	if err != nil {
 		return err
 	}
-	state, _, err := readState(ctx, c)
+	var state schemaState
+	err = onceKnown(ctx, func() (err error) {
+		state, _, err = readState(ctx, c)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -161,6 +165,9 @@ func wrapIf(err error, act string) error {
 // nodes to agree included.
 const schemaTimeout = 30 * time.Second
 
+// schemaPause is from one try of what a node does not know yet to the next.
+const schemaPause = 200 * time.Millisecond
+
 // Migrate makes the keyspace and brings its schema to the one of this program. It
 // may be run at any time, by several at once, and again after it was cut off.
 // say is told each step. ErrUnreachable, ErrUnsuitable, ErrSchema.
@@ -182,31 +189,78 @@ func Migrate(ctx context.Context, o Options, say func(string)) error {
 	for _, w := range seen.warnings(o) {
 		say("warning: " + w)
 	}
-	if err := c.prepareMigration(ctx, o, seen); err != nil {
-		return err
-	}
 	all, err := steps(schemaFiles)
 	if err != nil {
 		return err
 	}
-	m := migration{store: c, change: c.changeSchema, all: all, say: say, lock: newLock(c, say)}
-	return m.run(ctx)
+	return onceKnown(ctx, func() error {
+		if err := c.prepareMigration(ctx, o, seen); err != nil {
+			return err
+		}
+		m := migration{store: c, change: c.changeSchema, all: all, say: say, lock: newLock(c, say)}
+		return m.run(ctx)
+	})
+}
+
+// onceKnown repeats what a node refuses because the keyspace or a table that was
+// just made does not exist for it yet. Which nodes know them only gossip tells: the
+// node that is asked whether all agree may itself not have heard of the change, and
+// of nobody who has. What is refused for another reason fails after schemaTimeout.
+func onceKnown(ctx context.Context, do func() error) error {
+	for begun := time.Now(); ; {
+		err := do()
+		if !invalid(err) || time.Since(begun) >= schemaTimeout {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(schemaPause):
+		}
+	}
+}
+
+// invalid tells that a node read the statement and did not find what it names.
+func invalid(err error) bool {
+	refusal, ok := errors.AsType[gocql.RequestError](err)
+	return ok && refusal.Code() == gocql.ErrCodeInvalid
 }
 
 // prepareMigration makes the keyspace and the table of the lock. They are made
-// without it; two who do so at once make the same.
+// without it; two who do so at once make the same, its id included.
+//
+// That the table is in system_schema does not yet mean that it can be read: a node
+// writes that down a moment before it knows the table itself. Whoever cannot read
+// it makes it as well: the statement waits for its turn behind the other's.
 func (c *cql) prepareMigration(ctx context.Context, o Options, seen sight) error {
 	if seen.replication == nil {
-		err := c.changeSchema(ctx, createKeyspace(o))
-		if err != nil {
+		if err := c.changeSchema(ctx, createKeyspace(o)); err != nil {
 			return fmt.Errorf("make keyspace %s: %w", o.Keyspace, err)
 		}
 	}
-	there, err := c.hasTable(ctx, migrationRows.name)
-	if err != nil || there {
-		return err
+	if _, _, err := readState(ctx, c); err == nil {
+		return c.agree(ctx) // the others may not know it yet
 	}
-	return c.changeSchema(ctx, "CREATE TABLE IF NOT EXISTS migration (kind text, name text, epoch blob, mark blob, body blob, PRIMARY KEY ((kind, name)))")
+	if err := c.changeSchema(ctx, createMigrationTable(o.Keyspace)); err != nil {
+		return fmt.Errorf("make table %s of keyspace %s: %w", migrationRows.name, o.Keyspace, err)
+	}
+	return nil
+}
+
+// createMigrationTable is the statement that makes the table of the lock and of
+// what was done. Its id follows from the keyspace: made by two nodes at once with
+// ids of their own choice, a table would have two, and Cassandra none of them right.
+func createMigrationTable(keyspace string) string {
+	return "CREATE TABLE IF NOT EXISTS migration (kind text, name text, epoch blob, mark blob, body blob, PRIMARY KEY ((kind, name)))" +
+		" WITH id = " + tableID(keyspace+"."+migrationRows.name)
+}
+
+// tableID is a UUID of version 8 (RFC 9562) that follows from a table's name.
+func tableID(name string) string {
+	sum := sha256.Sum256([]byte("s3mirror " + name))
+	id := gocql.UUID(sum[:16])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return id.String()
 }
 
 // createKeyspace is the statement that makes it.
@@ -230,6 +284,11 @@ func (c *cql) changeSchema(ctx context.Context, stmt string) error {
 	if err := c.session.Query(stmt).RetryPolicy(nil).Consistency(c.levels.quorum).ExecContext(ctx); err != nil {
 		return err
 	}
+	return c.agree(ctx)
+}
+
+// agree waits until all nodes have the same schema.
+func (c *cql) agree(ctx context.Context) error {
 	return wrapIf(c.session.AwaitSchemaAgreement(ctx), "not all nodes have the new schema yet")
 }
 

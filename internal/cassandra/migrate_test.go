@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
 	"github.com/s3mirror/s3mirror/internal/oplog"
 )
 
@@ -256,5 +258,64 @@ func TestDamagedStateIsTold(t *testing.T) {
 	}
 	if _, _, err := readState(bg, s); !errors.Is(err, ErrSchema) {
 		t.Errorf("got %v, want ErrSchema", err)
+	}
+}
+
+// refusal is a node's answer to a statement.
+type refusal struct {
+	gocql.RequestError
+	code int
+}
+
+func (r refusal) Code() int     { return r.code }
+func (r refusal) Error() string { return "table migration does not exist" }
+
+// A node that has not heard of a new table yet refuses to read it: that passes.
+func TestWhatIsNotKnownYetIsAskedAgain(t *testing.T) {
+	unknown := oplog.Unknown(refusal{code: gocql.ErrCodeInvalid})
+	other := errors.New("no connection")
+	for _, c := range []struct {
+		name    string
+		answers []error // the last one again and again
+		want    error
+		asked   int // 0: until schemaTimeout
+	}{
+		{"at once", []error{nil}, nil, 1},
+		{"later", []error{unknown, unknown, nil}, nil, 3},
+		{"another error", []error{unknown, other}, other, 2},
+		{"refused for another reason", []error{refusal{code: gocql.ErrCodeUnauthorized}}, refusal{code: gocql.ErrCodeUnauthorized}, 1},
+		{"never", []error{unknown}, unknown, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked, begun := 0, time.Now()
+			err := onceKnown(bg, func() error {
+				asked++
+				return c.answers[min(asked, len(c.answers))-1]
+			})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+			}
+			if c.asked > 0 && asked != c.asked || c.asked == 0 && time.Since(begun) < schemaTimeout {
+				t.Errorf("%s: asked %d times in %s", c.name, asked, time.Since(begun))
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	if err := onceKnown(ctx, func() error { return unknown }); !errors.Is(err, unknown) {
+		t.Errorf("ended: got %v, want what the node said", err)
+	}
+}
+
+// Two nodes that make the table of the lock at once make one table.
+func TestTheTableOfTheLockHasOneID(t *testing.T) {
+	if a, b := createMigrationTable("one"), createMigrationTable("one"); a != b {
+		t.Errorf("%s, and then %s", a, b)
+	}
+	if tableID("one.migration") == tableID("two.migration") {
+		t.Error("two keyspaces would share a table's id")
+	}
+	if id := tableID("one.migration"); id[14] != '8' || !strings.ContainsRune("89ab", rune(id[19])) {
+		t.Errorf("%s is no UUID of version 8", id)
 	}
 }
