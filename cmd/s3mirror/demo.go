@@ -49,7 +49,7 @@ In another terminal, "s3mirror demo off eu-2" and "s3mirror demo on eu-2" switch
 one off and on, and "s3mirror status" shows what becomes of it.`,
 		Args: noArgs,
 	}
-	cmd.Flags().StringVar(&f.dir, "dir", "", "folder for the log of this run, removed at the end (default: the system's for temporary files)")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "folder in which the log of this run stands, made if it is missing; the log is removed at the end (default: the system's for temporary files)")
 	cmd.Flags().IntVar(&f.backends, "backends", 3, fmt.Sprintf("number of endpoints, 1 to %d", len(demoNames)))
 	cmd.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:9000", "address of the S3 API")
 	cmd.Flags().StringVar(&f.adminListen, "admin-listen", "127.0.0.1:9001", "address of the admin API")
@@ -143,6 +143,11 @@ func runDemo(ctx context.Context, f demoFlags, std streams, env environ, build f
 	}
 	defer flush()
 	// A log without its endpoints is worth nothing: both end with the demo.
+	if f.dir != "" {
+		if err := os.MkdirAll(f.dir, 0o700); err != nil {
+			return fmt.Errorf("--dir: %w", err)
+		}
+	}
 	dir, err := os.MkdirTemp(f.dir, "s3mirror-demo-")
 	if err != nil {
 		return fmt.Errorf("--dir: %w", err)

@@ -249,7 +249,11 @@ func TestDemoGoesOnWithoutAPlaceForTheLogin(t *testing.T) {
 }
 
 func TestDemoWithoutAFolder(t *testing.T) {
-	code, _, stderr := command(t, environment(), "demo", "--dir", filepath.Join(t.TempDir(), "none"))
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := command(t, environment(), "demo", "--dir", filepath.Join(file, "below"))
 	if code != exitFailed || !strings.Contains(stderr, "--dir") {
 		t.Errorf("exit %d %s", code, stderr)
 	}

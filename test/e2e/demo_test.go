@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -81,7 +82,7 @@ func TestDemoJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "demo", "--output", "json", "--backends", "5", "--dir", t.TempDir(), "--s3-listen", s3, "--admin-listen", admin)
+	cmd := exec.Command(bin, "demo", "--output", "json", "--backends", "5", "--dir", filepath.Join(t.TempDir(), "new"), "--s3-listen", s3, "--admin-listen", admin)
 	cmd.Env = harness.CleanEnv(t)
 	p := harness.Start(t, "demo", cmd)
 	harness.Eventually(t, "the demo describes itself", func() error {
