@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/s3mirror/s3mirror/internal/admin/api"
 	"github.com/s3mirror/s3mirror/internal/replica"
@@ -42,7 +43,7 @@ func backendProblem(err error) error {
 	case errors.As(err, &wrong):
 		p = problem(http.StatusBadRequest, "bad-backend", "That is no backend", "%v", wrong)
 	case errors.As(err, &refused):
-		p = problem(http.StatusUnprocessableEntity, "backend-refused", "The backend is unfit to hold replicas", "%v", refused.Probe.Reasons)
+		p = problem(http.StatusUnprocessableEntity, "backend-refused", "The backend is unfit to hold replicas", "%s", strings.Join(refused.Probe.Reasons, "; "))
 		rep := refused.Probe
 		rep.Reasons, rep.Findings = listed(rep.Reasons), listed(rep.Findings)
 		p.Probe = &rep

@@ -78,11 +78,12 @@ func TestBackendsAreAdded(t *testing.T) {
 		says   string
 	}{
 		{&admin.WrongBackend{Err: errors.New("endpoint: is missing")}, 400, "bad-backend", "endpoint: is missing"},
-		{&admin.RefusedBackend{Probe: admin.Probe{Level: "refused", Reasons: []string{"it keeps what is cut"}}}, 422, "backend-refused", `"probe":{"level":"refused"`},
+		{&admin.RefusedBackend{Probe: admin.Probe{Level: "refused", Reasons: []string{"it keeps what is cut", "it lies"}}}, 422, "backend-refused", `"detail":"it keeps what is cut; it lies"`},
+		{&admin.RefusedBackend{Probe: admin.Probe{Level: "refused"}}, 422, "backend-refused", `"probe":{"level":"refused"`},
 		{replica.ErrBackendExists, 409, "backend-exists", ""},
 		{replica.ErrOfFile, 409, "backend-configured", "configuration of every node"},
 		{replica.ErrUnknownBackend, 404, "unknown-backend", ""},
-		{fmt.Errorf("%w: refused", admin.ErrBackendAway), 503, "backend-away", ""},
+		{fmt.Errorf("%w: its credentials are wrong", admin.ErrBackendAway), 503, "backend-away", `"detail":"its credentials are wrong"`},
 		{auth.ErrConflict, 409, "changed-meanwhile", ""},
 		{errors.New("what nobody may know"), 500, "internal", ""},
 	} {

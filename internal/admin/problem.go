@@ -118,7 +118,8 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, ErrNoBucket):
 		return problem(http.StatusConflict, "no-bucket", "There is no bucket on that backend to probe in", "make a bucket first")
 	case errors.Is(err, ErrBackendAway):
-		return problem(http.StatusServiceUnavailable, "backend-away", "The backend does not answer", "%v", err)
+		_, why, _ := strings.Cut(err.Error(), ErrBackendAway.Error()+": ") // whatever was done with it, its title says the rest
+		return problem(http.StatusServiceUnavailable, "backend-away", "The backend does not answer as it should", "%s", why)
 	case errors.Is(err, oplog.ErrNotApplied):
 		return problem(http.StatusServiceUnavailable, "log-unavailable", "The log does not answer", "")
 	}

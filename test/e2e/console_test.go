@@ -37,6 +37,7 @@ func TestConsole(t *testing.T) {
 	}
 	backends := harness.StartBackends(t, 3)
 	g := harness.StartGateway(t, backends, harness.Options{})
+	spare := harness.StartBackend(t, "b-4", true) // to be added in the console
 	demo := harness.StartDemo(t)
 	control := httptest.NewServer(consoleControl(t, g, backends))
 	t.Cleanup(control.Close)
@@ -51,6 +52,7 @@ func TestConsole(t *testing.T) {
 		"CONSOLE_URL=http://"+g.AdminAddr+"/", "CONSOLE_PROXIED_URL="+proxyBelow(t, "/tools/s3mirror", g.AdminAddr)+"/",
 		"CONSOLE_CONTROL="+control.URL, "CONSOLE_PASSWORD="+g.Password, "CONSOLE_SHOTS="+shots, "CONSOLE_CHROMIUM="+chromium,
 		"CONSOLE_DEMO_URL=http://"+demo.AdminAddr+"/", "CONSOLE_DEMO_PASSWORD="+demo.Said["password"],
+		fmt.Sprintf(`CONSOLE_SPARE={"name":%q,"addr":%q,"access":%q,"secret":%q}`, spare.Name, spare.Addr, spare.Keys.Access, spare.Keys.Secret),
 		"CONSOLE_OBJECTS="+strconv.Itoa(*consoleObjects))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
@@ -106,6 +108,10 @@ func consoleControl(t *testing.T, g *harness.Gateway, backends []*harness.Backen
 	})
 	mux.HandleFunc("POST /put", func(w http.ResponseWriter, r *http.Request) {
 		a, err := client(r).Do(r.Context(), "PUT", r.FormValue("bucket"), r.FormValue("key"), "", []byte("written outside of the console"))
+		answer(w, a, err)
+	})
+	mux.HandleFunc("POST /delete", func(w http.ResponseWriter, r *http.Request) {
+		a, err := client(r).Delete(r.Context(), r.FormValue("bucket"), r.FormValue("key"))
 		answer(w, a, err)
 	})
 	mux.HandleFunc("POST /get", func(w http.ResponseWriter, r *http.Request) {

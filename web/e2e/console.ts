@@ -7,6 +7,7 @@ import { backends } from "./backends.ts";
 import { crowd } from "./crowd.ts";
 import { files } from "./files.ts";
 import { jobs } from "./jobs.ts";
+import { members } from "./members.ts";
 import { people, shutOut } from "./people.ts";
 import { theShow } from "./show.ts";
 import { Act, browser, judge, type Look, login, password, press, proxied, root, sees } from "./stage.ts";
@@ -41,7 +42,7 @@ const [context, page] = await door.enter("light", "root", password);
 
 await door.step("the overview: everything is safe, and few bytes say so", async () => {
 	await sees(page, "Everything is safe");
-	await sees(page, "All 3 backends are equal.");
+	await sees(page, "All 3 backends have what they should.");
 	const view = await page.evaluate(() =>
 		(performance.getEntries() as PerformanceResourceTiming[])
 			.filter((e) => e.encodedBodySize > 0 && !/\/(api|metrics)/.test(e.name))
@@ -87,7 +88,7 @@ await door.step("by keyboard: past the navigation, and through it", async () => 
 
 // What is written and who is made comes first; what looks at all of it, afterwards.
 await Promise.all([files(password), crowd(password)]);
-const [key] = await Promise.all([people(password), theShow(), jobs(password)]);
+const [key] = await Promise.all([people(password), theShow(), jobs(password), members(password)]);
 await backends(password);
 await Promise.all((["light", "dark", "phone"] as const).map((look) => tour(look, key)));
 await Promise.all([shutOut(password), belowAPath()]);

@@ -29,6 +29,8 @@ const looks: Record<Look, Parameters<typeof browser.newContext>[0]> = {
 	phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true },
 };
 
+/** A backend that the service does not know of. */
+export const spare: { name: string; addr: string; access: string; secret: string } = JSON.parse(need("CONSOLE_SPARE"));
 export const show = need("CONSOLE_DEMO_URL"); // of `s3mirror demo`
 export const showPassword = need("CONSOLE_DEMO_PASSWORD");
 

@@ -56,6 +56,8 @@ const objects = createRoute({
 const replication = createRoute({
 	getParentRoute: () => root,
 	path: "/replication",
+	validateSearch: (search: Record<string, unknown>): { backend?: string } =>
+		search.backend === undefined ? {} : { backend: String(search.backend) },
 	component: lazyRouteComponent(() => import("../pages/replication"), "Replication"),
 });
 

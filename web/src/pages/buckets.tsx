@@ -1,17 +1,17 @@
-import { Button, Group, Modal, Stack, Table, TextInput } from "@mantine/core";
+import { Button, Group, Table } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
-import { createBucket, listBuckets } from "../api/gen/sdk.gen";
+import { listBuckets } from "../api/gen/sdk.gen";
 import { useReplication } from "../api/queries";
 import { Tag } from "../parts/badge";
 import { Icon } from "../parts/icons";
 import { Page, Panel } from "../parts/page";
 import { Cell, Rows } from "../parts/rows";
-import { Blank, Note, Oops, Waiting } from "../parts/states";
+import { Blank, Oops, Waiting } from "../parts/states";
 import { useMe } from "../session/gate";
 import { day } from "../words/format";
+import { NewBucket } from "./bucket-form";
 
 const columns = [{ name: "Bucket" }, { name: "Made" }];
 const adminColumns = [{ name: "Bucket" }, { name: "Replication" }, { name: "Made" }];
@@ -78,7 +78,7 @@ export function Buckets() {
 					</Group>
 				)}
 			</Panel>
-			<NewBucket opened={opened} close={close} />
+			{opened && <NewBucket close={close} />}
 		</Page>
 	);
 }
@@ -91,53 +91,4 @@ function BucketMode({ bucket }: { bucket: string }) {
 	}
 	const { mode, primary } = doc.data.buckets.find((b) => b.bucket === bucket) ?? doc.data;
 	return mode === "active" ? <Tag tone="good">active</Tag> : <Tag tone="warn">{`on ${primary} alone`}</Tag>;
-}
-
-function NewBucket({ opened, close }: { opened: boolean; close: () => void }) {
-	const [name, setName] = useState("");
-	const queries = useQueryClient();
-	const make = useMutation({
-		mutationFn: () => createBucket({ body: { name } }),
-		onSuccess: async () => {
-			await queries.invalidateQueries({ queryKey: ["buckets"] });
-			done();
-		},
-	});
-	const done = () => {
-		close();
-		setName("");
-		make.reset();
-	};
-	const submit = (e: FormEvent) => {
-		e.preventDefault();
-		make.mutate();
-	};
-	return (
-		<Modal opened={opened} onClose={done} title="New bucket" centered closeButtonProps={{ "aria-label": "Close" }}>
-			<form onSubmit={submit}>
-				<Stack>
-					<TextInput
-						label="Name"
-						description="3 to 63 lower-case letters, digits, dots and hyphens. It is made on every backend"
-						required
-						withAsterisk={false}
-						autoComplete="off"
-						autoCapitalize="none"
-						data-autofocus
-						value={name}
-						onChange={(e) => setName(e.currentTarget.value)}
-					/>
-					{make.isError && <Note tone="bad">{make.error.message}</Note>}
-					<Group justify="flex-end">
-						<Button variant="default" onClick={done}>
-							Cancel
-						</Button>
-						<Button type="submit" loading={make.isPending}>
-							Make the bucket
-						</Button>
-					</Group>
-				</Stack>
-			</form>
-		</Modal>
-	);
 }

@@ -17,6 +17,7 @@ import { bytes, count, day, moment } from "../words/format";
 import { goesOn, rowsOf } from "../words/pages";
 import { folderOf, folders, nameIn, standing } from "../words/replicas";
 import { windowOf } from "../words/window";
+import { OneBucket } from "./bucket";
 import { ObjectDetail } from "./object";
 import { Uploads } from "./uploads";
 
@@ -38,6 +39,7 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 	const queries = useQueryClient();
 	const [over, setOver] = useState(false);
 	const [open, setOpen] = useState<ObjectEntry>();
+	const [about, setAbout] = useState(false);
 	const picker = useRef<HTMLInputElement>(null);
 	const folder = folderOf(prefix);
 
@@ -69,27 +71,33 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 		<Page
 			title={bucket}
 			actions={
-				may && (
-					<>
-						<input
-							ref={picker}
-							type="file"
-							multiple
-							hidden
-							aria-label="Files to upload"
-							onChange={(e) => {
-								const files = Array.from(e.currentTarget.files ?? [], (file) => ({ name: file.name, file }));
-								uploads.add(bucket, folder, files);
-								e.currentTarget.value = "";
-							}}
-						/>
-						<Button leftSection={<Icon name="upload" size={16} />} onClick={() => picker.current?.click()}>
-							Upload
-						</Button>
-					</>
-				)
+				<>
+					<Button variant="default" aria-label="About this bucket" onClick={() => setAbout(true)}>
+						About
+					</Button>
+					{may && (
+						<>
+							<input
+								ref={picker}
+								type="file"
+								multiple
+								hidden
+								aria-label="Files to upload"
+								onChange={(e) => {
+									const files = Array.from(e.currentTarget.files ?? [], (file) => ({ name: file.name, file }));
+									uploads.add(bucket, folder, files);
+									e.currentTarget.value = "";
+								}}
+							/>
+							<Button leftSection={<Icon name="upload" size={16} />} onClick={() => picker.current?.click()}>
+								Upload
+							</Button>
+						</>
+					)}
+				</>
 			}
 		>
+			{about && <OneBucket name={bucket} close={() => setAbout(false)} />}
 			<Uploads bucket={bucket} />
 			<section className="panel browser" data-over={over || undefined} aria-label="Objects" {...drag}>
 				<div className="browser-head">

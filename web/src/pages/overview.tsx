@@ -1,4 +1,5 @@
 import { Table } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo } from "react";
 import type { BackendStatus, Replication, Status } from "../api/gen/types.gen";
 import { useCourses, useReplication, useStatus } from "../api/queries";
@@ -124,7 +125,9 @@ function Backends({ list }: { list: BackendStatus[] }) {
 					return (
 						<Table.Tr key={b.name}>
 							<Cell label="Backend" head>
-								<strong>{b.name}</strong>
+								<Link to="/replication" search={{ backend: b.name }} className="row-button">
+									{b.name}
+								</Link>
 							</Cell>
 							<Cell label="State">
 								<Live tone={stateTone[b.state]}>{b.state}</Live>

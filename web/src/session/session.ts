@@ -1,6 +1,8 @@
 // The session of this page: an access token in memory, renewed by a cookie that no
 // script can read. docs/decisions/0028.
 
+import type { Probe } from "../api/gen/types.gen";
+
 export type Token = { access_token: string; expires_in: number };
 
 /** Where the admin API is: beside the page, wherever a proxy has put that. */
@@ -11,12 +13,14 @@ export class Refusal extends Error {
 	readonly status: number; // 0: no answer
 	readonly type: string; // stable; "" when the answer was no problem document
 	readonly requestId: string;
+	readonly probe: Probe | undefined; // of a backend that was refused: what it was found to do
 
-	constructor(status: number, title: string, detail = "", type = "", requestId = "") {
+	constructor(status: number, title: string, detail = "", type = "", requestId = "", probe?: Probe) {
 		super(detail ? `${title}: ${detail}` : title);
 		this.status = status;
 		this.type = type;
 		this.requestId = requestId;
+		this.probe = probe;
 	}
 }
 
@@ -25,7 +29,7 @@ export async function refusalOf(answer: Response): Promise<Refusal> {
 	try {
 		const p = await answer.clone().json();
 		if (typeof p?.title === "string") {
-			return new Refusal(answer.status, p.title, p.detail ?? "", p.type ?? "", p.request_id ?? "");
+			return new Refusal(answer.status, p.title, p.detail ?? "", p.type ?? "", p.request_id ?? "", p.probe);
 		}
 	} catch {
 		// not a document of ours: a proxy's page

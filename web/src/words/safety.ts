@@ -107,7 +107,7 @@ export function verdict(s: Status, modes?: Modes): Verdict {
 	return {
 		tone: "good",
 		title: "Everything is safe",
-		detail: `All ${backends.length} backends are equal.`,
+		detail: `All ${backends.length} backends have what they should.`,
 	};
 }
 
