@@ -42,6 +42,12 @@ const (
 	schema = 1
 )
 
+// l0Threshold has fresh tables compacted once four of them lie over each other. The rows
+// of all recent writes fit into one level below them, and each compaction writes that
+// level anew: when every flush brought one, a write cost more the more rows there were.
+// A read asks up to four more filters for it.
+const l0Threshold = 8 // the engine counts each layer twice
+
 // Options of a log. The zero value is good for production.
 type Options struct {
 	// CacheBytes is the memory for blocks of tables. Default 8 MiB.
@@ -252,7 +258,7 @@ func (l *Log) engineOptions(o Options, version pebble.FormatMajorVersion) *pebbl
 		CacheSize:                   o.CacheBytes + 2*o.MemTableBytes,
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       l0Threshold,
 		FlushDelayDeleteRange:       10 * time.Second,
 		Logger:                      engineLogger{l},
 		EventListener:               l.listener(),

@@ -108,3 +108,19 @@ func TestTheEnginesMessagesGoToTheLogger(t *testing.T) {
 		}
 	}
 }
+
+// Writes do not cost more the more rows there are: the rows below are written anew once
+// for several flushes.
+func TestCompactionsAreFewerThanFlushes(t *testing.T) {
+	log := mustOpen(t, "log", Options{Logger: quiet(t).Logger, FS: vfs.NewMem(), MemTableBytes: 64 << 10})
+	defer log.Close()
+	for i := range 4000 {
+		if err := log.Swap(bg, benchKey(i), oplog.Epoch{}, benchRow()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := log.Metrics()
+	if m.Flushes < 8 || 3*m.Compactions > m.Flushes {
+		t.Errorf("%d compactions for %d flushes", m.Compactions, m.Flushes)
+	}
+}
