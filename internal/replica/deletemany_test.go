@@ -67,6 +67,22 @@ func (r *rig) resetCounts() {
 	}
 }
 
+// What was deleted leaves nothing in memory: a context of each request once did, for the
+// life of the process.
+func TestABatchLeavesNoContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		all := names(20)
+		r.each(len(all), func(i int) { r.mustPut(all[i], []byte("x")) })
+		r.converge()
+		before := r.set.Contexts()
+		r.mustDeleteMany(all...)
+		r.converge()
+		if after := r.set.Contexts(); after > before {
+			t.Errorf("%d contexts, and %d before the batch", after, before)
+		}
+	})
+}
+
 // A thousand keys are one request to each backend.
 func TestAThousandKeysAreDeletedInOnePass(t *testing.T) {
 	n := s3.MaxDeletes

@@ -203,10 +203,10 @@ func (w *write) release(e commit.Release) {
 	})
 }
 
-// join makes a request part of the convoy, which sends it.
+// join makes a request part of the convoy, which sends it. It has no context of its own:
+// nobody could end it alone.
 func (w *write) join(replica string) {
-	q := &request{replica: replica, released: true}
-	q.ctx, q.cancel = context.WithCancelCause(w.spans.within(w.set.base))
+	q := &request{replica: replica, released: true, ctx: w.set.base, cancel: func(error) {}}
 	w.requests[replica] = q
 	w.sending.Add(1)
 	w.convoy.add(w, q)
