@@ -20,6 +20,10 @@ func (Let) effect()  {}
 // intent or has ended, and without those that keep the others waiting: a key that is
 // contended has its turn in a pass of its own. No intent waits for longer than half of
 // what its lease allows (R11), so that each can still be let go.
+//
+// It is changed in place, unlike the other machines: a copy of it is no state to go back
+// to, since copying what is known of each write with every event would cost the square of
+// their number.
 type Batch struct {
 	cfg     Config
 	pending int   // writes that have neither asked nor ended
@@ -43,7 +47,7 @@ func (b *Batch) Step(_ Now, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Asked:
 		b.count(ev.Write)
-		b.waiting = append(b.waiting[:len(b.waiting):len(b.waiting)], ev.Write)
+		b.waiting = append(b.waiting, ev.Write)
 	case Ended:
 		b.count(ev.Write)
 		b.open--
@@ -67,9 +71,7 @@ func (b *Batch) count(write int) {
 	if b.seen[write] {
 		return
 	}
-	seen := append([]bool(nil), b.seen...)
-	seen[write] = true
-	b.seen = seen
+	b.seen[write] = true
 	b.pending--
 }
 
