@@ -120,30 +120,30 @@ func (s *Set) deleteRound(ctx context.Context, r DeleteManyRequest, round []int,
 const admitFor = 100 * time.Millisecond
 
 // takeTurns takes the locks of all keys, in their order, so that two batches never wait
-// for each other; it takes no longer than for one key. Each write goes on
-// as soon as it has its own.
-func (d *batch) takeTurns(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, d.set.o.Times.LockWait)
+// for each other; it takes no longer than for one key, and what is free then still goes.
+// Each write goes on as soon as it has its own lock, none once the client has gone.
+func (d *batch) takeTurns(client context.Context) {
+	ctx, cancel := context.WithTimeout(client, d.set.o.Times.LockWait)
 	defer cancel()
 	ordered := slices.Clone(d.writes)
 	slices.SortFunc(ordered, func(a, b *write) int { return cmp.Compare(a.key.Name, b.key.Name) })
-	var admitted time.Time
+	var looked time.Time
+	var refusal error
 	for _, w := range ordered {
-		select {
-		case <-w.accepted:
-		case <-w.told: // it failed before
-			continue
-		case <-ctx.Done():
-			w.broken = unavailable(context.Cause(ctx))
-			w.deliver(commit.Broken{})
-			continue
+		w.broken = w.awaitAccept(ctx)
+		if isClosed(w.told) {
+			continue // it failed by itself
 		}
-		w.broken = w.lockKey(ctx)
-		if w.broken == nil && time.Since(admitted) > admitFor {
-			w.broken = d.set.buckets.admits(ctx, d.b)
-			admitted = time.Now()
+		if client.Err() != nil {
+			w.broken = unavailable(context.Cause(client))
 		}
-		if w.broken != nil {
+		if w.broken == nil {
+			w.broken = w.lockKey(ctx)
+		}
+		if w.broken == nil && time.Since(looked) > admitFor {
+			refusal, looked = d.set.buckets.admits(ctx, d.b), time.Now()
+		}
+		if w.broken = cmp.Or(w.broken, refusal); w.broken != nil {
 			w.deliver(commit.Broken{})
 			continue
 		}
@@ -151,5 +151,28 @@ func (d *batch) takeTurns(ctx context.Context) {
 			w.whole = time.Now()
 			w.step(commit.Verified{})
 		})
+	}
+}
+
+// awaitAccept returns when the write may go on, or has its result; what is so already
+// counts whatever has become of ctx.
+func (w *write) awaitAccept(ctx context.Context) error {
+	select {
+	case <-w.accepted:
+	case <-w.told:
+	case <-ctx.Done():
+		if !isClosed(w.accepted) {
+			return unavailable(context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -295,6 +295,34 @@ func TestAContendedKeyOfABatch(t *testing.T) {
 	})
 }
 
+// A key that does not get its turn in time costs no other key of its batch anything.
+func TestAKeyWithoutATurnCostsNoOther(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		all := names(20)
+		r.each(len(all), func(i int) { r.mustPut(all[i], []byte("x")) })
+		r.converge()
+		for _, name := range r.names {
+			r.servers[name].SetFaults(memory.Faults{Delay: 11 * time.Second, Ops: []s3.OperationName{s3.PutObject}})
+		}
+		var writing sync.WaitGroup
+		writing.Go(func() { r.mustPut(all[7], content(10, 1)) })
+		time.Sleep(100 * time.Millisecond)
+		for i, err := range r.deleteMany(r.ctx, all...) {
+			if i == 7 && !errors.Is(err, s3.SlowDown) || i != 7 && err != nil {
+				t.Errorf("%s: %v", all[i], err)
+			}
+		}
+		writing.Wait()
+		for _, name := range r.names {
+			r.servers[name].SetFaults(memory.Faults{})
+		}
+		r.converge()
+		if got := r.equal(); len(got) != 1 {
+			t.Errorf("left %v", got)
+		}
+	})
+}
+
 // Batches of the same keys, in any order, wait for each other and not for ever.
 func TestBatchesOfTheSameKeys(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
