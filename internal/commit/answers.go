@@ -11,7 +11,7 @@ func (w *Write) fired(now Now, t Timer) []Effect {
 		if w.state == wWait {
 			return w.loop(now)
 		}
-		if w.state == wAnswers && w.tried != nil {
+		if w.state == wAnswers {
 			w.state = wReread
 			return []Effect{ReadRow{}}
 		}

@@ -177,6 +177,21 @@ func TestAllRefusedFailsOnlyWhenTheLogSaysSo(t *testing.T) { // R16
 	}
 }
 
+func TestADropThatIsNotKnownIsAskedForAgain(t *testing.T) { // R16
+	// The row was made for the write, all replicas refuse it, and the log is away until after
+	// the answers are no longer waited for: the client still learns of it.
+	d := released(t, config("A"), put(5, false), at(0), nil)
+	eff := d.w.Step(at(0), Answered{Replica: "A", Answer: Answer{Class: No, Code: "InvalidRequest"}})
+	if only[Swap](t, eff).Row != nil {
+		t.Fatalf("got %+v", eff)
+	}
+	only[ReadRow](t, d.w.Step(at(0), Swapped{Outcome: Unknown}))
+	if s := only[Sleep](t, d.w.Step(at(0), RowRead{Failed: true})); s.Timer != TimerWait {
+		t.Fatalf("got %+v", s)
+	}
+	only[ReadRow](t, d.w.Step(at(time.Second), Fired{TimerWait}))
+}
+
 func TestAnAmbiguousAnswerIsNeverAFailure(t *testing.T) { // R12
 	d := released(t, config("A"), put(5, false), at(0), row(version(1), object.NewReplicas("A")))
 	eff := d.w.Step(at(0), Answered{Replica: "A", Answer: Answer{Class: Ambiguous}})
