@@ -106,6 +106,11 @@ const (
 	TBare      Clause = "T7 bare"      // the row stays where a replica keeps no tags
 	TSame      Clause = "T8 same"      // tags are those of the version that stood there before and after
 	TLease     Clause = "T9 lease"     // no request is sent late
+
+	JYoung Clause = "J1 young" // a row is dropped by a record of the bucket that was read lately
+	JTouch Clause = "J2 touch" // a resync leaves no row behind it that is older than the replica's place in the set
+	JOpen  Clause = "J3 open"  // a key whose row may go again was not compared
+	JTags  Clause = "J4 tags"  // whoever holds the version, or may soon, counts as mistagged, be it unknown to who changes the tags
 )
 
 // Clauses are all of them, in order.
@@ -121,4 +126,5 @@ var Clauses = []Clause{
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,
 	CKept, CCommon,
 	TNamed, TMistagged, TMoved, TKept, TLook, TLearn, TBare, TSame, TLease,
+	JYoung, JTouch, JOpen, JTags,
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Replicas  object.Replicas // the replica set
 	Serving   object.Replicas // those that serve reads; all, unless one is under resync
 	Epoch     uint64          // configuration epoch of the bucket
+	Read      time.Duration   // Boot at which this was known to be what the bucket's record says; zero: it is now
 	Ack       Rule
 	Mode      Mode
 	Thrifty   bool // reads of rows are dear: the one before a body serves for the intent too, if it is young
@@ -41,6 +42,15 @@ type Config struct {
 	Bare      object.Replicas            // that keep no tags (probed)
 	Lossy     map[string]object.Replicas // by algorithm of a checksum, as its header has it: those that keep none (probed); never changes
 	Composed  object.Replicas            // where the ETag of a multipart object is the MD5 of its parts' MD5s (probed)
+}
+
+// lift puts the row under this configuration. Who was not in the set yet for the node that
+// changed it last may hold the version under other tags than the row says (J4).
+func (c Config) lift(row *oplog.Row) {
+	if row.Cfg < c.Epoch && row.Tagged && row.Cur.Kind == object.Present && holds(JTags) {
+		row.Mistagged = row.Mistagged.Or(c.Replicas.Minus(row.Good).Minus(c.Bare))
+	}
+	row.Cfg = c.Epoch
 }
 
 // based are the replicas that hold what stands under a key without a row: those that

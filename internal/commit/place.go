@@ -174,7 +174,7 @@ func (w *Write) place(now Now) []Effect {
 		info.ID, info.Ver, info.Kind = w.op.version(), ver, kind
 		info.ModTime = ver.Time()
 	}
-	next.Cfg = w.cfg.Epoch
+	w.cfg.lift(next)
 	next.Changed = now.Wall
 	next.Intent = &oplog.Intent{
 		Op: w.op.ID, ID: info.ID, Ver: ver, Kind: kind, Type: w.op.Type,

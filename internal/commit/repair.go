@@ -338,7 +338,10 @@ func (p *Repair) lagging(now Now) (string, bool) {
 	return "", false
 }
 
-// droppable tells whether the key is quiet and every replica just showed it (R28).
+// droppable tells whether the key is quiet and every replica just showed it (R28). Which
+// replicas there are must be known lately: one that joined the bucket's set since then may
+// lack what the row says, and the row alone tells it (J1; see Scrub for the other half).
 func (p *Repair) droppable(now Now) bool {
-	return p.row.Quiet(p.cfg.whole()) && (len(p.showing()) == len(p.cfg.whole()) || !holds(R28Fresh))
+	return p.row.Quiet(p.cfg.whole()) && (len(p.showing()) == len(p.cfg.whole()) || !holds(R28Fresh)) &&
+		(p.cfg.Read == 0 || now.Boot-p.cfg.Read <= p.cfg.Times.Retention/2 || !holds(JYoung))
 }

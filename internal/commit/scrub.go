@@ -172,7 +172,7 @@ func (s *Scrub) rowRead(now Now, ev RowRead) []Effect {
 	switch s.state {
 	case sRow:
 		if ev.Row != nil && (ev.Row.Open || !ev.Row.Quiet(s.cfg.whole())) {
-			return s.end(Verdict{State: Pending, Known: true})
+			return s.pending(now, ev.Row)
 		}
 		s.row = ev.Row
 		if s.op.Deep && s.sums == nil {
@@ -186,6 +186,33 @@ func (s *Scrub) rowRead(now Now, ev RowRead) []Effect {
 		return s.judge(now)
 	}
 	return nil
+}
+
+// pending leaves a key to its row, which says what each replica misses. For a replica that
+// is to serve once every key was looked at that must last:
+//
+//   - A row that was made for a write may go again with it, as long as nobody has looked
+//     what stands there (J3).
+//   - A node that does not know yet that the replica is in the set drops a row of which only
+//     that one is missing. It may not once it is older than half of the retention in what it
+//     knows (J1). So the row must be younger than the replica's place in the set: it is
+//     touched. The end of an intent touches it too, and a change of tags that took a row
+//     which it made back would conflict (J2).
+func (s *Scrub) pending(now Now, row *oplog.Row) []Effect {
+	v := Verdict{State: Pending, Known: true}
+	fills := s.op.Act && len(s.op.Fill.Or(s.op.Trust).Minus(s.cfg.Serving)) > 0
+	switch {
+	case fills && row.Open && holds(JOpen):
+		v.State = Unknowing
+		return s.end(v)
+	case !fills || row.Intent != nil || row.Cfg >= s.cfg.Epoch && len(row.Tagging) == 0 || !holds(JTouch):
+		return s.end(v)
+	}
+	next := row.Clone()
+	next.Changed = now.Wall
+	s.cfg.lift(next)
+	s.row, s.tried, s.state = row, v, sSwap
+	return []Effect{Swap{row.Epoch, next}}
 }
 
 func (s *Scrub) ask(state scrubState) []Effect {
@@ -321,7 +348,8 @@ func (s *Scrub) alike() bool { return len(s.groups(s.op.Trust.Or(s.op.Fill))) <=
 func (s *Scrub) choose(now Now) *oplog.Row {
 	if s.row != nil {
 		next := s.row.Clone()
-		next.Cfg, next.Changed = s.cfg.Epoch, now.Wall
+		next.Changed = now.Wall
+		s.cfg.lift(next)
 		next.Good = next.Good.Filter(func(r string) bool { seen, ok := s.shown[r]; return !ok || shows(s.row, r, seen) })
 		if len(next.Good) == 0 || !slices.ContainsFunc(next.Good, func(r string) bool { _, ok := s.shown[r]; return ok }) {
 			return nil // nobody shows the version

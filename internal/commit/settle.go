@@ -21,6 +21,9 @@ func (p *Repair) tidy(now Now) *oplog.Row {
 		good, bad = good.Minus(bad), nil
 	}
 	next := p.row.Clone()
+	if next.Cfg < p.cfg.Epoch {
+		p.cfg.lift(next)
+	}
 	next.Good, next.Unsettled = good, nil
 	named := bad
 	if !holds(R19Named) {

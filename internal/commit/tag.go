@@ -275,19 +275,35 @@ func (t *Tag) place(now Now) []Effect {
 		}
 		next.Cur.Tags, next.Tagged = t.op.Tags, true
 		if holds(TMistagged) {
-			next.Mistagged = t.cfg.Replicas
+			next.Mistagged = t.cfg.Replicas.Or(joined(next))
 		}
 		bare(next, t.cfg)
 	}
 	if holds(TNamed) {
 		next.Tagging = addEntries(next.Tagging, t.entries(next, now))
 	}
-	next.Changed = now.Wall
+	next.Cfg, next.Changed = t.cfg.Epoch, now.Wall
 	if !t.doubt {
 		t.casAt = now.Boot
 	}
 	t.created, t.doubtOld, t.tried, t.state = t.row == nil, epochOf(t.row), next, tagSwap
 	return []Effect{Swap{t.doubtOld, next}}
+}
+
+// joined are the replicas that hold the version, or may soon: some of them may have joined
+// the set since this node read it (J4).
+func joined(row *oplog.Row) object.Replicas {
+	if !holds(JTags) {
+		return nil
+	}
+	all := row.Good
+	if row.Intent != nil {
+		all = all.Or(row.Intent.Reps)
+	}
+	for _, e := range row.Unsettled {
+		all = all.With(e.Replica)
+	}
+	return all
 }
 
 // byRow are the replicas of which the row keeps what they cannot.

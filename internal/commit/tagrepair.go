@@ -110,8 +110,11 @@ func (p *Repair) lookAtTags() []Effect {
 
 // unknownTags tells whether the tags have to be known and are not.
 func (p *Repair) unknownTags() bool {
-	if p.row.Tagged || p.row.Cur.Kind != object.Present || len(p.cfg.Replicas.Minus(p.cfg.Bare)) == 0 || !holds(TLearn) {
+	if p.row.Tagged || p.row.Cur.Kind != object.Present || !holds(TLearn) {
 		return false
+	}
+	if able := p.cfg.Replicas.Minus(p.cfg.Bare); p.allAnswered(able) && len(p.showing().And(able)) == 0 {
+		return false // nobody who holds the version keeps tags
 	}
 	return len(p.row.Mistagged) > 0 || len(p.cfg.heals().Minus(p.row.Good)) > 0
 }

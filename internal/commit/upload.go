@@ -40,6 +40,7 @@ type UploadRecord struct {
 	IDs       map[string]string `json:"ids"`                 // replica -> its own upload id
 	In        object.Replicas   `json:"in"`                  // replicas that hold every part that was acknowledged; it only shrinks
 	Gone      object.Replicas   `json:"gone,omitempty"`      // replicas on which nothing of it is left
+	Set       object.Replicas   `json:"set,omitempty"`       // the replica set when it was begun; empty: not known
 
 	// Of the Complete that was let go last.
 	Op   object.ID    `json:"op"`

@@ -138,7 +138,12 @@ func (p *proc) effect(e commit.Effect) {
 	p.governed(e)
 	switch e := e.(type) {
 	case commit.ReadRow:
-		w.log.read(p.key, func(r commit.RowRead) { p.deliver(r) })
+		read := func() { w.log.read(p.key, func(r commit.RowRead) { p.deliver(r) }) }
+		if d := p.dawdles(); d > 0 {
+			w.after(d, read)
+		} else {
+			read()
+		}
 	case commit.Swap:
 		w.log.swap(p.key, e.Old, e.Row, func(s commit.Swapped) { p.deliver(s) })
 	case commit.Head:
@@ -227,7 +232,7 @@ func (g *gateway) write(key object.Key, op commit.Op, size int64, done func(comm
 }
 
 func (g *gateway) runWrite(key object.Key, op commit.Op, size int64, body func(*proc), done func(commit.Result)) *proc {
-	p := g.spawn(key, commit.NewWrite(g.cfg, op), func(p *proc, e commit.Effect) { g.writeEffect(p, e, body, done) })
+	p := g.spawn(key, commit.NewWrite(g.config(), op), func(p *proc, e commit.Effect) { g.writeEffect(p, e, body, done) })
 	p.op = op
 	p.deliver(commit.Begin{Up: g.up()})
 	return p
@@ -358,7 +363,7 @@ func (g *gateway) read(key object.Key, head bool, done func(answerRead)) {
 		order = append(order, n)
 	}
 	g.w.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-	p := g.spawn(key, commit.NewRead(g.cfg), func(p *proc, e commit.Effect) {
+	p := g.spawn(key, commit.NewRead(g.config()), func(p *proc, e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Serve:
 			etag := e.Info.ETag
@@ -393,7 +398,7 @@ func (g *gateway) repair(key object.Key, expired object.ID, done func()) {
 		mem = &commit.Memory{}
 		g.memory[key] = mem
 	}
-	p := g.spawn(key, commit.NewRepair(g.cfg), func(p *proc, e commit.Effect) {
+	p := g.spawn(key, commit.NewRepair(g.config()), func(p *proc, e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Copy:
 			g.copy(p, e)
@@ -429,8 +434,16 @@ func (g *gateway) copy(parent *proc, e commit.Copy) {
 			parent.deliver(commit.Copied{Target: e.Target, OK: ok})
 		}
 	}
-	p := g.runWrite(parent.key, op, e.Info.Size, func(p *proc) { g.healBody(p, e) }, func(r commit.Result) { end(r.Kind == commit.Acked) })
-	p.over = func() { end(false) }
+	run := func() {
+		p := g.runWrite(parent.key, op, e.Info.Size, func(p *proc) { g.healBody(p, e) }, func(r commit.Result) { end(r.Kind == commit.Acked) })
+		p.over = func() { end(false) }
+	}
+	if d := g.w.fillsIn(e.Target); d > 0 {
+		life := g.life
+		g.w.after(d, func() { g.run(life, run) })
+		return
+	}
+	run()
 }
 
 // healBody reads the version from a replica that shows it.
@@ -474,6 +487,9 @@ func (g *gateway) start() {
 	g.life++
 	g.alive = true
 	g.cfg.Mode = g.w.mode
+	if g.w.joins != nil {
+		g.reads()
+	}
 	g.cfg.Node = g.name + "#" + string(rune('a'+g.life%26))
 	g.memory, g.repairs = map[object.Key]*commit.Memory{}, map[object.Key]*repairRun{}
 	g.due, g.open = map[object.Key]time.Duration{}, map[*proc]bool{}

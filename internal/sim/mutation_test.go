@@ -57,11 +57,15 @@ var ofNodes = regexp.MustCompile(`^N\d+\b`)
 // ofScrubs are the rules that only schedules with scrubs can miss.
 var ofScrubs = regexp.MustCompile(`^(S\d+|R28 serving)\b`)
 
+// ofJoins are the rules that only schedules with joins can miss.
+var ofJoins = regexp.MustCompile(`^J\d+\b`)
+
 // schedule is the one that a seed means for a clause.
 func schedule(c commit.Clause, seed uint64) Options {
 	return Options{
-		Seed: seed, Uploads: ofUploads.MatchString(string(c)), Repeats: ofRepeats.MatchString(string(c)), Tags: strings.HasPrefix(string(c), "T"), Nodes: ofNodes.MatchString(string(c)),
+		Seed: seed, Uploads: ofUploads.MatchString(string(c)), Repeats: ofRepeats.MatchString(string(c)), Tags: strings.HasPrefix(string(c), "T") || c == commit.JTags, Nodes: ofNodes.MatchString(string(c)),
 		Scrubs: ofScrubs.MatchString(string(c)), Sums: strings.HasPrefix(string(c), "C"),
+		Joins: ofJoins.MatchString(string(c)),
 	}
 }
 
@@ -317,7 +321,8 @@ switched off in builds with the tag `+"`mutation`"+` (no other build has the swi
 one of the simulator (%d of %d clauses; the first of the seeds 1 to %d that breaks, how many of the first %d do, and what broke first), or
 a directed test of package commit, or both. A clause that nothing misses fails the build. The rules of uploads and copies (U, R11 copy,
 R11 match, R13 spoilt) are looked for in schedules with uploads (U4 to U7, U11 and U12 in those with repeated uploads), those of tags (T) in schedules with tags, those of nodes (N) in
-schedules with leases, those of scrubs (S, R28 serving) in schedules with scrubs, those of checksums (C) in schedules with checksums, the others in schedules without.
+schedules with leases, those of scrubs (S, R28 serving) in schedules with scrubs, those of checksums (C) in schedules with checksums, those of joins (J) in schedules in
+which a replica joins, the others in schedules without.
 
 | clause | first schedule | of %d | breaks | directed test |
 |---|---|---|---|---|

@@ -97,10 +97,13 @@ func (g *gateway) scrub(key object.Key) {
 	w, sc := g.w, g.w.scrubs
 	op := commit.Inspect{Act: true, Deep: w.rng.IntN(2) == 0, Trust: g.cfg.Serving}
 	target := sc.target
-	if target != "" && w.rng.IntN(2) == 0 {
+	if w.joins != nil && !g.cfg.Replicas.Has(target) {
+		return // it has not heard yet
+	}
+	if target != "" && (w.joins != nil || w.rng.IntN(2) == 0) {
 		op.Deep, op.Trust, op.Fill = false, g.cfg.Replicas.Without(target), object.NewReplicas(target)
 	}
-	p := g.spawn(key, commit.NewScrub(g.cfg), func(p *proc, e commit.Effect) {
+	p := g.spawn(key, commit.NewScrub(g.config()), func(p *proc, e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Sum:
 			p.sum(e)
@@ -149,8 +152,12 @@ func (g *gateway) scrubbed(key object.Key, op commit.Inspect, v commit.Verdict) 
 	w.logf("%s serves again", sc.target)
 	w.count("replica restored")
 	sc.target = ""
-	for _, g := range w.gateways {
-		w.after(w.between(0, modeLate), func() { g.cfg.Serving = g.cfg.Replicas })
+	if w.joins != nil {
+		w.joined()
+	} else {
+		for _, g := range w.gateways {
+			w.after(w.between(0, modeLate), func() { g.cfg.Serving = g.cfg.Replicas })
+		}
 	}
 	for _, k := range w.keys {
 		w.truth.touch(k)
@@ -159,7 +166,7 @@ func (g *gateway) scrubbed(key object.Key, op commit.Inspect, v commit.Verdict) 
 
 // scrubbedEnd checks that nothing is rotten, or withdrawn, in the end.
 func (w *world) scrubbedEnd() {
-	if w.scrubs.target != "" {
+	if w.scrubs.target != "" && !w.baseLost() {
 		w.fail("I11: %s is never restored", w.scrubs.target)
 	}
 	for _, key := range w.keys {

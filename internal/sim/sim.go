@@ -58,6 +58,9 @@ type Options struct {
 	// Sums has clients write objects with checksums, which some servers do not keep.
 	Sums bool
 
+	// Joins has one server be no replica at first, and join the set under load.
+	Joins bool
+
 	Patience time.Duration // of the checker, for one history; 20 s when zero
 }
 
@@ -94,6 +97,9 @@ func Run(o Options) Report {
 	}
 	if o.Scrubs {
 		w.scrubbing()
+	}
+	if o.Joins {
+		w.joining()
 	}
 	if o.Modes {
 		w.switching()
@@ -154,6 +160,9 @@ func newWorld(o Options) *world {
 	if o.Scrubs {
 		w.withdraw()
 	}
+	if o.Joins {
+		w.outside()
+	}
 	return w
 }
 
@@ -190,6 +199,9 @@ func (w *world) drawFaults() {
 
 func (w *world) drawServers(o Options) {
 	n := 1 + w.rng.IntN(5)
+	if o.Joins {
+		n = max(n, 2)
+	}
 	if w.faults.One || o.Only != nil {
 		n = 3 + w.rng.IntN(2)
 	}
@@ -277,7 +289,7 @@ func (w *world) quiesce(o Options) {
 	}
 	if len(w.log.rows) > w.mapRows() {
 		for _, key := range w.keys {
-			if row := w.log.rows[key]; row != nil && w.liar != nil && w.lost(key, row) {
+			if row := w.log.rows[key]; row != nil && w.liar != nil && (w.lost(key, row) || w.joins != nil && row.Open) {
 				w.count("lost to a liar")
 			} else if row != nil && !w.stays(row) {
 				w.fail("I11 %s: did not converge: %s; replicas %s", key.Name, rowText(row), w.replicasText(key))

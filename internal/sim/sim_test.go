@@ -20,6 +20,7 @@ var (
 	tagged    = flag.Bool("sim.tags", false, "with the seed: the schedule with tags")
 	repeats   = flag.Bool("sim.repeats", false, "with the seed: the schedule with repeated uploads")
 	summed    = flag.Bool("sim.sums", false, "with the seed: the schedule with checksums")
+	joining   = flag.Bool("sim.joins", false, "with the seed: a replica joins")
 	uploads   = flag.Bool("sim.uploads", false, "with the seed: the schedule with uploads")
 )
 
@@ -51,7 +52,7 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		return
 	}
-	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Sums: *summed, Repeats: *repeats, Trace: func(s string) { fmt.Println(s) }})
+	r := Run(Options{Seed: *oneSeed, Modes: *oneModes, Uploads: *uploads, Refusals: *refusals, Tags: *tagged, Sums: *summed, Joins: *joining, Repeats: *repeats, Trace: func(s string) { fmt.Println(s) }})
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}

@@ -60,7 +60,7 @@ func (w *world) taggedOperation(i int, g *gateway, key object.Key, next func()) 
 
 // tag runs one change of tags; done gets the client's answer at most once.
 func (g *gateway) tag(key object.Key, op commit.TagOp, done func(commit.Result)) *proc {
-	p := g.spawn(key, commit.NewTag(g.cfg, op), func(p *proc, e commit.Effect) {
+	p := g.spawn(key, commit.NewTag(g.config(), op), func(p *proc, e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Retag:
 			p.retag(e, op)
@@ -198,6 +198,8 @@ func (t *truth) sameTags(key object.Key) {
 	for _, s := range t.w.servers {
 		have := s.at(key).Tags
 		switch {
+		case !t.w.serves(s):
+			continue
 		case s.bare:
 			have = nil
 		case of == nil:

@@ -15,6 +15,7 @@ import (
 // chance. Nothing in the simulation runs concurrently.
 type world struct {
 	scrubs *scrubs // nil: there are none
+	joins  *joins  // nil: there are none
 
 	seed   uint64
 	now    time.Duration
@@ -113,6 +114,9 @@ func (w *world) fail(format string, args ...any) {
 		}
 		if w.leases != nil {
 			with += " with leases"
+		}
+		if w.joins != nil {
+			with += " with joins"
 		}
 		w.err = fmt.Errorf("seed %d%s at %.4fs: %w", w.seed, with, w.now.Seconds(), fmt.Errorf(format, args...))
 		w.logf("VIOLATION %v", w.err)
