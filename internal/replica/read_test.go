@@ -319,10 +319,10 @@ func TestAReadThatMeetsAGapHasItFilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.directPut("b", testBucket, "changed", []byte("somebody else's"))
-		for range 20 { // until b was asked, which is one of three
+		for range 60 { // until b was asked, which is one of three
 			r.mustGet("lost", content(1000, 1))
 			r.mustGet("changed", content(1000, 2))
-			time.Sleep(time.Second)
+			time.Sleep(300 * time.Millisecond)
 		}
 		r.equal()
 		if d := time.Since(began); d > times.Retention/2 {
