@@ -134,12 +134,19 @@ func (f *placeFlags) register(cmd *cobra.Command, env environ) {
 func newBucketSet(std streams, env environ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set BUCKET",
-		Short: "Set when a write to a bucket is answered, and its mode",
-		Long: `Set when a write to a bucket is answered, and its mode. A write is answered when
+		Short: "Set when a write to a bucket is answered, its mode, and who joins its replica set",
+		Long: `Set when a write to a bucket is answered, its mode, and who joins its replica set. A write is answered when
 --at-least so many backends have it, those of --include among them; 0 is what the
 configuration says. s3mirror mode tells what the modes are. --assume-equal vouches that
-replicas that were refused since they are not empty hold the same objects.`,
+replicas that were refused since they are not empty hold the same objects.
+
+--replica-set names the backends that hold the bucket: all that do now, and others, which
+join them. These take writes at once, are filled, and are read from when that is over:
+s3mirror bucket show says "filling" until then, s3mirror job list how far it is. The
+bucket may not hold objects there, unless --assume-equal vouches that what looks the same
+is the same; what differs is replaced or deleted. No backend can leave a bucket yet.`,
 		Example: `  s3mirror bucket set photos --at-least 2 --include eu-1
+  s3mirror bucket set photos --replica-set eu-1,eu-2,us-1 --name us-1=photos-us
   s3mirror bucket set photos --mode disabled --primary eu-1`,
 		Args: exactly(1, nameOneBucket),
 	}
@@ -149,18 +156,23 @@ replicas that were refused since they are not empty hold the same objects.`,
 	mode := cmd.Flags().String("mode", "", "active or disabled")
 	primary := cmd.Flags().String("primary", "", "the backend that takes reads and writes in mode disabled")
 	assume := cmd.Flags().Bool("assume-equal", false, "vouch that replicas that were not met yet, and are not empty, hold the same objects")
+	set := cmd.Flags().StringSlice("replica-set", nil, "the backends that hold it: those of now, and who joins them")
+	names := cmd.Flags().StringToString("name", nil, "with --replica-set: BACKEND=NAME: its name on a backend that joins, where it differs")
+	completeFlag(cmd, "replica-set", env, backendNames)
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"active", "disabled"}, cobra.ShellCompDirectiveNoFileComp))
 	completeFlag(cmd, "primary", env, backendNames)
 	completeFlag(cmd, "include", env, backendNames)
 	return clientCommand(cmd, std, env, func(c call, args []string) error {
-		want := api.BucketChange{Mode: api.Mode(*mode), Primary: *primary}
+		want := api.BucketChange{Mode: api.Mode(*mode), Primary: *primary, ReplicaSet: *set, Names: *names}
 		given, vouched := cmd.Flags().Changed("at-least"), cmd.Flags().Changed("assume-equal")
 		if vouched {
 			want.AssumeEqual = assume
 		}
 		switch {
-		case !given && !vouched && *mode == "":
-			return usageError{errors.New("name what to set: --at-least, --mode or --assume-equal")}
+		case !given && !vouched && *mode == "" && len(*set) == 0 && len(*names) == 0:
+			return usageError{errors.New("name what to set: --at-least, --mode, --replica-set or --assume-equal")}
+		case len(*set) == 0 && len(*names) > 0:
+			return usageError{errors.New("--name goes with --replica-set")}
 		case !given && len(*include) > 0:
 			return usageError{errors.New("--include goes with --at-least")}
 		case *mode == "" && *primary != "":

@@ -169,6 +169,7 @@ func TestWrongObjects(t *testing.T) {
 		{"bucket set docs", "name what to set"},
 		{"bucket set docs --include eu-1", "--at-least"},
 		{"bucket set docs --at-least 1 --primary eu-1", "--mode disabled"},
+		{"bucket set docs --name eu-1=there", "--replica-set"},
 		{"object get docs/", "want BUCKET/KEY"},
 		{"object get docs/a/", "name the FILE"},
 		{"object put " + filepath.Dir(file) + " docs/a", "no regular file"},

@@ -155,6 +155,25 @@ func TestBucketsAtBackends(t *testing.T) {
 	if status, text := send("root", "PATCH", "/none", `{"assume_equal":true}`); status != 404 {
 		t.Errorf("%d %s", status, text)
 	}
+	for _, c := range []struct {
+		who, body string
+		status    int
+		kind      string
+	}{
+		{"ann", `{"replica_set":["eu-1","eu-2","ru-1"]}`, 403, "forbidden"},
+		{"root", `{"replica_set":["eu-1"]}`, 409, "unfitting"},
+		{"root", `{"replica_set":["eu-1","eu-2","x"]}`, 409, "unfitting"},
+		{"root", `{"replica_set":[]}`, 400, "bad-replica-set"},
+		{"root", `{"names":{"ru-1":"there"}}`, 400, "bad-replica-set"},
+		{"root", `{"replica_set":["eu-1","eu-2"],"names":{"ru-1":"there"}}`, 400, "bad-replica-set"},
+	} {
+		if status, text := send(c.who, "PATCH", "/two", c.body); status != c.status || problemOf(t, text).Type != "urn:s3mirror:problem:"+c.kind {
+			t.Errorf("%s %s: %d %s", c.who, c.body, status, text)
+		}
+	}
+	if status, text := send("root", "PATCH", "/two", `{"replica_set":["eu-1","eu-2","ru-1"],"names":{"ru-1":"two-there"}}`); status != 200 || !strings.Contains(text, `"two-there"`) {
+		t.Errorf("%d %s", status, text)
+	}
 	if all, err := e.set.Buckets(t.Context()); err != nil || len(all) != 3 {
 		t.Errorf("%+v, %v", all, err)
 	}

@@ -272,6 +272,16 @@ func (h face) UpdateBucket(ctx context.Context, r api.UpdateBucketRequestObject)
 	if want.Ack != nil && want.Ack.AtLeast < 0 {
 		return nil, problem(http.StatusBadRequest, "bad-ack", "That is no ack rule", "at_least: want 0 or more")
 	}
+	at, err := h.joining(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	if at != nil {
+		c.detail = short(strings.TrimSpace(fmt.Sprintf("%s replica set %q", c.detail, want.ReplicaSet)))
+		if err := h.Handler.Replication.SetReplicas(ctx, r.Bucket, *at); err != nil {
+			return nil, fmt.Errorf("set replica set: %w", replicationProblem(err))
+		}
+	}
 	if mode != nil {
 		c.detail = short("mode " + mode.String())
 		if err := h.Handler.Replication.SetMode(ctx, r.Bucket, *mode); err != nil {
@@ -288,7 +298,7 @@ func (h face) UpdateBucket(ctx context.Context, r api.UpdateBucketRequestObject)
 			return nil, fmt.Errorf("set ack rule: %w", replicationProblem(err))
 		}
 	}
-	if want.AssumeEqual != nil {
+	if want.AssumeEqual != nil && at == nil {
 		c.detail = short(strings.TrimSpace(fmt.Sprintf("%s assume equal %v", c.detail, *want.AssumeEqual)))
 		if err := h.Handler.Replication.SetAssumeEqual(ctx, r.Bucket, *want.AssumeEqual); err != nil {
 			return nil, fmt.Errorf("set assume_equal: %w", err)
@@ -296,6 +306,22 @@ func (h face) UpdateBucket(ctx context.Context, r api.UpdateBucketRequestObject)
 	}
 	bucket, err := h.bucket(ctx, r.Bucket)
 	return api.UpdateBucket200JSONResponse{BucketJSONResponse: bucket}, err
+}
+
+// joining is the replica set that is asked for; nil: none is.
+func (h face) joining(ctx context.Context, want api.BucketChange) (*replica.Placement, error) {
+	if want.ReplicaSet == nil {
+		if len(want.Names) > 0 {
+			return nil, badPlace("names go with replica_set")
+		}
+		return nil, nil
+	}
+	at, err := placement(want.ReplicaSet, want.Names)
+	if err != nil {
+		return nil, err
+	}
+	at.AssumeEqual = want.AssumeEqual != nil && *want.AssumeEqual
+	return &at, nil
 }
 
 // DeleteBucket removes an empty bucket.

@@ -22,6 +22,7 @@ type Replication interface {
 	Modes(ctx context.Context) (replica.Modes, error)
 	SetMode(ctx context.Context, bucket string, m replica.Mode) error
 	CreateBucketAt(ctx context.Context, bucket string, at replica.Placement, actor, request string) error
+	SetReplicas(ctx context.Context, bucket string, at replica.Placement) error
 	SetAssumeEqual(ctx context.Context, bucket string, equal bool) error
 	SetAck(ctx context.Context, bucket string, rule *replica.Rule) error
 	Pauses() map[string]replica.Pause

@@ -393,7 +393,7 @@ func (j *Jobs) finish(ctx context.Context, job *Job, state JobState, problem str
 // refillPause is how long a replica that could not be filled again is left alone.
 const refillPause = time.Minute
 
-// refill begins a resync for each replica that lost its bucket.
+// refill begins a resync for each replica that lost its bucket, or joined one.
 func (j *Jobs) refill(ctx context.Context, all []Job) error {
 	done, ok := j.o.Set.Hold(replica.ShareOfJob(""))
 	if !ok {
@@ -401,7 +401,7 @@ func (j *Jobs) refill(ctx context.Context, all []Job) error {
 	}
 	defer done()
 	for _, r := range j.o.Set.Refills() {
-		w := Want{Kind: KindResync, Bucket: r.Bucket, Backend: r.Backend, Beside: true}
+		w := Want{Kind: KindResync, Bucket: r.Bucket, Backend: r.Backend, Beside: !r.Joins}
 		wait := false
 		for _, job := range all {
 			wait = wait || job.Want == w && job.State.Over() && time.Since(job.Ended) < refillPause

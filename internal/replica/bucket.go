@@ -22,6 +22,9 @@ type record struct {
 	// Resyncing are those of Wiped that an operator wants made like the others: nobody else
 	// ends that.
 	Resyncing object.Replicas `json:"resyncing,omitempty"`
+	// Joining are those of Resyncing that were no replicas before: nodes see to their resync by
+	// themselves.
+	Joining object.Replicas `json:"joining,omitempty"`
 	// Adopting is the source of a bucket that was found with objects in it, until its
 	// replicas were compared: the others are Wiped as long. Vouched: that is over.
 	Adopting string `json:"adopting,omitempty"`
@@ -37,14 +40,15 @@ type record struct {
 	Ack *commit.Rule `json:"ack,omitempty"`
 }
 
-// ack is the rule in force, where policy is what the configuration says.
+// ack is the rule in force, where policy is what the configuration says. Who joins does not
+// count until it was filled: a write is answered without it.
 func (rec *record) ack(policy Policy) commit.Rule {
 	if rec.Ack != nil {
 		return *rec.Ack
 	}
 	rule := policy.Ack
-	if policy.NeedOf != nil && len(rec.Replicas) != len(policy.Replicas) {
-		rule.Need = policy.NeedOf(len(rec.Replicas))
+	if n := len(rec.Replicas.Minus(rec.Joining)); policy.NeedOf != nil && n != len(policy.Replicas) {
+		rule.Need = policy.NeedOf(n)
 	}
 	return rule
 }
@@ -84,13 +88,27 @@ func (b *bucket) config() commit.Config {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := &b.set.o
+	read := o.Boot() // who has the log alone knows the record always
+	if !o.Exclusive {
+		read = max(b.read, 1)
+	}
 	return commit.Config{
-		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Times: o.Times,
+		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Read: read, Times: o.Times,
 		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.rec.ack(b.policy),
 		Mode: b.set.settings.modeOf(&b.rec), Thrifty: !o.Exclusive,
 		Copies: b.set.qualities.copiers(), Bare: b.set.qualities.untagged(), Lossy: b.set.qualities.losers(),
 		Composed: b.set.qualities.composed(b.rec.Replicas),
 	}
+}
+
+// configFor is config for an upload: of a replica set that is larger than when the upload was
+// begun the ack rule asks for no more than that could meet.
+func (b *bucket) configFor(up *commit.UploadRecord) commit.Config {
+	cfg := b.config()
+	if len(up.Set) > 0 && !up.Set.Covers(cfg.Replicas) {
+		cfg.Ack = commit.Rule{Need: min(cfg.Ack.Need, len(up.Set)), Include: cfg.Ack.Include.And(up.Set)}
+	}
+	return cfg
 }
 
 func (b *bucket) record() record {
@@ -156,6 +174,16 @@ func (b *bucket) distrust(replica string, reason error) {
 	p := b.presence[replica]
 	p.right, p.reason = false, reason
 	b.presence[replica] = p
+}
+
+// unmet are replicas whose backend answers, and at which this node never looked.
+func (b *bucket) unmet() object.Replicas {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rec.Replicas.Filter(func(replica string) bool {
+		_, met := b.presence[replica]
+		return !met && b.set.Up(replica)
+	})
 }
 
 // stale tells whether nobody has looked for lookAgain, and notes that somebody does now.

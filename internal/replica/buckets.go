@@ -218,7 +218,11 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 		if bs.set.o.Exclusive {
 			return b, nil
 		}
-		return b, bs.reload(ctx, b)
+		if err := bs.reload(ctx, b); err != nil {
+			return b, err
+		}
+		bs.welcome(ctx, b)
+		return b, nil
 	}
 	if missing && bs.set.o.Boot()-since < absentFor && bs.set.o.Exclusive {
 		return nil, s3.Err(s3.NoSuchBucket)
@@ -253,6 +257,22 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 		bs.mu.Unlock()
 	}
 	return b, err
+}
+
+// welcome looks at replicas of a bucket that joined it since this node looked, so that the
+// first write that needs them finds them known.
+func (bs *buckets) welcome(ctx context.Context, b *bucket) {
+	if len(b.unmet()) == 0 {
+		return
+	}
+	unlock, err := bs.set.locks.lock(ctx, object.Key{Bucket: b.name}) // one at a time looks
+	if err != nil {
+		return
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
+	defer cancel()
+	bs.each(b.unmet(), func(replica string) { bs.examine(ctx, b, replica) })
 }
 
 // readable returns a bucket whose objects may be read.

@@ -79,7 +79,7 @@ func (s *Set) completion(ctx context.Context, b *bucket, r CompleteRequest) (*wr
 	}
 	cond := &condition{c: r.If}
 	op := commit.CompleteOp{ID: object.NewID(), Upload: id, Chosen: chosen, If: cond.verdict(), Slow: s.work(chosen.Info.Size)}
-	m := commit.NewComplete(b.config(), op)
+	m := commit.NewComplete(b.configFor(rec), op)
 	told := commit.Op{ID: op.ID, Type: oplog.OpComplete, Upload: id, Info: chosen.Info, Slow: op.Slow}
 	sum := checksumOfText(rec.Sum)
 	w := s.newMutation(b, r.Key, told, m, s.carryComplete(chosen, parts, sum), origin{r.Actor, r.Request})

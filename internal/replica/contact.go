@@ -300,7 +300,7 @@ func (bs *buckets) settle(ctx context.Context, b *bucket, replica string) error 
 		}
 		bs.set.alarm(object.Key{Bucket: b.name}, "bucket was lost on backend "+replica+"; it was made again and is filled before it serves reads")
 	}
-	if err := bs.mark(ctx, b, replica); err != nil {
+	if err := bs.mark(ctx, bs.identityOf(b, replica), real); err != nil {
 		return err
 	}
 	if err := bs.set.qualify(ctx, replica, real); err != nil {
@@ -314,19 +314,19 @@ func (bs *buckets) identityOf(b *bucket, replica string) Identity {
 	return Identity{bs.deployment, b.name, b.record().Generation, replica}
 }
 
-// mark writes the identity.
-func (bs *buckets) mark(ctx context.Context, b *bucket, replica string) error {
-	text, err := json.Marshal(bs.identityOf(b, replica))
+// mark writes an identity.
+func (bs *buckets) mark(ctx context.Context, id Identity, real string) error {
+	text, err := json.Marshal(id)
 	if err != nil {
 		return err
 	}
 	body, framing := backend.FromBytes(text)
-	stack := bs.set.stack(replica)
+	stack := bs.set.stack(id.Backend)
 	if stack == nil {
-		return notConfigured(replica)
+		return notConfigured(id.Backend)
 	}
 	_, err = stack.Put(ctx, backend.PutRequest{
-		Bucket: b.realName(replica), Key: identityKey, Headers: object.Headers{"content-type": "application/json"},
+		Bucket: real, Key: identityKey, Headers: object.Headers{"content-type": "application/json"},
 		Size: int64(len(text)), Body: body, Framing: framing,
 	})
 	return err

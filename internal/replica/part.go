@@ -53,7 +53,7 @@ func (s *Set) PutPart(ctx context.Context, r PartRequest) (object.Info, error) {
 		return object.Info{}, unavailable(fmt.Errorf("no memory for the body: %w", err))
 	}
 	part := oplog.Part{Upload: id, Number: r.Number, Attempt: object.NewID(), Size: size}
-	m := commit.NewPart(b.config(), part, nil)
+	m := commit.NewPart(b.configFor(rec), part, nil)
 	w := s.newMutation(b, r.Key, commit.Op{ID: part.Attempt, Stream: true}, m, carryPart(r.Number), origin{})
 	w.spans.follow(ctx)
 	w.name, w.judge, w.upload, w.idOf = opPart, uploadAnswer, id, m.UploadID

@@ -14,6 +14,7 @@ import (
 // Refill is a replica of a bucket that reads pass by until it was compared with the others.
 type Refill struct {
 	Bucket, Backend string
+	Joins           bool // it was no replica before: what it alone holds is taken away
 }
 
 // Refills are those whose backend answers and holds the right bucket, in order.
@@ -23,9 +24,9 @@ func (s *Set) Refills() (out []Refill) {
 		if rec.State != commit.BucketActive || rec.Adopting != "" {
 			continue
 		}
-		for _, r := range rec.Wiped.Minus(rec.Resyncing) {
+		for _, r := range rec.Wiped.Minus(rec.Resyncing).Or(rec.Joining) {
 			if s.Up(r) && s.buckets.trusted(b, r) == nil {
-				out = append(out, Refill{Bucket: b.name, Backend: r})
+				out = append(out, Refill{Bucket: b.name, Backend: r, Joins: rec.Joining.Has(r)})
 			}
 		}
 	}
@@ -92,6 +93,7 @@ func (s *Set) Restore(ctx context.Context, bucket, backend string) error {
 	err = b.amend(ctx, func(rec *record) {
 		if rec.Wiped.Has(backend) {
 			rec.Wiped, rec.Resyncing, rec.Epoch = rec.Wiped.Without(backend), rec.Resyncing.Without(backend), rec.Epoch+1
+			rec.Joining = rec.Joining.Without(backend)
 		}
 	})
 	if err != nil {

@@ -121,7 +121,7 @@ type BucketReplica struct {
 	Backend string
 	Name    string // of the bucket there
 	Made    bool   // it is known to have been made there
-	Wiped   bool   // it was lost there and is being filled again: no reads until then
+	Wiped   bool   // it was lost there, or joined, and is being filled: no reads until then
 	Reason  string // why it cannot be used there, in words for the operator; empty: it can, or the backend is away
 }
 
@@ -132,7 +132,7 @@ type Presence string
 const (
 	BucketPresent  Presence = "present"
 	BucketPending  Presence = "pending"  // it was not made there yet
-	BucketFilling  Presence = "filling"  // it was lost there, is there again, and is given back what it held
+	BucketFilling  Presence = "filling"  // it was lost there, or joined, and is given what it lacks
 	BucketUnusable Presence = "unusable" // something there has to be put right by an operator
 )
 

@@ -218,6 +218,8 @@ func (bs *buckets) reason(replica string) string {
 		case !b.rec.Replicas.Has(replica):
 		case !p.right && p.reason != nil && bs.set.Up(replica):
 			why = append(why, p.reason.Error())
+		case b.rec.Joining.Has(replica):
+			why = append(why, fmt.Sprintf("bucket %s joined here; it is filled and serves no reads until then", b.name))
 		case b.rec.Wiped.Has(replica):
 			why = append(why, fmt.Sprintf("bucket %s was lost here; it is filled again and serves no reads until then", b.name))
 		}

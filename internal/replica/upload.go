@@ -52,8 +52,9 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 		headers = object.Headers{}
 	}
 	headers["content-type"] = cmp.Or(headers["content-type"], s3.DefaultContentType)
-	rec := commit.UploadRecord{Initiator: r.Actor, Headers: headers, Tags: r.Tags, Sum: sumText(r.Checksum)}
-	p := s.newProcess(s.base, b, r.Key, commit.NewCreate(b.config(), rec))
+	cfg := b.config()
+	rec := commit.UploadRecord{Initiator: r.Actor, Headers: headers, Tags: r.Tags, Sum: sumText(r.Checksum), Set: cfg.Replicas}
+	p := s.newProcess(s.base, b, r.Key, commit.NewCreate(cfg, rec))
 	p.upload = object.NewID()
 	stamp := object.Stamp{ID: p.upload, Flag: object.FlagMultipart, Uploaded: s.o.Wall()}
 	result := make(chan commit.Result, 1)

@@ -135,3 +135,93 @@ func TestBackendsAtRunTime(t *testing.T) {
 		t.Errorf("list after a restart:\n%s", list)
 	}
 }
+
+// TestABackendJoinsABucket: a bucket on two backends is given a third one while clients
+// write, delete and read. The gateway dies in the middle. In the end all three hold the
+// same, what was acknowledged is there, and what was deleted is not.
+func TestABackendJoinsABucket(t *testing.T) {
+	t.Parallel()
+	backends := harness.StartBackends(t, 3)
+	g := harness.StartGateway(t, backends[:2], harness.Options{Ack: "all"})
+	createBucket(t, g.Client, "photos")
+	for i := range 400 { // that nobody writes to again: they have no rows when the third one comes
+		name := fmt.Sprintf("still/%03d", i)
+		if a, err := g.Client.Put(t.Context(), "photos", name, wire.Literal, []byte(name)); err != nil || a.Status != 200 {
+			t.Fatalf("put: %v, %v", a, err)
+		}
+	}
+	g.Converge(t)
+	if code, said := addBackend(t, g, backends[2], backends[2].Keys.Secret); code != 0 {
+		t.Fatalf("add: exit %d, %s", code, said)
+	}
+	if code, _, stderr := g.CLI(t, "bucket", "set", "photos", "--replica-set", backends[0].Name+","+backends[2].Name); code != 1 || !strings.Contains(stderr, "leaves out "+backends[1].Name) {
+		t.Errorf("without the second: exit %d, %s", code, stderr)
+	}
+	l := newLoad(g.Client, "photos", 120, 77)
+	end := make(chan struct{})
+	crashed := make(chan struct{})
+	wait := l.run(8, func(w *worker) {
+		for {
+			select {
+			case <-crashed:
+				return
+			default:
+			}
+			w.step(t)
+		}
+	})
+	l.reach(t, 300)
+	all := backends[0].Name + "," + backends[1].Name + "," + backends[2].Name
+	must(t, g, "bucket", "set", "photos", "--replica-set", all, "--name", backends[2].Name+"=photos")
+	l.reach(t, l.ops.Load()+100)
+	close(crashed) // nobody begins anything new; what is under way meets the crash
+	g.Kill()
+	wait()
+	g.Start(t)
+	wait = l.run(8, func(w *worker) {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			w.step(t)
+		}
+	})
+	harness.Eventually(t, "the third backend serves", func() error {
+		if shown := must(t, g, "bucket", "show", "photos"); strings.Contains(shown, "filling") || strings.Count(shown, "present") != 3 {
+			return fmt.Errorf("%s", shown)
+		}
+		return nil
+	})
+	l.reach(t, l.ops.Load()+200)
+	close(end)
+	wait()
+	l.verdict(t)
+	l.explain(t, g)
+	floor(t, "writes acknowledged", l.acked.Load(), 300)
+	g.Converge(t)
+	held := harness.RequireEqual(t, g, "photos", backends...)
+	still := 0
+	for name, o := range held {
+		if strings.HasPrefix(name, "still/") {
+			still++
+			if o.Sum != sha256.Sum256([]byte(name)) {
+				t.Errorf("%s holds other bytes", name)
+			}
+			delete(held, name)
+		}
+	}
+	if still != 400 {
+		t.Errorf("%d of the 400 keys that nobody wrote to are there", still)
+	}
+	harness.RequireModel(t, "the replicas", held, l.keys)
+	// It holds what clients are shown, by itself.
+	backends[0].Kill()
+	backends[1].Kill()
+	for _, name := range []string{"still/000", "still/399"} {
+		if a, err := g.Client.Do(t.Context(), "GET", "photos", name, "", nil); err != nil || a.Status != 200 || string(a.Body) != name {
+			t.Errorf("from the third alone: %v, %v", a, err)
+		}
+	}
+}

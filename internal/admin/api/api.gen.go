@@ -456,12 +456,18 @@ type Bucket struct {
 type BucketChange struct {
 	Ack *NewAck `json:"ack,omitempty"`
 
-	// AssumeEqual The caller vouches that replicas that were not met yet, and are not empty, hold the same objects
+	// AssumeEqual The caller vouches that replicas that were not met yet, and are not empty, hold the same objects; with replica_set: that what looks the same on a backend that joins is the same
 	AssumeEqual *bool `json:"assume_equal,omitempty"`
 	Mode        Mode  `json:"mode,omitempty"`
 
+	// Names By backend that joins: its name there, where it differs; only with replica_set
+	Names map[string]string `json:"names,omitempty"`
+
 	// Primary The backend that takes reads and writes; only with mode disabled, and then needed
 	Primary string `json:"primary,omitempty"`
+
+	// ReplicaSet The backends that hold it: those of before, and others, which join them and are filled. Admins only, as names
+	ReplicaSet []string `json:"replica_set,omitempty"`
 }
 
 // BucketEntry defines model for BucketEntry.
@@ -1931,6 +1937,11 @@ type ClientInterface interface {
 	// bucket's own. It is in force on every node when it is
 	// answered, for whatever begins then.
 	//
+	// Backends that replica_set names and that are not in it yet join it: they take writes at
+	// once, are filled by a resync that begins by itself, and are read from and count for the
+	// ack rule of the configuration when that is over. Each must answer, and hold no objects
+	// there unless assume_equal is true. 409 where one is left out: none can leave.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
@@ -1941,6 +1952,11 @@ type ClientInterface interface {
 	// What is left out stays as it is. A mode that equals that of all is none of the
 	// bucket's own. It is in force on every node when it is
 	// answered, for whatever begins then.
+	//
+	// Backends that replica_set names and that are not in it yet join it: they take writes at
+	// once, are filled by a resync that begins by itself, and are read from and count for the
+	// ack rule of the configuration when that is over. Each must answer, and hold no objects
+	// there unless assume_equal is true. 409 where one is left out: none can leave.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3002,6 +3018,11 @@ func (c *Client) GetBucket(ctx context.Context, bucket BucketName, reqEditors ..
 // bucket's own. It is in force on every node when it is
 // answered, for whatever begins then.
 //
+// Backends that replica_set names and that are not in it yet join it: they take writes at
+// once, are filled by a resync that begins by itself, and are read from and count for the
+// ack rule of the configuration when that is over. Each must answer, and hold no objects
+// there unless assume_equal is true. 409 where one is left out: none can leave.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
@@ -3022,6 +3043,11 @@ func (c *Client) UpdateBucketWithBody(ctx context.Context, bucket BucketName, co
 // What is left out stays as it is. A mode that equals that of all is none of the
 // bucket's own. It is in force on every node when it is
 // answered, for whatever begins then.
+//
+// Backends that replica_set names and that are not in it yet join it: they take writes at
+// once, are filled by a resync that begins by itself, and are read from and count for the
+// ack rule of the configuration when that is over. Each must answer, and hold no objects
+// there unless assume_equal is true. 409 where one is left out: none can leave.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7676,6 +7702,11 @@ type ClientWithResponsesInterface interface {
 	// bucket's own. It is in force on every node when it is
 	// answered, for whatever begins then.
 	//
+	// Backends that replica_set names and that are not in it yet join it: they take writes at
+	// once, are filled by a resync that begins by itself, and are read from and count for the
+	// ack rule of the configuration when that is over. Each must answer, and hold no objects
+	// there unless assume_equal is true. 409 where one is left out: none can leave.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
@@ -7686,6 +7717,11 @@ type ClientWithResponsesInterface interface {
 	// What is left out stays as it is. A mode that equals that of all is none of the
 	// bucket's own. It is in force on every node when it is
 	// answered, for whatever begins then.
+	//
+	// Backends that replica_set names and that are not in it yet join it: they take writes at
+	// once, are filled by a resync that begins by itself, and are read from and count for the
+	// ack rule of the configuration when that is over. Each must answer, and hold no objects
+	// there unless assume_equal is true. 409 where one is left out: none can leave.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12099,6 +12135,11 @@ func (c *ClientWithResponses) GetBucketWithResponse(ctx context.Context, bucket 
 // bucket's own. It is in force on every node when it is
 // answered, for whatever begins then.
 //
+// Backends that replica_set names and that are not in it yet join it: they take writes at
+// once, are filled by a resync that begins by itself, and are read from and count for the
+// ack rule of the configuration when that is over. Each must answer, and hold no objects
+// there unless assume_equal is true. 409 where one is left out: none can leave.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/v1/buckets/{bucket} (the `UpdateBucket` operationId).
@@ -12115,6 +12156,11 @@ func (c *ClientWithResponses) UpdateBucketWithBodyWithResponse(ctx context.Conte
 // What is left out stays as it is. A mode that equals that of all is none of the
 // bucket's own. It is in force on every node when it is
 // answered, for whatever begins then.
+//
+// Backends that replica_set names and that are not in it yet join it: they take writes at
+// once, are filled by a resync that begins by itself, and are read from and count for the
+// ack rule of the configuration when that is over. Each must answer, and hold no objects
+// there unless assume_equal is true. 409 where one is left out: none can leave.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
