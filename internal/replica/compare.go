@@ -81,7 +81,8 @@ func (s *Set) Nominate(ctx context.Context, bucket string, c Comparison, after s
 		}
 		pages[replica] = page
 	})
-	if len(pages) == 0 || len(fill) > 0 && n.Silent[c.Target] != nil {
+	// Who is to serve is compared with somebody: one that answers alone would pass, and be empty.
+	if filled := c.Target + c.Beside; len(pages) == 0 || filled != "" && (n.Silent[filled] != nil || len(pages) == 1) {
 		return n, unavailable(fmt.Errorf("replicas of bucket %s that can be compared: %w", bucket, anyOf(n.Silent)))
 	}
 	n.merge(pages)

@@ -306,3 +306,34 @@ func TestAJoinOutlivesTheNodeThatBeganIt(t *testing.T) {
 		}
 	})
 }
+
+// Who is filled is compared with somebody: while all others are away it does not serve, by
+// either kind of resync.
+func TestWhoIsFilledIsNotComparedWithItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := onTwo(t, nil)
+		r.mustPut("k", content(100, 1))
+		r.converge()
+		r.join(at("a", "b", "c"))
+		r.wires["a"].plug(true)
+		r.wires["b"].plug(true)
+		for _, c := range []replica.Comparison{{Target: "c"}, {Beside: "c"}} {
+			if n, err := r.set.Nominate(r.ctx, testBucket, c, "", 100); err == nil {
+				t.Errorf("%+v: %+v", c, n)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		if _, err := r.get("k"); err == nil || errors.Is(err, s3.NoSuchKey) {
+			t.Errorf("it serves, and is empty: %v", err)
+		}
+		if d, err := r.set.Detail(r.ctx, testBucket); err != nil || d.Replicas[2].Presence() != replica.BucketFilling {
+			t.Errorf("%+v, %v", d.Replicas, err)
+		}
+		r.wires["a"].plug(false)
+		r.wires["b"].plug(false)
+		r.filled()
+		r.converge()
+		r.mustGet("k", content(100, 1))
+		r.equal()
+	})
+}
