@@ -76,6 +76,33 @@ func TestKeyringIsBounded(t *testing.T) {
 	}
 }
 
+// A key that is not ready any more is not derived anew, and what is remembered of keys is
+// bounded as well.
+func TestKeyringKeepsWhatKeysAreMadeOf(t *testing.T) {
+	k := NewKeyring(ringDecoy)
+	if err := k.Verify(ringRequest(t, "eu", 0), ringSecret); err != nil {
+		t.Fatal(err)
+	}
+	clear(k.keys)
+	for d := range k.kept {
+		if key, known := k.ready(d); known || &key.bytes[0] != &k.kept[d][0] {
+			t.Errorf("a key that was kept is ready (%v) or derived anew", known)
+		}
+	}
+	if err := k.Verify(ringRequest(t, "eu", 0), "wrong"); !isMismatch(err) || len(k.keys) != 0 {
+		t.Errorf("a wrong secret: %v, %d keys", err, len(k.keys))
+	}
+	if err := k.Verify(ringRequest(t, "eu", 0), ringSecret); err != nil || len(k.keys) != 2 || len(k.kept) != 2 {
+		t.Errorf("%v, %d keys, %d kept", err, len(k.keys), len(k.kept))
+	}
+	for i := range maxKept {
+		k.kept[derivation{date: fmt.Sprint(i)}] = []byte{1}
+	}
+	if err := k.Verify(ringRequest(t, "us", 0), ringSecret); err != nil || len(k.kept) != 2 {
+		t.Errorf("%v, %d are kept", err, len(k.kept))
+	}
+}
+
 func TestKeyringIsShared(t *testing.T) {
 	k := NewKeyring(ringDecoy)
 	var all sync.WaitGroup
