@@ -20,7 +20,7 @@ const (
 // goroutine: callers read. What is absent is not kept. It is safe for concurrent
 // use; the values are shared and must not be changed.
 type cache[T any] struct {
-	read func(ctx context.Context, name string) (T, error)
+	read func(ctx context.Context, name string, known T) (T, error) // known: what was read last, however old; may be returned
 	now  func() time.Time
 	most int
 	away func() bool // the store is away, and what is known serves whatever its age; nil: never
@@ -36,7 +36,7 @@ type cached[T any] struct {
 	reading chan struct{} // closed when the caller who reads has done so; nil: nobody reads
 }
 
-func newCache[T any](most int, now func() time.Time, read func(context.Context, string) (T, error)) *cache[T] {
+func newCache[T any](most int, now func() time.Time, read func(context.Context, string, T) (T, error)) *cache[T] {
 	return &cache[T]{read: read, now: now, most: most, entries: map[string]*cached[T]{}}
 }
 
@@ -67,7 +67,7 @@ func (c *cache[T]) get(ctx context.Context, name string) (T, error) {
 			e.reading = make(chan struct{})
 			old := e.value
 			c.mu.Unlock()
-			value, err := c.ask(ctx, name)
+			value, err := c.ask(ctx, name, old)
 			c.done(name, e, value, now, err)
 			if err != nil && !isAbsent(err) && (known || ever && c.isAway()) {
 				return old, nil
@@ -82,13 +82,13 @@ const awayPatience = time.Second
 
 func (c *cache[T]) isAway() bool { return c.away != nil && c.away() }
 
-func (c *cache[T]) ask(ctx context.Context, name string) (T, error) {
+func (c *cache[T]) ask(ctx context.Context, name string, known T) (T, error) {
 	if c.isAway() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, awayPatience)
 		defer cancel()
 	}
-	return c.read(ctx, name)
+	return c.read(ctx, name, known)
 }
 
 // entry finds the record's place or makes one. The caller holds mu.

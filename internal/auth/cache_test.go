@@ -19,7 +19,7 @@ type shelf struct {
 	hold    chan struct{} // nil: reading takes no time
 }
 
-func (s *shelf) read(ctx context.Context, name string) (string, error) {
+func (s *shelf) read(ctx context.Context, name, _ string) (string, error) {
 	s.reads.Add(1)
 	v := s.version.Load()
 	if s.hold != nil {

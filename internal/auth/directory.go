@@ -31,7 +31,7 @@ type Directory struct {
 	log   *slog.Logger
 
 	users    *cache[*User]
-	holders  *cache[string] // access key -> login
+	holders  *cache[Holder] // by access key
 	sessions *cache[Session]
 
 	mu   sync.Mutex // guards used
@@ -65,18 +65,30 @@ func NewDirectory(o DirectoryOptions) *Directory {
 	d.admin.PasswordHash = o.RootPasswordHash
 	sum := sha256.Sum256([]byte("tokens of root " + o.RootPasswordHash))
 	copy(d.admin.Tokens[:], sum[:])
-	d.users = newCache(mostUsers, o.Now, func(ctx context.Context, login string) (*User, error) {
-		u, err := o.Store.User(ctx, login)
-		if err != nil {
+	d.users = newCache(mostUsers, o.Now, func(ctx context.Context, login string, known *User) (*User, error) {
+		var revision Revision
+		if known != nil {
+			revision = known.Revision
+		}
+		u, err := o.Store.NewerUser(ctx, login, revision)
+		switch {
+		case errors.Is(err, ErrUnchanged):
+			return known, nil
+		case err != nil:
 			return nil, err
 		}
 		return &u, nil
 	})
-	d.holders = newCache(mostHolders, o.Now, func(ctx context.Context, id string) (string, error) {
-		h, err := o.Store.Holder(ctx, id)
-		return h.Login, err
+	d.holders = newCache(mostHolders, o.Now, func(ctx context.Context, id string, known Holder) (Holder, error) {
+		h, err := o.Store.NewerHolder(ctx, id, known.Revision)
+		if errors.Is(err, ErrUnchanged) {
+			return known, nil
+		}
+		return h, err
 	})
-	d.sessions = newCache(mostSessions, o.Now, o.Store.Session)
+	d.sessions = newCache(mostSessions, o.Now, func(ctx context.Context, id string, _ Session) (Session, error) {
+		return o.Store.Session(ctx, id)
+	})
 	return d
 }
 
@@ -109,10 +121,11 @@ func (d *Directory) Secret(ctx context.Context, accessKeyID string) (sigv4.Secre
 	if !strings.HasPrefix(accessKeyID, accessKeyPrefix) || len(accessKeyID) > 32 {
 		return "", Identity{}, ErrNoKey // no need to ask the log about noise
 	}
-	login, err := d.holders.get(ctx, accessKeyID)
+	holder, err := d.holders.get(ctx, accessKeyID)
 	if err != nil {
 		return "", Identity{}, err
 	}
+	login := holder.Login
 	user, err := d.User(ctx, login)
 	if errors.Is(err, ErrNoUser) {
 		return "", Identity{}, fmt.Errorf("%w: its user %s is gone", ErrNoKey, login)

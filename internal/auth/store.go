@@ -17,6 +17,8 @@ var (
 	ErrNoKey = errors.New("access key does not exist")
 	// ErrNoSession: the session never was, has ended or was ended.
 	ErrNoSession = errors.New("there is no such session")
+	// ErrUnchanged: the record is still as the caller knows it.
+	ErrUnchanged = errors.New("record has not changed")
 	// ErrConflict: the revision was another one; nothing was changed. Definitive.
 	ErrConflict = errors.New("record changed meanwhile")
 )
@@ -61,6 +63,10 @@ type Store interface {
 type UserStore interface {
 	// User reads one user. ErrNoUser.
 	User(ctx context.Context, login string) (User, error)
+	// NewerUser is User for who knows this revision of him, or none (zero): when it is
+	// still the one in force he is told so, and nothing is taken apart. ErrNoUser,
+	// ErrUnchanged.
+	NewerUser(ctx context.Context, login string, known Revision) (User, error)
 	// SwapUser changes one user. ErrConflict.
 	SwapUser(ctx context.Context, login string, old Revision, user *User) error
 	// Users pages through all users.
@@ -72,6 +78,8 @@ type UserStore interface {
 type HolderStore interface {
 	// Holder reads who holds a key. ErrNoKey.
 	Holder(ctx context.Context, accessKeyID string) (Holder, error)
+	// NewerHolder is Holder as NewerUser is User. ErrNoKey, ErrUnchanged.
+	NewerHolder(ctx context.Context, accessKeyID string, known Revision) (Holder, error)
 	// SwapHolder changes who holds a key. ErrConflict.
 	SwapHolder(ctx context.Context, accessKeyID string, old Revision, holder *Holder) error
 }

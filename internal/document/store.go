@@ -27,10 +27,15 @@ var errRoot = errors.New("root is kept apart")
 
 // User implements auth.UserStore.
 func (s *Store) User(ctx context.Context, login string) (auth.User, error) {
+	return s.NewerUser(ctx, login, auth.Revision{})
+}
+
+// NewerUser implements auth.UserStore.
+func (s *Store) NewerUser(ctx context.Context, login string, known auth.Revision) (auth.User, error) {
 	if login == auth.RootLogin {
 		return auth.User{}, auth.ErrNoUser
 	}
-	return read(ctx, s.log, oplog.DocUser, login, auth.ErrNoUser, decodeUser)
+	return read(ctx, s.log, oplog.DocUser, login, auth.ErrNoUser, unless(known, decodeUser))
 }
 
 // SwapUser implements auth.UserStore.
@@ -53,7 +58,12 @@ func (s *Store) Users(ctx context.Context, after string, limit int) ([]auth.User
 
 // Holder implements auth.HolderStore.
 func (s *Store) Holder(ctx context.Context, accessKeyID string) (auth.Holder, error) {
-	return read(ctx, s.log, oplog.DocAccessKey, accessKeyID, auth.ErrNoKey, decodeHolder)
+	return s.NewerHolder(ctx, accessKeyID, auth.Revision{})
+}
+
+// NewerHolder implements auth.HolderStore.
+func (s *Store) NewerHolder(ctx context.Context, accessKeyID string, known auth.Revision) (auth.Holder, error) {
+	return read(ctx, s.log, oplog.DocAccessKey, accessKeyID, auth.ErrNoKey, unless(known, decodeHolder))
 }
 
 // SwapHolder implements auth.HolderStore.
@@ -114,6 +124,17 @@ func read[T any](ctx context.Context, log oplog.Documents, kind oplog.DocKind, n
 		return none, err
 	}
 	return decode(doc)
+}
+
+// unless is a decode that leaves a record alone whose revision is known.
+func unless[T any](known auth.Revision, decode func(oplog.Doc) (T, error)) func(oplog.Doc) (T, error) {
+	return func(doc oplog.Doc) (T, error) {
+		if !known.IsZero() && known == auth.Revision(doc.Epoch) {
+			var none T
+			return none, auth.ErrUnchanged
+		}
+		return decode(doc)
+	}
 }
 
 // swap changes one record; nil drops it.

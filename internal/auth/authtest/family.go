@@ -17,7 +17,8 @@ type family struct {
 	fresh  func(name string) record
 	read   func(ctx context.Context, s auth.Store, name string) (record, error)
 	swap   func(ctx context.Context, s auth.Store, name string, old auth.Revision, r record) error
-	page   func(ctx context.Context, s auth.Store, after string, limit int) ([]record, error) // nil: it has no pages
+	page   func(ctx context.Context, s auth.Store, after string, limit int) ([]record, error)        // nil: it has no pages
+	newer  func(ctx context.Context, s auth.Store, name string, known auth.Revision) (record, error) // nil: nobody asks for what is newer
 }
 
 // record is a record of any family; body is the record itself, by value. The
@@ -45,6 +46,10 @@ var families = []family{
 			users, err := s.Users(ctx, after, limit)
 			return all(users, ofUser), err
 		},
+		newer: func(ctx context.Context, s auth.Store, name string, known auth.Revision) (record, error) {
+			u, err := s.NewerUser(ctx, name, known)
+			return ofUser(u), err
+		},
 	},
 	{
 		name: "holders", absent: auth.ErrNoKey,
@@ -57,6 +62,10 @@ var families = []family{
 		},
 		swap: func(ctx context.Context, s auth.Store, name string, old auth.Revision, r record) error {
 			return s.SwapHolder(ctx, name, old, pointer[auth.Holder](r))
+		},
+		newer: func(ctx context.Context, s auth.Store, name string, known auth.Revision) (record, error) {
+			h, err := s.NewerHolder(ctx, name, known)
+			return ofHolder(name, h), err
 		},
 	},
 	{

@@ -97,6 +97,29 @@ var familyChecks = []check[subject]{
 		s.make(t, "a")
 	}},
 
+	{"who knows the record is told so", func(t *testing.T, s subject) {
+		if s.newer == nil {
+			return // nobody asks this of the family
+		}
+		wants := func(known auth.Revision, want record, wantErr error) {
+			t.Helper()
+			got, err := s.newer(context.Background(), s.Store, "a", known)
+			if !errors.Is(err, wantErr) || wantErr == nil && !reflect.DeepEqual(got, want) {
+				t.Errorf("got %s, %v; want %s, %v", show(got.body), err, show(want.body), wantErr)
+			}
+		}
+		wants(auth.Revision{}, record{}, s.absent)
+		first := s.make(t, "a")
+		wants(auth.Revision{}, first, nil)
+		wants(first.revision, record{}, auth.ErrUnchanged)
+		second := s.fresh("a")
+		s.change(t, "a", first.revision, second)
+		wants(first.revision, second, nil)
+		wants(second.revision, record{}, auth.ErrUnchanged)
+		s.change(t, "a", second.revision, record{})
+		wants(second.revision, record{}, s.absent)
+	}},
+
 	{"a conflict changes nothing", func(t *testing.T, s subject) {
 		r := s.make(t, "a")
 		for what, err := range map[string]error{
