@@ -75,7 +75,7 @@ func TestDashboard(t *testing.T) {
 	close(ended)
 	wait()
 	l.verdict(t)
-	floor(t, "queries", int64(n), 40)
+	floor(t, "queries", int64(n), 50)
 }
 
 // watch is a Prometheus.
