@@ -37,6 +37,7 @@ type UploadRecord struct {
 	Headers   object.Headers    `json:"headers,omitempty"`   // of the version
 	Tags      object.Tags       `json:"tags,omitempty"`      // of the version
 	Sum       string            `json:"sum,omitempty"`       // checksum algorithm and type, as the client asked
+	Plain     string            `json:"plain,omitempty"`     // checksum algorithm and type where nobody asked, if there is to be one
 	IDs       map[string]string `json:"ids"`                 // replica -> its own upload id
 	In        object.Replicas   `json:"in"`                  // replicas that hold every part that was acknowledged; it only shrinks
 	Gone      object.Replicas   `json:"gone,omitempty"`      // replicas on which nothing of it is left

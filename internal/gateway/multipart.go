@@ -80,6 +80,7 @@ func (h *Handler) uploadPart(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	s3.WrittenHeaders(w.Header(), object.Info{ETag: part.ETag, Headers: part.Headers})
+	w.Header().Del("x-amz-checksum-type") // it is of objects
 	return empty(w, http.StatusOK)
 }
 

@@ -81,8 +81,8 @@ func (s *Set) completion(ctx context.Context, b *bucket, r CompleteRequest) (*wr
 	op := commit.CompleteOp{ID: object.NewID(), Upload: id, Chosen: chosen, If: cond.verdict(), Slow: s.work(chosen.Info.Size)}
 	m := commit.NewComplete(b.configFor(rec), op)
 	told := commit.Op{ID: op.ID, Type: oplog.OpComplete, Upload: id, Info: chosen.Info, Slow: op.Slow}
-	sum := checksumOfText(rec.Sum)
-	w := s.newMutation(b, r.Key, told, m, s.carryComplete(chosen, parts, sum), origin{r.Actor, r.Request})
+	sum, asked := carried(rec)
+	w := s.newMutation(b, r.Key, told, m, s.carryComplete(chosen, parts, sum, asked), origin{r.Actor, r.Request})
 	w.spans.follow(ctx)
 	w.judge, w.upload, w.idOf = uploadAnswer, id, m.UploadID
 	return w, cond, nil
@@ -108,7 +108,7 @@ func (s *Set) choose(ctx context.Context, id object.ID, rec *commit.UploadRecord
 	}
 	parts, sum, err := r.Complete.Select(s3.UploadParts{
 		ID: r.UploadID, Checksum: checksumOfText(rec.Sum), MinPart: s3.MinPartBytes,
-		Part: func(number int) (s3.Part, bool) { p, ok := byNumber[number]; return storedPart(p), ok },
+		Part: func(number int) (s3.Part, bool) { p, ok := byNumber[number]; return storedPart(rec, p), ok },
 	})
 	switch {
 	case err != nil:
@@ -116,11 +116,15 @@ func (s *Set) choose(ctx context.Context, id object.ID, rec *commit.UploadRecord
 	case code != "":
 		return commit.Chosen{}, nil, s3.Err(s3.Code(code)).With("UploadId", r.UploadID)
 	}
+	kind, asked := carried(rec)
+	if !asked {
+		sum = plainOf(kind, parts)
+	}
 	if sum != "" {
 		chosen.Info.Headers = maps.Clone(chosen.Info.Headers)
-		chosen.Info.Headers[checksumOfText(rec.Sum).Header()] = sum
-		chosen.Info.Headers[object.ChecksumPrefix+"type"] = string(checksumOfText(rec.Sum).Type)
-		if checksumOfText(rec.Sum).Type == s3.Composite {
+		chosen.Info.Headers[kind.Header()] = sum
+		chosen.Info.Headers[object.ChecksumPrefix+"type"] = string(kind.Type)
+		if kind.Type == s3.Composite {
 			for _, p := range parts {
 				chosen.Sums = append(chosen.Sums, p.Checksum)
 			}
@@ -129,10 +133,27 @@ func (s *Set) choose(ctx context.Context, id object.ID, rec *commit.UploadRecord
 	return chosen, parts, nil
 }
 
+// plainOf is the checksum of the parts that nobody asked for; empty where one has none, as one
+// that a node of an older version took.
+func plainOf(kind s3.UploadChecksum, parts []s3.Part) string {
+	sums := make([]s3.PartSum, len(parts))
+	for i, p := range parts {
+		sums[i] = s3.PartSum{Value: p.Plain, Size: p.Size}
+	}
+	sum, err := kind.Join(sums)
+	if err != nil {
+		return ""
+	}
+	return sum
+}
+
 // storedPart is a record in the words of the dialect.
-func storedPart(p oplog.Part) s3.Part {
+func storedPart(rec *commit.UploadRecord, p oplog.Part) s3.Part {
 	out := s3.Part{Number: p.Number, ETag: p.ETag, Size: p.Size, Modified: p.Added}
-	for name, value := range p.Sums {
+	if sum, asked := carried(rec); !asked {
+		out.Plain = p.Sums[sum.Header()]
+	}
+	for name, value := range toldSums(rec, p.Sums) {
 		out.Algorithm, out.Checksum = name[len(object.ChecksumPrefix):], value
 	}
 	return out
@@ -148,13 +169,17 @@ func (s *Set) work(size int64) time.Duration {
 
 // carryComplete asks one replica to put the parts together, by the ETags that it gave
 // them itself.
-func (s *Set) carryComplete(chosen commit.Chosen, parts []s3.Part, sum s3.UploadChecksum) carrier {
+func (s *Set) carryComplete(chosen commit.Chosen, parts []s3.Part, sum s3.UploadChecksum, asked bool) carrier {
 	return func(w *write, q *request, at place, _ object.Stamp) (backend.PutResult, error) {
 		named := make([]s3.CompletedPart, len(parts))
 		announced := s.announced(q.replica, sum)
 		for i, p := range parts {
 			named[i] = s3.CompletedPart{Number: p.Number, ETag: chosen.ETags[q.replica][i]}
-			if announced.Algorithm != "" {
+			switch {
+			case announced.Algorithm == "":
+			case !asked && p.Plain != "":
+				named[i].Algorithm, named[i].Checksum = sum.Algorithm, p.Plain
+			case asked:
 				named[i].Algorithm, named[i].Checksum = p.Algorithm, p.Checksum
 			}
 		}
@@ -169,7 +194,7 @@ func (s *Set) carryComplete(chosen commit.Chosen, parts []s3.Part, sum s3.Upload
 // echoed refuses a result whose checksum is another than the parts': the replica holds
 // something else, and a HEAD tells what.
 func echoed(answer, want object.Headers, sum s3.UploadChecksum) error {
-	if sum.Algorithm == "" {
+	if sum.Algorithm == "" || want[sum.Header()] == "" {
 		return nil
 	}
 	if got, ok := answer[sum.Header()]; ok && got != want[sum.Header()] {

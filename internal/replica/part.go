@@ -57,7 +57,8 @@ func (s *Set) PutPart(ctx context.Context, r PartRequest) (object.Info, error) {
 	w := s.newMutation(b, r.Key, commit.Op{ID: part.Attempt, Stream: true}, m, carryPart(r.Number), origin{})
 	w.spans.follow(ctx)
 	w.name, w.judge, w.upload, w.idOf = opPart, uploadAnswer, id, m.UploadID
-	w.plan = s.planForPart(r.Body, checksumOfText(rec.Sum), size <= s.o.Held)
+	sum, asked := carried(rec)
+	w.plan = s.planForPart(r.Body, sum, asked, size <= s.o.Held)
 	w.body = newFanout(s.memory, size, min(size, s.o.Held), slabs)
 	w.filling.Add(1)
 	w.start(s.up(b), over)
@@ -66,6 +67,9 @@ func (s *Set) PutPart(ctx context.Context, r PartRequest) (object.Info, error) {
 	case err != nil:
 		return object.Info{}, err
 	case res.Kind == commit.Acked:
+		if r.Body.Promised().Algorithm != sum.Algorithm {
+			res.Info.Headers = toldSums(rec, res.Info.Headers)
+		}
 		return res.Info, nil
 	case res.Code == string(s3.NoSuchUpload), goneEverywhere(res.No):
 		return object.Info{}, s3.NoUpload(r.UploadID)
@@ -99,16 +103,17 @@ func carryPart(number int) carrier {
 }
 
 // planForPart is planFor for a part. A checksum goes with it only where the upload was
-// begun with one: S3 refuses what was not announced. A part without travels as signed
-// chunks, which every endpoint verifies.
-func (s *Set) planForPart(b Body, sum s3.UploadChecksum, small bool) plan {
+// begun with one: S3 refuses what was not announced. One that the client did not ask for is
+// computed beside what it gives. A part without travels as signed chunks, which every
+// endpoint verifies.
+func (s *Set) planForPart(b Body, sum s3.UploadChecksum, asked, small bool) plan {
 	p := s.newPlan(nil, sum.Algorithm)
 	p.sha256, p.literal = b.SHA256()
 	p.literal = p.literal && p.sha256 != [32]byte{}
 	promised := b.Promised()
 	switch {
 	case sum.Algorithm == "":
-	case promised.Algorithm == "": // of a full object's checksum the client may leave the parts' out
+	case !asked, promised.Algorithm == "": // of a full object's checksum the client may leave the parts' out
 		p.literal = false
 		b.ComputeChecksum(sum.Algorithm)
 	case promised.Value != nil && p.literal:
@@ -137,8 +142,8 @@ func (w *write) receivePart(ctx context.Context, body Body) (commit.Result, erro
 // partInfo is what a part is, after its end.
 func partInfo(body Body, algorithm string) object.Info {
 	info := object.Info{Size: body.Size(), Headers: object.Headers{}}
-	if algorithm == "" {
-		algorithm = body.Promised().Algorithm // kept, though the upload was begun without
+	if given := body.Promised().Algorithm; given != "" { // kept, also where the upload was begun without
+		info.Headers[object.ChecksumPrefix+given] = body.Sum(given)
 	}
 	if algorithm != "" {
 		info.Headers[object.ChecksumPrefix+algorithm] = body.Sum(algorithm)

@@ -45,8 +45,8 @@ func (s *Set) CopyPart(ctx context.Context, r CopyPartRequest) (object.Info, err
 	if err != nil {
 		return object.Info{}, err
 	}
-	defer func() { _ = body.Close() }() // it was read to its end, or is not wanted
-	if algorithm := checksumOfText(rec.Sum).Algorithm; algorithm != "" {
+	defer func() { _ = body.Close() }()                                  // it was read to its end, or is not wanted
+	if algorithm := checksumOfText(rec.Sum).Algorithm; algorithm != "" { // a checksum that nobody asked for the part's plan computes
 		body.promised.Algorithm = algorithm
 		body.ComputeChecksum(algorithm)
 	}

@@ -54,6 +54,10 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 	headers["content-type"] = cmp.Or(headers["content-type"], s3.DefaultContentType)
 	cfg := b.config()
 	rec := commit.UploadRecord{Initiator: r.Actor, Headers: headers, Tags: r.Tags, Sum: sumText(r.Checksum), Set: cfg.Replicas}
+	if r.Checksum.Algorithm == "" {
+		rec.Plain = sumText(s.plainSum(cfg.Replicas))
+	}
+	sum, _ := carried(&rec)
 	p := s.newProcess(s.base, b, r.Key, commit.NewCreate(cfg, rec))
 	p.upload = object.NewID()
 	stamp := object.Stamp{ID: p.upload, Flag: object.FlagMultipart, Uploaded: s.o.Wall()}
@@ -61,7 +65,7 @@ func (s *Set) CreateUpload(ctx context.Context, r CreateUploadRequest) (id strin
 	p.other = func(e commit.Effect) {
 		switch e := e.(type) {
 		case commit.Initiate:
-			p.asks.Go(func() { p.deliver(p.initiate(e.Replica, headers, r.Tags, r.Checksum, stamp)) })
+			p.asks.Go(func() { p.deliver(p.initiate(e.Replica, headers, r.Tags, sum, stamp)) })
 		case commit.Done:
 			result <- e.Result
 		default:
@@ -247,7 +251,7 @@ func (s *Set) ListUploadParts(ctx context.Context, key object.Key, uploadID stri
 			page.More = true
 			return page, nil
 		default:
-			page.Parts = append(page.Parts, UploadPart{Number: p.Number, ETag: p.ETag, Size: p.Size, Added: p.Added, Sums: p.Sums})
+			page.Parts = append(page.Parts, UploadPart{Number: p.Number, ETag: p.ETag, Size: p.Size, Added: p.Added, Sums: toldSums(rec, p.Sums)})
 		}
 	}
 	return page, nil

@@ -154,6 +154,42 @@ func sumText(c s3.UploadChecksum) string {
 	return c.Algorithm + "/" + string(c.Type)
 }
 
+// carried is the checksum that the parts of an upload travel with, and whether the client asked
+// for it. Where it did not they have the one that S3 computes by itself: beside what the client
+// gives with a part, and told of the object alone.
+func carried(rec *commit.UploadRecord) (sum s3.UploadChecksum, asked bool) {
+	if rec.Sum != "" || rec.Plain == "" {
+		return checksumOfText(rec.Sum), true
+	}
+	return checksumOfText(rec.Plain), false
+}
+
+// plainSum is the checksum of an upload that is begun without: S3's own, where every replica
+// keeps it.
+func (s *Set) plainSum(replicas object.Replicas) s3.UploadChecksum {
+	keeps := s.qualities.keeps()
+	for _, r := range replicas {
+		if s.qualities.payloads()[r] == PayloadSigned || !keeps(r, s3.DefaultChecksum) {
+			return s3.UploadChecksum{}
+		}
+	}
+	if s.qualities.anyLoses(replicas, s3.DefaultChecksum) {
+		return s3.UploadChecksum{}
+	}
+	return s3.UploadChecksum{Algorithm: s3.DefaultChecksum, Type: s3.FullObject}
+}
+
+// toldSums are what of a part's checksums its client is told: not the one that it did not give.
+func toldSums(rec *commit.UploadRecord, sums object.Headers) object.Headers {
+	sum, asked := carried(rec)
+	if _, ok := sums[sum.Header()]; asked || !ok {
+		return sums
+	}
+	sums = sums.Clone()
+	delete(sums, sum.Header())
+	return sums
+}
+
 func checksumOfText(sum string) s3.UploadChecksum {
 	for i := range sum {
 		if sum[i] == '/' {

@@ -255,8 +255,10 @@ func (u *UploadParts) checkPart(named CompletedPart, p Part) error {
 			u.Checksum.Algorithm, p.Number)
 	case named.Algorithm == "":
 		return nil
-	case p.Algorithm == "":
+	case p.Algorithm == "" && (named.Algorithm != DefaultChecksum || named.Checksum != p.Plain):
 		return invalidPart(u.ID, named)
+	case p.Algorithm == "":
+		return nil
 	case named.Algorithm != p.Algorithm:
 		return Errorf(BadDigest, "The %s you specified for part %d did not match what we received.", named.Algorithm, p.Number)
 	case named.Checksum != p.Checksum:
@@ -265,7 +267,8 @@ func (u *UploadParts) checkPart(named CompletedPart, p Part) error {
 	return nil
 }
 
-// checksum joins the parts' and compares the result with the promise.
+// checksum joins the parts' and compares the result with the promise. What is promised of an
+// upload that was begun without checksums is ignored, as on AWS.
 func (c *Complete) checksum(u UploadChecksum, parts []Part) (string, error) {
 	if c.Type != "" && c.Type != u.Type {
 		return "", Errorf(InvalidRequest, "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", cmp.Or(u.Type, "null"))
@@ -278,7 +281,7 @@ func (c *Complete) checksum(u UploadChecksum, parts []Part) (string, error) {
 	if err != nil {
 		return "", Err(InternalError).Because(err)
 	}
-	if c.Algorithm == "" {
+	if c.Algorithm == "" || u.Algorithm == "" {
 		return whole, nil
 	}
 	if c.Algorithm != u.Algorithm {

@@ -173,7 +173,9 @@ func TestSelect(t *testing.T) {
 		"other part checksum":    {crc, func(c *Complete) { c.Parts[1].Checksum = "AAAAAA==" }, InvalidPart, ""},
 		"other part algorithm":   {crc, func(c *Complete) { c.Parts[1].Algorithm = "crc32c" }, BadDigest, "for part 2"},
 		"checksum of a plain":    {UploadChecksum{}, func(c *Complete) { c.Parts[0].Algorithm, c.Parts[0].Checksum = "crc32", "AAAAAA==" }, InvalidPart, ""},
-		"promise of a plain":     {UploadChecksum{}, func(c *Complete) { c.Algorithm, c.Checksum = "crc32", "AAAAAA==" }, InvalidRequest, "expected checksum Type: null"},
+		"promise of a plain":     {UploadChecksum{}, func(c *Complete) { c.Algorithm, c.Checksum = "crc32", "AAAAAA==" }, "", ""},
+		"a sum nobody asked for": {UploadChecksum{}, func(c *Complete) { c.Parts[0].Algorithm, c.Parts[0].Checksum = DefaultChecksum, "AAAAAAAAAAE=" }, "", ""},
+		"another such sum":       {UploadChecksum{}, func(c *Complete) { c.Parts[0].Algorithm, c.Parts[0].Checksum = DefaultChecksum, "AAAAAAAAAAA=" }, InvalidPart, ""},
 		"another type":           {full, func(c *Complete) { c.Type = Composite }, InvalidRequest, "using the FULL_OBJECT checksum mode"},
 		"a type of a plain":      {UploadChecksum{}, func(c *Complete) { c.Type = Composite }, InvalidRequest, "using the null checksum mode"},
 		"unknown part":           {UploadChecksum{}, func(c *Complete) { c.Parts[2].Number = 4 }, InvalidPart, ""},
@@ -186,6 +188,8 @@ func TestSelect(t *testing.T) {
 		u, named := upload(c.sum, 10, 20, 1, 1)
 		complete := &Complete{Parts: named[:3], Size: -1}
 		c.change(complete)
+		stored := u.Part
+		u.Part = func(n int) (Part, bool) { p, ok := stored(n); p.Plain = "AAAAAAAAAAE="; return p, ok }
 		parts, sum, err := complete.Select(u)
 		if codeOf(err) != c.code || err != nil && !strings.Contains(err.Error(), c.text) || err == nil && (len(parts) != len(complete.Parts) || !strings.HasSuffix(sum, c.text) || sum == "" && c.text != "") {
 			t.Errorf("%s: %+v, %s, %v", name, parts, sum, err)

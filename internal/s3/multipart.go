@@ -28,6 +28,7 @@ type Part struct {
 	Modified  time.Time
 	Algorithm string // of Checksum: the upload's, or, of an upload without, what came with the part; empty: none
 	Checksum  string // base64
+	Plain     string // the DefaultChecksum that nobody asked for, base64; empty: none
 }
 
 // PartNumber returns the parameter partNumber, from 1 to 10,000.

@@ -221,7 +221,7 @@ func FuzzUploadsRoundTrip(f *testing.F) {
 		if number < 1 || number > MaxParts || size < 0 {
 			return
 		}
-		parts := &PartsPage{Checksum: sums, Parts: []Part{{number, "e", size, at, "crc32", "AAAAAA=="}}}
+		parts := &PartsPage{Checksum: sums, Parts: []Part{{Number: number, ETag: "e", Size: size, Modified: at, Algorithm: "crc32", Checksum: "AAAAAA=="}}}
 		back, err := DecodeParts(bytes.NewReader((&PartsRequest{Key: "k", UploadID: id}).Document(parts)))
 		if err != nil || !reflect.DeepEqual(back.Parts, parts.Parts) || back.Checksum != sums {
 			t.Fatalf("%+v came back as %+v, %v", parts, back, err)
