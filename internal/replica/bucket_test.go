@@ -269,6 +269,24 @@ func TestDeleteBucketWaitsForItsKeys(t *testing.T) {
 	})
 }
 
+// TestDeleteBucketWaitsForAHeal: nor that one has failed to delete a key and will be told again.
+func TestDeleteBucketWaitsForAHeal(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mustPut("k", content(10, 1))
+		r.converge()
+		r.servers["b"].SetFaults(memory.Faults{ErrorRate: 1, ErrorCode: s3.OperationAborted, Ops: []s3.OperationName{s3.DeleteObject}})
+		r.mustDelete("k")
+		synctest.Wait()
+		if len(r.stored("b")) != 1 {
+			t.Fatal("b has deleted the key")
+		}
+		r.servers["b"].SetFaults(memory.Faults{})
+		if err := r.set.DeleteBucket(r.ctx, testBucket, "", ""); err != nil {
+			t.Errorf("deletion while b is about to be told again: %v", err)
+		}
+	})
+}
+
 // TestABucketThatIsLostIsMissed: a bucket that goes away on a backend which answers all the
 // while is noticed without anybody asking for it, made again and filled; until then it is
 // counted apart.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -241,9 +239,9 @@ func (bs *buckets) judge(ctx context.Context, b *bucket) (commit.DeleteVerdict, 
 			return commit.DeleteDefer, err
 		}
 		rec := b.record()
-		shown := bs.shown(ctx, b, gone)
+		shown, away := bs.shown(ctx, b, gone)
 		verdict := commit.JudgeDelete(rec.BucketRecord, live, open, shown, bs.set.now(), t, bs.set.o.Exclusive)
-		if verdict == commit.DeleteDefer && !slices.Contains(slices.Collect(maps.Values(shown)), commit.Unreachable) {
+		if verdict == commit.DeleteDefer && !away {
 			return verdict, errKeysWork
 		}
 		if verdict != commit.DeleteWait {
@@ -295,51 +293,55 @@ func (bs *buckets) rows(ctx context.Context, name string, do func(oplog.KeyRow) 
 	}
 }
 
-// shown asks every replica whether the bucket is empty there. A replica that
-// only holds keys which are known to be deleted has to be healed first.
-func (bs *buckets) shown(ctx context.Context, b *bucket, gone map[string]bool) map[string]commit.Emptiness {
-	var mu sync.Mutex // guards out
-	out := map[string]commit.Emptiness{}
+// shown asks every replica whether the bucket is empty there; away tells that one could not
+// be asked. A replica that only holds keys which are known to be deleted has to be healed
+// first, or is about to carry out a deletion that was answered: it is as good as unreachable.
+func (bs *buckets) shown(ctx context.Context, b *bucket, gone map[string]bool) (out map[string]commit.Emptiness, away bool) {
+	var mu sync.Mutex // guards the results
+	out = map[string]commit.Emptiness{}
 	bs.each(b.record().Replicas, func(replica string) {
-		e := bs.set.emptinessOf(ctx, b, replica, gone)
+		e, left := bs.set.emptinessOf(ctx, b, replica, gone)
 		mu.Lock()
 		defer mu.Unlock()
+		if away = away || e == commit.Unreachable; left && e == commit.Empty {
+			e = commit.Unreachable
+		}
 		out[replica] = e
 	})
-	return out
+	return out, away
 }
 
-func (s *Set) emptinessOf(ctx context.Context, b *bucket, replica string, gone map[string]bool) commit.Emptiness {
+// emptinessOf asks one replica; left tells that it still holds keys which are known to be deleted.
+func (s *Set) emptinessOf(ctx context.Context, b *bucket, replica string, gone map[string]bool) (e commit.Emptiness, left bool) {
 	stack := s.stack(replica)
 	if stack == nil {
-		return commit.Unreachable
+		return commit.Unreachable, false
 	}
 	if s.Paused(replica) {
-		return commit.Unreachable
+		return commit.Unreachable, false
 	}
 	if err := stack.HeadBucket(ctx, b.realName(replica)); backend.IsAbsent(err) {
-		return commit.Empty
+		return commit.Empty, false
 	}
 	if s.buckets.trusted(b, replica) != nil {
-		return commit.Unreachable
+		return commit.Unreachable, false
 	}
-	verdict := commit.Empty
 	for after := ""; ; {
 		page, err := stack.List(ctx, b.realName(replica), backend.ListRequest{After: after})
 		if err != nil {
-			return commit.Unreachable
+			return commit.Unreachable, false
 		}
 		for _, e := range page.Entries {
 			switch {
 			case strings.HasPrefix(e.Key, object.ReservedPrefix):
 			case gone[e.Key]:
-				verdict = commit.Unreachable
+				left = true
 			default:
-				return commit.NotEmpty
+				return commit.NotEmpty, false
 			}
 		}
 		if after = page.Next; after == "" {
-			return verdict
+			return commit.Empty, left
 		}
 	}
 }

@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,4 +120,51 @@ func TestUploadWithoutChecksumWhereOneLosesIt(t *testing.T) {
 			t.Errorf("it is told with %s", got)
 		}
 	})
+}
+
+// TestEmptyPart: nothing of an empty body can be held back, so it is sent when the client's end
+// of it is known to be right.
+func TestEmptyPart(t *testing.T) {
+	withUploads(t, func(t *testing.T, r *rig) {
+		for _, sum := range []s3.UploadChecksum{{}, {Algorithm: "crc32", Type: s3.FullObject}} {
+			p := r.begin("k", sum)
+			body := &pausing{upload: newUpload(nil), rest: time.Second}
+			if sum.Algorithm != "" {
+				body.ComputeChecksum(sum.Algorithm)
+			}
+			if _, err := r.set.PutPart(r.ctx, replica.PartRequest{Key: p.key, UploadID: p.id, Number: 1, Body: body}); err != nil {
+				t.Errorf("%v: %v", sum, err)
+			}
+			wrong := &pausing{upload: newUpload(nil), rest: time.Second}
+			wrong.fault = s3.Err(s3.BadDigest)
+			if _, err := r.set.PutPart(r.ctx, replica.PartRequest{Key: p.key, UploadID: p.id, Number: 2, Body: wrong}); !errors.Is(err, s3.BadDigest) {
+				t.Errorf("%v: a wrong body: %v", sum, err)
+			}
+			r.converge()
+			for _, name := range r.names {
+				if n := r.counts[name].of("PUT", "k"); n != 1 {
+					t.Errorf("%v: %s was sent %d parts", sum, name, n)
+				}
+				r.counts[name].reset()
+			}
+			if info := p.complete(); info.Size != 0 {
+				t.Errorf("completed as %+v", info)
+			}
+			r.mustGet("k", nil)
+		}
+	})
+}
+
+// pausing is a body that tells its end after a rest.
+type pausing struct {
+	*upload
+	rest time.Duration
+}
+
+func (p *pausing) Read(b []byte) (int, error) {
+	n, err := p.upload.Read(b)
+	if err != nil {
+		time.Sleep(p.rest)
+	}
+	return n, err
 }

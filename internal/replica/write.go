@@ -139,7 +139,9 @@ func (w *write) start(up object.Replicas, over func()) {
 func (w *write) carryOut(e commit.Effect) {
 	switch e := e.(type) {
 	case commit.Open:
-		w.send(e.Replica, false)
+		if w.body.size > 0 { // of an empty body nothing can be held: it is sent when it is released
+			w.send(e.Replica, false)
+		}
 	case commit.Accept:
 		close(w.accepted)
 	case commit.Leave:
