@@ -306,7 +306,11 @@ func awsTags(t *testing.T, c *awss3.Client) {
 func awsRefusals(t *testing.T, c *awss3.Client) {
 	ctx, bucket, key := t.Context(), aws.String("photos"), aws.String("k")
 	all := map[string]error{}
-	_, all["PutObjectLegalHold"] = c.PutObjectLegalHold(ctx, &awss3.PutObjectLegalHoldInput{Bucket: bucket, Key: key, LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOn}})
+	_, err := c.PutObjectLegalHold(ctx, &awss3.PutObjectLegalHoldInput{Bucket: bucket, Key: key, LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOn}})
+	if codeOf(err) != "InvalidRequest" || statusOf(err) != 400 {
+		t.Errorf("a legal hold in a bucket without object lock: %v", err)
+	}
+	_, all["CreateBucket with object lock"] = c.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String("locked"), ObjectLockEnabledForBucket: aws.Bool(true)})
 	_, all["PutBucketVersioning"] = c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 	if _, err := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("1")}); codeOf(err) != "InvalidArgument" || statusOf(err) != 400 {
 		t.Errorf("a version that there is not: %v", err)

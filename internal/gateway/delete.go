@@ -9,7 +9,7 @@ import (
 
 // deleteObject answers 204 whether or not there was an object.
 func (h *Handler) deleteObject(w http.ResponseWriter, r *request) error {
-	conditions, err := s3.ParseWriteConditions(r.Header)
+	conditions, err := s3.ParseDeleteConditions(r.Header)
 	if err != nil {
 		return err
 	}

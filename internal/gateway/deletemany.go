@@ -29,7 +29,7 @@ func (h *Handler) deleteObjects(w http.ResponseWriter, r *request) error {
 	ask := replica.DeleteManyRequest{Bucket: r.op.Bucket, Actor: r.actor(), Request: r.id}
 	var asked []int
 	for i, o := range del.Objects {
-		outcomes[i].Key = o.Key
+		outcomes[i].Key, outcomes[i].Version = o.Key, o.Version
 		if err := h.mayDelete(r, o); err != nil {
 			outcomes[i].Err = err
 			continue

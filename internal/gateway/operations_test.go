@@ -581,6 +581,23 @@ func TestEveryOperationIsThere(t *testing.T) {
 		}
 		done[f.log.last(t)["operation"].(string)] = true
 	}
+	for _, a := range []ask{
+		query("GET", "/photos/k", "retention"), document("/photos/k", "retention", "<Retention><Mode>GOVERNANCE</Mode></Retention>"),
+		query("GET", "/photos/k", "legal-hold"), document("/photos/k", "legal-hold", "<LegalHold><Status>ON</Status></LegalHold>"),
+	} {
+		if got := f.send(t, a); got.status != 400 || got.code() != string(s3.InvalidRequest) {
+			t.Errorf("%s %s: %s", a.method, a.query, got.raw)
+		}
+		done[f.log.last(t)["operation"].(string)] = true
+		a.path = "/nowhere/k"
+		if got := f.send(t, a); got.code() != string(s3.NoSuchBucket) {
+			t.Errorf("%s %s: %s", a.method, a.query, got.raw)
+		}
+		a.path, a.body = "/photos/k", strings.Repeat("x", 100<<10)
+		if got := f.send(t, a); a.method == "PUT" && got.status/100 != 4 {
+			t.Errorf("%s %s with a long body: %s", a.method, a.query, got.raw)
+		}
+	}
 	for _, name := range s3.ImplementedOperations() {
 		if !done[string(name)] {
 			t.Errorf("%s is not done", name)

@@ -128,6 +128,18 @@ func (h *Handler) setting(r *request, name string) (string, error) {
 	return document, err
 }
 
+// unlocked refuses retention and legal holds, once their document is what was signed.
+func (h *Handler) unlocked(_ http.ResponseWriter, r *request) error {
+	document, err := r.sender.Document(r.Request, maxIdleBody)
+	if err != nil {
+		return err
+	}
+	if err := h.Replicas.HeadBucket(r.Context(), r.op.Bucket); err != nil {
+		return err
+	}
+	return s3.UnlockedBucket(r.op.Name, document)
+}
+
 // defaultConfiguration answers for a configuration that no bucket here can have
 // set.
 func (h *Handler) defaultConfiguration(w http.ResponseWriter, r *request) error {

@@ -88,6 +88,7 @@ type WriteConditions struct {
 	ifMatch         tags
 
 	// Of a DeleteObject.
+	deletes  bool // what is gone already is deleted, whatever was expected of it
 	size     *int64
 	modified time.Time
 }
@@ -111,6 +112,14 @@ func ParseWriteConditions(h http.Header) (WriteConditions, error) {
 		c.IfNoneMatchStar = true
 	}
 	return c, c.parseDelete(h)
+}
+
+// ParseDeleteConditions is ParseWriteConditions of a DeleteObject: where there is no object they
+// all hold, as on MinIO, versitygw and Ceph.
+func ParseDeleteConditions(h http.Header) (WriteConditions, error) {
+	c, err := ParseWriteConditions(h)
+	c.deletes = true
+	return c, err
 }
 
 func (c *WriteConditions) parseDelete(h http.Header) error {
@@ -139,11 +148,11 @@ func (c WriteConditions) Empty() bool {
 
 // Check judges what stands under the key; a tombstone means nothing does. It
 // returns nil, PreconditionFailed (412, the header in the element Condition), or
-// NoSuchKey (404) when If-Match finds no object. Size and time of a DeleteObject
-// hold where there is no object: there is nothing to protect.
+// NoSuchKey (404) when the If-Match of a PutObject finds no object. The conditions of a
+// DeleteObject hold where there is none: there is nothing to protect.
 func (c WriteConditions) Check(cur object.Info) error {
 	if cur.Kind != object.Present {
-		if c.ifMatch != nil {
+		if c.ifMatch != nil && !c.deletes {
 			return Err(NoSuchKey)
 		}
 		return nil

@@ -22,18 +22,18 @@ func (op *Operation) CopySource(h http.Header) (object.Key, error) {
 		return object.Key{}, invalidArgument("x-amz-copy-source", raw, "%s", text)
 	}
 	// What stands in a bucket without versions has the id null.
-	decoded, err := DecodeQuery(strings.TrimPrefix(strings.TrimSuffix(raw, "?versionId="+NullVersion), "/"))
+	plain := strings.TrimSuffix(strings.TrimSuffix(raw, "?versionId="+NullVersion), "?versionId=")
+	decoded, err := DecodeQuery(strings.TrimPrefix(plain, "/"))
 	if err != nil || !plainText(decoded) {
 		return bad("Invalid copy source encoding")
 	}
 	if strings.HasPrefix(decoded, "arn:") {
-		return object.Key{}, headerNotImplemented("x-amz-copy-source")
+		return bad("Access points are not known here")
 	}
 	// A key can hold these characters too, when they are escaped; but some SDKs
 	// escape the whole header, and a request that could mean two things is refused.
 	if strings.Contains(decoded, "?versionId") {
-		return object.Key{}, headerNotImplemented("x-amz-copy-source").
-			With("additionalMessage", "Copies of object versions are not implemented")
+		return bad("Invalid version id specified")
 	}
 	bucket, key, _ := strings.Cut(decoded, "/")
 	switch {

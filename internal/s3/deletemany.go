@@ -23,8 +23,9 @@ type Delete struct {
 
 // DeleteEntry is one key of a DeleteObjects.
 type DeleteEntry struct {
-	Key string
-	If  WriteConditions
+	Key     string
+	Version string // as the client named it; empty: it did not
+	If      WriteConditions
 	// Refusal is why this key is not deleted, whatever else happens; nil when
 	// nothing is wrong with it.
 	Refusal *Error
@@ -33,8 +34,8 @@ type DeleteEntry struct {
 // ParseDelete reads the document of a DeleteObjects. What is wrong with the
 // document, an empty list and one of more than a thousand keys included, is
 // MalformedXML; what is wrong with one key is its Refusal: AccessDenied for a
-// reserved key, KeyTooLongError, NotImplemented for a version id,
-// InvalidArgument for a condition. An error of the reader itself is returned as
+// reserved key, KeyTooLongError, InvalidArgument for a version id and for
+// a condition. An error of the reader itself is returned as
 // it is.
 func ParseDelete(op *Operation, body io.Reader) (*Delete, error) {
 	del := &Delete{}
@@ -75,7 +76,7 @@ func (x *xmlReader) strictTruth() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	switch strings.TrimSpace(s) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
 	case "true":
 		return true, nil
 	case "false":
@@ -86,7 +87,6 @@ func (x *xmlReader) strictTruth() (bool, error) {
 
 func (x *xmlReader) deleteEntry(op *Operation) (e DeleteEntry, err error) {
 	h := http.Header{}
-	version := ""
 	err = x.children(func(name []byte) (err error) {
 		text, err := x.text()
 		if err != nil {
@@ -96,7 +96,7 @@ func (x *xmlReader) deleteEntry(op *Operation) (e DeleteEntry, err error) {
 		case "Key":
 			e.Key = text
 		case "VersionId":
-			version = text
+			e.Version = text
 		case "ETag":
 			h.Set("If-Match", text)
 		case "Size":
@@ -114,15 +114,15 @@ func (x *xmlReader) deleteEntry(op *Operation) (e DeleteEntry, err error) {
 	if err != nil {
 		return e, err
 	}
-	e.If, err = ParseWriteConditions(h)
+	e.If, err = ParseDeleteConditions(h)
 	if err == nil {
 		err = checkKey(e.Key)
 	}
 	if err == nil {
 		err = op.permit(e.Key)
 	}
-	if err == nil && version != "" && version != "null" { // what stands in a bucket without versions has the id null
-		err = Errorf(NotImplemented, "Deletes of object versions are not implemented.")
+	if err == nil && e.Version != "" && e.Version != NullVersion { // what stands in a bucket without versions has the id null
+		err = Errorf(InvalidArgument, "Invalid version id specified")
 	}
 	if err != nil {
 		e.Refusal = ForClient(err)
@@ -144,8 +144,9 @@ func RequireDigest(h http.Header) error {
 
 // DeleteOutcome is what became of one key: deleted when Err is nil.
 type DeleteOutcome struct {
-	Key string
-	Err error
+	Key     string
+	Version string // as the client named it; empty: it did not
+	Err     error
 }
 
 // Document is the answer: DeleteResult. Errors are what ForClient makes of
@@ -159,12 +160,18 @@ func (del *Delete) Document(outcomes []DeleteOutcome) []byte {
 			e := ForClient(o.Err)
 			x.open("Error")
 			x.text("Key", o.Key)
+			if o.Version != "" {
+				x.text("VersionId", o.Version)
+			}
 			x.words("Code", string(e.Code))
 			x.words("Message", e.Message)
 			x.close("Error")
 		case !del.Quiet:
 			x.open("Deleted")
 			x.text("Key", o.Key)
+			if o.Version != "" {
+				x.text("VersionId", o.Version)
+			}
 			x.close("Deleted")
 		}
 	}

@@ -95,7 +95,7 @@ func TestHoistedHeadersAreChecked(t *testing.T) {
 		"x-amz-server-side-encryption=AES256":   NotImplemented,
 		"x-amz-checksum-crc32=AAAAAA%3D%3D":     "",
 		"x-amz-meta-a=1&X-Amz-Meta-A=2":         InvalidArgument,
-		"x-amz-object-lock-mode=GOVERNANCE&x=1": NotImplemented,
+		"x-amz-object-lock-mode=GOVERNANCE&x=1": InvalidRequest,
 	} {
 		if err := policy(t, "PUT", "/photos/k?"+signature+"&"+query); codeOf(err) != want {
 			t.Errorf("%s: %v, want %s", query, err, want)

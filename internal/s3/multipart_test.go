@@ -131,8 +131,8 @@ func TestMultipartDocuments(t *testing.T) {
 		(&Copied{ETag: "e", Modified: docTime, Checksums: map[string]string{"x-amz-checksum-sha1": "x"}}).Document(),
 		(&Copied{ETag: "e", Modified: docTime, Checksums: map[string]string{"x-amz-checksum-sha1": "x"}}).PartDocument(),
 		DeleteDocument([]string{"a", " b<&> "}),
-		(&Delete{}).Document([]DeleteOutcome{{"a", nil}, {"b\x01", Err(AccessDenied)}, {"c", errors.New("secret")}}),
-		(&Delete{Quiet: true}).Document([]DeleteOutcome{{"a", nil}, {"b", Err(NoSuchBucket)}}),
+		(&Delete{}).Document([]DeleteOutcome{{Key: "a"}, {Key: "b\x01", Err: Err(AccessDenied)}, {Key: "c", Version: "null", Err: errors.New("secret")}}),
+		(&Delete{Quiet: true}).Document([]DeleteOutcome{{Key: "a"}, {Key: "b", Err: Err(NoSuchBucket)}}),
 		TaggingDocument(map[string]string{"b": "2", "a": "<1>"}),
 	} {
 		fmt.Fprintf(&out, "%s\n\n", doc)

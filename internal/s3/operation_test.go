@@ -331,7 +331,7 @@ func TestNotBehindEither(t *testing.T) {
 		{"GET", "/photos?partNumber=1", ListObjects},
 		{"GET", "/photos/k?uploadId=u&versionId=1", ListParts},
 		{"GET", "/photos?policy&versionId=null", GetBucketPolicy},
-		{"PUT", "/photos/k?retention", PutObjectRetention},
+		{"POST", "/photos/k?restore", RestoreObject},
 	} {
 		for _, parse := range []func(*http.Request, []string) (*Operation, error){Parse, ParseBackend} {
 			op, err := parse(request(c.method, c.uri, ""), nil)

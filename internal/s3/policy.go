@@ -26,18 +26,18 @@ var anyOperation = []OperationName{}
 
 // The operations that take the same headers.
 var (
-	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                                                     // fix what a version is
-	bodies        = []OperationName{PutObject, UploadPart}                                                                                                                            // carry data
-	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                                                       // verify a checksum of their body
-	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketWebsite, PutBucketAcl, PutObjectAcl, PutBucketPolicy} // of a document
-	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                                                           // or one of the object
-	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                                                                  // come with an access control list
+	versionMakers = []OperationName{PutObject, CopyObject, CreateMultipartUpload}                                                                                                                                             // fix what a version is
+	bodies        = []OperationName{PutObject, UploadPart}                                                                                                                                                                    // carry data
+	sumTakers     = append([]OperationName{PutObject, UploadPart, DeleteObjects, PutObjectTagging}, setters...)                                                                                                               // verify a checksum of their body
+	setters       = []OperationName{PutBucketTagging, PutBucketOwnershipControls, PutBucketCors, PutPublicAccessBlock, PutBucketWebsite, PutBucketAcl, PutObjectAcl, PutBucketPolicy, PutObjectRetention, PutObjectLegalHold} // of a document
+	objectSums    = append(slices.Clip(sumTakers), CompleteMultipartUpload)                                                                                                                                                   // or one of the object
+	aclTakers     = append(slices.Clip(versionMakers), CreateBucket)                                                                                                                                                          // come with an access control list
 	copies        = []OperationName{CopyObject, UploadPartCopy}
 )
 
 // headerRules is the allow-list of x-amz-* headers; x-amz-meta-* stands beside
-// it. Whatever is not here is NotImplemented, above all encryption, grants,
-// object lock and appends: to ignore one of them would be to do half of what was
+// it. Whatever is not here is NotImplemented, above all encryption, grants
+// and appends: to ignore one of them would be to do half of what was
 // asked.
 var headerRules = map[string]headerRule{
 	"x-amz-date":           {ops: anyOperation},
@@ -92,11 +92,10 @@ var headerRules = map[string]headerRule{
 
 // writeHeaders are the standard headers that change what a write means. Each
 // is taken by the operations named and NotImplemented for every other write.
-// A read may ignore them, as RFC 9110 allows.
+// A read may ignore them, as RFC 9110 allows; If-Modified-Since it wants a write to ignore.
 var writeHeaders = map[string][]OperationName{
 	"if-match":            {PutObject, DeleteObject, CopyObject, CompleteMultipartUpload},
 	"if-none-match":       {PutObject, CopyObject, CompleteMultipartUpload},
-	"if-modified-since":   nil,
 	"if-unmodified-since": nil,
 	"content-range":       nil,
 }
@@ -156,6 +155,9 @@ func (op *Operation) checkHeader(name string, values []string) error {
 	}
 	if aclHeader(name) && (op.Name == PutBucketAcl || op.Name == PutObjectAcl) {
 		return nil // CheckPutACL
+	}
+	if strings.HasPrefix(name, "x-amz-object-lock-") && slices.Contains(versionMakers, op.Name) {
+		return Errorf(InvalidRequest, "Bucket is missing ObjectLockConfiguration") // so, in one word, of a header
 	}
 	rule, ok := headerRules[name]
 	if !ok || len(rule.ops) > 0 && !slices.Contains(rule.ops, op.Name) {

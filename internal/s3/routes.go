@@ -130,6 +130,9 @@ var implemented = map[OperationName]bool{
 
 	GetObjectTagging: true, PutObjectTagging: true, DeleteObjectTagging: true,
 
+	// of which every bucket says that it has none
+	GetObjectRetention: true, PutObjectRetention: true, GetObjectLegalHold: true, PutObjectLegalHold: true,
+
 	// what a bucket is asked about, and what can be set of it
 	GetBucketAccelerateConfiguration: true, GetBucketEncryption: true, GetBucketLifecycleConfiguration: true, GetBucketLogging: true,
 	GetBucketNotificationConfiguration: true, GetBucketReplication: true, GetBucketRequestPayment: true, GetBucketVersioning: true,

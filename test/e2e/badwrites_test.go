@@ -235,7 +235,7 @@ func (s *badWrites) completes() []badWrite {
 		of(s.open, "a bomb", bomb+"<CompleteMultipartUpload>&b;</CompleteMultipartUpload>", "400 MalformedXML"),
 		of(s.open, "another MD5 of the document", s.open.list(1), "400 BadDigest", "Content-MD5", md5Of("x")),
 		of(s.open, "a size that lies", s.open.list(1), "400 InvalidRequest", "x-amz-mp-object-size", "4"),
-		of(s.open, "a checksum that was not announced", s.open.list(1), "400 InvalidRequest", "x-amz-checksum-crc32", "AAAAAA=="),
+		of(s.open, "a kind of checksum that was not announced", s.open.list(1), "400 InvalidRequest", "x-amz-checksum-type", "COMPOSITE"),
 		of(s.summed, "a checksum that lies", s.summed.summedList(), "400 BadDigest", "x-amz-checksum-crc32", "AAAAAA=="),
 		of(s.summed, "a part's checksum that lies", strings.Replace(s.summed.summedList(), crc32Of(s.summed.parts[0]), "AAAAAA==", 1), "400 InvalidPart"),
 		of(s.summed, "checksums left out", s.summed.list(1), "400 InvalidRequest"),

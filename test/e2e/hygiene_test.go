@@ -104,7 +104,7 @@ func TestEarlyErrors(t *testing.T) {
 	}{
 		"no such bucket":         {"/nowhere/k", size, nil, 404, "NoSuchBucket"},
 		"a condition":            {"/proof/there", size, []wire.Field{wrong}, 412, "PreconditionFailed"},
-		"not done":               {"/proof/k?retention", size, nil, 501, "NotImplemented"},
+		"not done":               {"/proof/k?torrent", size, nil, 501, "NotImplemented"},
 		"larger than an object":  {"/proof/k", 6 << 30, nil, 400, "EntityTooLarge"},
 		"checksum of no meaning": {"/proof/k", size, []wire.Field{{Name: "x-amz-checksum-crc16", Value: "AA=="}}, 400, "InvalidRequest"},
 	} {
