@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/oplog"
 	"github.com/s3mirror/s3mirror/internal/replica"
 	"github.com/s3mirror/s3mirror/internal/s3"
 )
@@ -319,6 +321,53 @@ func TestAKeyWithoutATurnCostsNoOther(t *testing.T) {
 		r.converge()
 		if got := r.equal(); len(got) != 1 {
 			t.Errorf("left %v", got)
+		}
+	})
+}
+
+// lostBuckets is a log that does not say what becomes of buckets while it is told so.
+type lostBuckets struct {
+	oplog.Log
+	lost atomic.Bool
+}
+
+func (l *lostBuckets) Doc(ctx context.Context, kind oplog.DocKind, name string) (oplog.Doc, error) {
+	if kind == oplog.DocBucket && l.lost.Load() {
+		return oplog.Doc{}, errors.New("lost")
+	}
+	return l.Log.Doc(ctx, kind, name)
+}
+
+// Where it is not known whether a bucket still takes deletes right before the intents, none
+// of the batch is begun: the refusal is not the first key's alone.
+func TestABatchThatIsNotAdmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lostBuckets{Log: memory.NewLog()}
+		r := newRig(t, log, "a", "b", "c")
+		r.open(func(o *replica.Options) { o.Exclusive = false })
+		r.makeBucket()
+		all := names(20)
+		r.each(len(all), func(i int) { r.mustPut(all[i], content(10, 1)) })
+		r.converge()
+		for _, name := range r.names {
+			r.servers[name].SetFaults(memory.Faults{Delay: 5 * time.Second, Ops: []s3.OperationName{s3.PutObject}})
+		}
+		var writing sync.WaitGroup
+		writing.Go(func() { r.mustPut(all[0], content(10, 1)) })
+		time.Sleep(100 * time.Millisecond)
+		writing.Go(func() {
+			for i, err := range r.deleteMany(r.ctx, all...) {
+				if !errors.Is(err, s3.SlowDown) {
+					t.Errorf("%s: %v", all[i], err)
+				}
+			}
+		})
+		time.Sleep(100 * time.Millisecond)
+		log.lost.Store(true)
+		writing.Wait()
+		log.lost.Store(false)
+		for _, k := range all {
+			r.mustGet(k, content(10, 1))
 		}
 	})
 }
