@@ -57,6 +57,7 @@ func TestBucketsAndObjectsByCommand(t *testing.T) {
 	if got := do(t, env, "", "object", "list", "docs"); !strings.Contains(got, `"2026/"`) || !strings.Contains(got, `"empty"`) || strings.Contains(got, "a.txt") {
 		t.Errorf("%s", got)
 	}
+	do(t, env, "", "status", "--wait-converged", "120s") // a replica may have been slow
 	if got := do(t, env, "", "object", "list", "docs/2026/"); !strings.Contains(got, `"2026/a.txt"  293 KiB`) || !strings.Contains(got, "all current") {
 		t.Errorf("%s", got)
 	}
