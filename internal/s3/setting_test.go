@@ -24,6 +24,16 @@ var parsers = map[string]func([]byte) error{
 		}
 		return err
 	},
+	"website": func(b []byte) error {
+		text, err := ParseWebsite(bytes.NewReader(b))
+		if err == nil {
+			again, second := ParseWebsite(strings.NewReader(text))
+			if again != text || second != nil {
+				return errors.New("the site that is kept is read as another one")
+			}
+		}
+		return err
+	},
 	"cors": func(b []byte) error {
 		rules, err := ParseCORS(bytes.NewReader(b))
 		if err == nil {
@@ -44,6 +54,7 @@ func FuzzSettings(f *testing.F) {
 	for _, s := range []string{"", "<a/>", OwnershipDocument("ObjectWriter"), pubXML + "<BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
 		"<CORSConfiguration><CORSRule><ID>i</ID><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod><MaxAgeSeconds>5</MaxAgeSeconds></CORSRule></CORSConfiguration>",
 		string(ACLDocument(Owner{"o", "O"})), "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
+		"<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument><RoutingRules><RoutingRule><Condition><KeyPrefixEquals>a</KeyPrefixEquals></Condition><Redirect><HostName>h</HostName></Redirect></RoutingRule></RoutingRules></WebsiteConfiguration>",
 		"<OwnershipControls><Rule><ObjectOwnership><x/></ObjectOwnership></Rule></OwnershipControls>"} {
 		f.Add([]byte(s))
 	}
