@@ -31,7 +31,9 @@ export async function backends(secret: string) {
 		await judge(page, "objects-lagging-light");
 		await page.goto(`${root}#/replication`);
 		await sees(page, /8 objects \(\d+ B\) to copy once it is back/);
-		await page.getByRole("listitem", { name: "b-2" }).evaluate((e) => e.scrollIntoView({ block: "center" }));
+		await page
+			.getByRole("listitem", { name: "b-2", exact: true })
+			.evaluate((e) => e.scrollIntoView({ block: "center" }));
 		await judge(page, "replication-down-light");
 		await ask("/start?backend=b-2");
 		await page.getByText("to copy once it is back").waitFor({ state: "detached", timeout: 60_000 });
@@ -74,7 +76,7 @@ async function taken(page: Page) {
 		await page.getByText("paused", { exact: true }).waitFor({ state: "detached", timeout: 60_000 });
 	});
 	await act.step("the pace of heals is set by sliders, and brought back", async () => {
-		const one = page.getByRole("listitem", { name: "b-1" });
+		const one = page.getByRole("listitem", { name: "b-1", exact: true });
 		const bytes = one.getByRole("slider", { name: "Most bytes a second to and from b-1" });
 		await bytes.focus();
 		await page.keyboard.press("Home");

@@ -3,14 +3,15 @@
 // shows, and exits with 1 at the first thing that is not as it should be. Acts that do
 // not disturb each other run side by side.
 import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
 import { backends } from "./backends.ts";
 import { crowd } from "./crowd.ts";
-import { files } from "./files.ts";
+import { files, firstFiles } from "./files.ts";
 import { jobs } from "./jobs.ts";
 import { members } from "./members.ts";
 import { people, shutOut } from "./people.ts";
 import { theShow } from "./show.ts";
-import { Act, browser, judge, type Look, login, password, press, proxied, root, sees } from "./stage.ts";
+import { Act, browser, judge, judged, type Look, login, password, press, proxied, root, sees } from "./stage.ts";
 
 const door = new Act("door");
 
@@ -86,27 +87,39 @@ await door.step("by keyboard: past the navigation, and through it", async () => 
 	await page.getByRole("heading", { name: "Objects" }).waitFor();
 });
 
-// What is written and who is made comes first; what looks at all of it, afterwards.
-await Promise.all([files(password), crowd(password)]);
-const [key] = await Promise.all([people(password), theShow(), jobs(password), members(password)]);
-await backends(password);
-await Promise.all((["light", "dark", "phone"] as const).map((look) => tour(look, key)));
-await Promise.all([shutOut(password), belowAPath()]);
-await leave();
+// What waits for something runs beside what is busy; what would disturb each other, one after the other.
+const shown = theShow(); // has a service of its own
+const crowded = crowd(password); // as do its answers
+const written = await firstFiles(password);
+const [key] = await Promise.all([people(password), files(written), jobs(password), members(password), shown, crowded]);
+// What does not change while backends come and go, and what does.
+const still: readonly Stop[] = [
+	["history", "history", "Signed in"],
+	["users", "users", "ann"],
+	["account", "account", "S3MIRROR_ROOT_PASSWORD"],
+];
+const calm: readonly Stop[] = [
+	["overview", "overview", "Everything is safe"],
+	["objects", "objects", "photos"],
+	["bucket", "objects/photos", "readme.txt"],
+	["replication", "replication", "Every write goes to all"],
+];
+const looks = ["light", "dark", "phone"] as const;
+await Promise.all([backends(password), ...looks.map((look) => tour(look, still, (p) => oneUser(p, look, key)))]);
+await Promise.all([
+	...looks.map((look) => tour(look, calm, (p) => oneJob(p, look))),
+	shutOut(password),
+	belowAPath(),
+	leave(),
+]);
+
+type Stop = readonly [name: string, path: string, text: string];
 
 /** Every page, in one look. */
-async function tour(look: Look, key: string) {
+async function tour(look: Look, stops: readonly Stop[], then: (page: Page) => Promise<void>) {
 	const act = new Act(`tour, ${look}`);
 	const [c, p] = await act.enter(look, "root", password);
-	for (const [name, path, text] of [
-		["overview", "overview", "Backends"],
-		["objects", "objects", "photos"],
-		["bucket", "objects/photos", "readme.txt"],
-		["replication", "replication", "Every write goes to all"],
-		["history", "history", "Signed in"],
-		["users", "users", "ann"],
-		["account", "account", "S3MIRROR_ROOT_PASSWORD"],
-	] as const) {
+	for (const [name, path, text] of stops) {
 		await act.step(`${name}, ${look}`, async () => {
 			await p.goto(`${root}#/${path}`);
 			await sees(p.getByRole("main"), text);
@@ -116,32 +129,31 @@ async function tour(look: Look, key: string) {
 			await judge(p, `${name}-${look}`);
 		});
 	}
-	if (look !== "light") {
-		await act.step(`one job, ${look}`, async () => {
-			await p.goto(`${root}#/replication`);
-			await press(p, "Deep scrub of photos");
-			await sees(p.getByRole("dialog"), "photos/scan-05.bin");
-			await judge(p, `job-${look}`);
-			await press(p.getByRole("dialog"), "Close");
-			await p.getByRole("dialog").waitFor({ state: "detached" });
-		});
-	}
+	await act.step(`and more, ${look}`, () => then(p));
+	await c.close();
+}
+
+async function oneUser(p: Page, look: Look, key: string) {
 	if (look === "phone") {
-		await act.step("the menu, phone", async () => {
-			await press(p, "Open the menu");
-			await p.getByRole("link", { name: "Users" }).waitFor();
-			await judge(p, "menu-phone");
-		});
+		await press(p, "Open the menu");
+		await p.getByRole("link", { name: "Users" }).waitFor();
+		await judge(p, "menu-phone");
 	}
 	if (look === "dark") {
-		await act.step("one user, dark", async () => {
-			await p.goto(`${root}#/users`);
-			await press(p, "ann");
-			await p.getByRole("dialog", { name: "ann" }).getByText(key).waitFor();
-			await judge(p, "user-dark");
-		});
+		await p.goto(`${root}#/users`);
+		await press(p, "ann");
+		await p.getByRole("dialog", { name: "ann" }).getByText(key).waitFor();
+		await judge(p, "user-dark");
 	}
-	await c.close();
+}
+
+async function oneJob(p: Page, look: Look) {
+	if (look !== "light") {
+		await p.goto(`${root}#/replication`);
+		await press(p, "Deep scrub of photos");
+		await sees(p.getByRole("dialog"), "photos/scan-05.bin");
+		await judge(p, `job-${look}`);
+	}
 }
 
 async function belowAPath() {
@@ -175,5 +187,6 @@ async function leave() {
 	); // what a tab asks for before it hears of that
 }
 
+console.log(`   axe has judged ${judged.count} pages in ${Math.round(judged.ms / 1000)} s of their time`);
 await browser.close();
 console.log("the console does what it says");

@@ -6,8 +6,9 @@ import { Act, ask, file, fill, judge, largeFile, picture, press, row, sees, slow
 
 const act = new Act("files");
 
-export async function files(secret: string) {
-	const [context, page] = await act.enter("light", "root", secret);
+/** The first bucket, and what is in it; the page that looks at it. */
+export async function firstFiles(secret: string): Promise<Page> {
+	const [, page] = await act.enter("light", "root", secret);
 	await act.step("a bucket is made", async () => {
 		await page.getByRole("link", { name: "Objects" }).click();
 		await sees(page, "No buckets yet");
@@ -19,9 +20,13 @@ export async function files(secret: string) {
 		await sees(page, "This bucket is empty");
 	});
 	await written(page);
+	return page;
+}
+
+export async function files(page: Page) {
 	await large(page);
 	await looked(page);
-	await context.close();
+	await page.context().close();
 }
 
 async function written(page: Page) {
@@ -129,7 +134,7 @@ async function looked(page: Page) {
 			["harbour.png", ".preview-picture"],
 		] as const) {
 			await row(page, name).click();
-			const drawer = page.getByRole("dialog");
+			const drawer = page.getByRole("dialog", { name });
 			await drawer.locator(what).waitFor();
 			await drawer.getByText("acked").first().waitFor();
 			await judge(page, `object-${name.replace(".", "-")}-light`);
@@ -162,17 +167,32 @@ async function looked(page: Page) {
 	});
 	await act.step("an object is deleted, after a question", async () => {
 		await row(page, "scan-12.bin").click();
-		await press(page.getByRole("dialog"), "Delete");
+		const drawer = page.getByRole("dialog", { name: "scan-12.bin" });
+		await press(drawer, "Delete");
 		await press(page, "Keep it");
-		await press(page.getByRole("dialog"), "Delete");
+		await press(drawer, "Delete");
 		await sees(page, "Delete this object?");
 		await press(page, "Delete it everywhere");
 		await row(page, "scan-12.bin").waitFor({ state: "detached" });
 		assert.match(await ask("/get?bucket=photos&key=scan-12.bin"), /^404/);
 	});
+	await act.step("several objects are chosen, and deleted at once", async () => {
+		for (const n of ["08", "09", "10", "11"]) {
+			await page.getByRole("checkbox", { name: `Choose scan-${n}.bin` }).check();
+		}
+		await page.getByRole("checkbox", { name: "Choose scan-08.bin" }).uncheck();
+		await sees(page, "3 objects chosen");
+		await judge(page, "chosen-light");
+		await press(page, "Delete 3");
+		await press(page, "Delete them everywhere");
+		await page.getByText("3 objects chosen").waitFor({ state: "detached" });
+		await row(page, "scan-11.bin").waitFor({ state: "detached" });
+		await row(page, "scan-08.bin").waitFor();
+		assert.match(await ask("/get?bucket=photos&key=scan-11.bin"), /^404/);
+	});
 	await act.step("names are searched by how they begin", async () => {
 		await fill(page, "Names that begin with", "scan-0");
-		await sees(page, "9 entries");
+		await sees(page, "8 entries");
 		await fill(page, "Names that begin with", "nothing");
 		await sees(page, "No name begins so");
 		await fill(page, "Names that begin with", "");

@@ -5,6 +5,13 @@ import { Act, ask, fill, judge, press, root, sees } from "./stage.ts";
 
 const act = new Act("jobs");
 
+let seen = () => {};
+
+/** Ends when it was seen that there is no job yet: others may begin one then. */
+export const noJobYet = new Promise<void>((resolve) => {
+	seen = resolve;
+});
+
 /** Leaves every backend up and equal. */
 export async function jobs(secret: string) {
 	const [context, page] = await act.enter("light", "root", secret);
@@ -15,6 +22,7 @@ export async function jobs(secret: string) {
 		await sees(list, "No job is under way");
 		await judge(page, "jobs-none-light");
 	});
+	seen();
 	await act.step("a scrub finds what was lost behind everybody's back, and mends it", async () => {
 		await ask("/lose?backend=b-3&bucket=photos&key=scan-05.bin");
 		await press(list, "New job");

@@ -1,6 +1,7 @@
 // Backends at run time, and where a bucket stands: one is taken in, changed and removed.
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { noJobYet } from "./jobs.ts";
 import { Act, ask, fill, judge, press, root, sees, spare } from "./stage.ts";
 
 const act = new Act("members");
@@ -106,7 +107,20 @@ async function placed(page: Page) {
 		await sees(about, "A write is answered once all of its backends have it.");
 		await about.getByRole("button", { name: "Save", disabled: true }).waitFor();
 		await judge(page, "bucket-about-light");
+	});
+	await act.step("another backend joins it, and is filled", async () => {
+		await noJobYet; // one begins by itself
 		assert.match(await ask("/put?bucket=reports&key=a.txt"), /^200/);
+		const about = page.getByRole("dialog", { name: "reports", exact: true });
+		await press(about, "Put it on another backend");
+		const form = page.getByRole("dialog", { name: "Put reports on another backend" });
+		assert.ok(await form.getByRole("button", { name: "Put it there" }).isDisabled());
+		await form.getByLabel("Backend").selectOption("b-2");
+		await sees(form, "b-2 takes writes at once");
+		await judge(page, "bucket-join-light");
+		await press(form, "Put it there");
+		await form.waitFor({ state: "detached" });
+		await about.getByRole("listitem").filter({ hasText: "b-2" }).getByText("present", { exact: true }).waitFor();
 		assert.match(await ask("/delete?bucket=reports&key=a.txt"), /^204/);
 	});
 }

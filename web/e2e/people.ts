@@ -4,6 +4,12 @@ import { Act, ask, fill, judge, press, root, sees } from "./stage.ts";
 
 const act = new Act("people");
 
+type Key = { id: string; secret: string };
+
+/** What S3 answers to a write that is signed with a key. */
+const put = (name: string, k: Key) =>
+	ask(`/put?bucket=photos&key=${name}&id=${encodeURIComponent(k.id)}&secret=${encodeURIComponent(k.secret)}`);
+
 /** Makes ann, who may only read photos at the end; returns her key's id. */
 export async function people(secret: string): Promise<string> {
 	const [context, page] = await act.enter("light", "root", secret);
@@ -32,9 +38,23 @@ export async function people(secret: string): Promise<string> {
 		await drawer.getByText(key.id).waitFor();
 		await page.locator(".secret-value").first().waitFor({ state: "detached" });
 		assert.ok(key.secret.length > 20 && !(await page.content()).includes(key.secret), "the secret stays on the page");
-		const as = `&id=${encodeURIComponent(key.id)}&secret=${encodeURIComponent(key.secret)}`;
-		assert.match(await ask(`/put?bucket=photos&key=by-ann.txt${as}`), /^200/);
-		assert.match(await ask(`/put?bucket=photos&key=by-ann.exe${as}`), /^403/);
+		assert.match(await put("by-ann.txt", key), /^200/);
+		assert.match(await put("by-ann.exe", key), /^403/);
+	});
+	await act.step("a key is replaced: the old one opens nothing any more", async () => {
+		const drawer = page.getByRole("dialog", { name: "ann" });
+		await press(drawer, `Replace key ${key.id}`);
+		const form = page.getByRole("dialog", { name: "Replace this key" });
+		await form.getByText("no more", { exact: true }).click();
+		await press(form, "Replace it");
+		await page.locator(".secret-value").nth(1).waitFor();
+		const [id, secret] = await page.locator(".secret-value").allTextContents();
+		await press(page, "I have kept it");
+		await drawer.getByText(key.id).waitFor({ state: "detached" });
+		assert.match(await put("by-ann.txt", key), /^403/);
+		key = { id: id ?? "", secret: secret ?? "" };
+		await drawer.getByText(key.id).waitFor();
+		assert.match(await put("by-ann.txt", key), /^200/);
 	});
 	await act.step("a limit is changed", async () => {
 		const drawer = page.getByRole("dialog", { name: "ann" });

@@ -208,7 +208,7 @@ function Acts({ b, change, close }: { b: BackendDetail; change: () => void; clos
 							<strong>Remove</strong>
 							<div>Once no bucket is on it. What it holds is left alone.</div>
 						</div>
-						<Button variant="outline" color="red.8" className="red-outline" onClick={() => setAsking("remove")}>
+						<Button variant="outline" color="red.8" onClick={() => setAsking("remove")}>
 							Remove
 						</Button>
 					</div>

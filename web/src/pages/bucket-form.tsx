@@ -71,7 +71,7 @@ function Where({ name, place, set }: { name: string; place: Place; set: (p: Plac
 					value={place.chosen ? "these" : "all"}
 					onChange={(v) => set({ ...place, chosen: v === "these" })}
 					data={[
-						{ value: "all", label: "What the configuration says" },
+						{ value: "all", label: "As configured" },
 						{ value: "these", label: "These backends" },
 					]}
 				/>

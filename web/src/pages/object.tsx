@@ -73,7 +73,10 @@ export function ObjectDetail({ bucket, named, gone }: { bucket: string; named: N
 							<li key={name}>
 								<strong>{name}</strong>
 								<Tag tone={replicaTone[state]}>{state}</Tag>
-								<span>{replicaMeaning[state]}</span>
+								<span>
+									{replicaMeaning[state]}
+									{o.refusals?.[name] && <>{`: ${o.refusals[name].code} ${o.refusals[name].message}`}</>}
+								</span>
 							</li>
 						))}
 				</ul>

@@ -4,7 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type DragEvent, useEffect, useRef, useState } from "react";
 import type { ObjectEntry } from "../api/gen/types.gen";
-import { useListing } from "../api/listing";
+import { type Row, useListing } from "../api/listing";
 import { uploads } from "../api/uploads";
 import { Tag } from "../parts/badge";
 import { dropped } from "../parts/dropped";
@@ -18,6 +18,7 @@ import { goesOn, rowsOf } from "../words/pages";
 import { folderOf, folders, nameIn, standing } from "../words/replicas";
 import { windowOf } from "../words/window";
 import { OneBucket } from "./bucket";
+import { type Choice, Chosen, exact, turned } from "./chosen";
 import { ObjectDetail } from "./object";
 import { Uploads } from "./uploads";
 
@@ -40,6 +41,7 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 	const [over, setOver] = useState(false);
 	const [open, setOpen] = useState<ObjectEntry>();
 	const [about, setAbout] = useState(false);
+	const [choice, choose] = useState<Choice>(new Map());
 	const picker = useRef<HTMLInputElement>(null);
 	const folder = folderOf(prefix);
 
@@ -122,7 +124,16 @@ function Browser({ bucket, prefix }: { bucket: string; prefix: string }) {
 						find={(text) => navigate({ search: { prefix: folder + text }, replace: true })}
 					/>
 				</div>
-				<List bucket={bucket} prefix={prefix} may={may} open={setOpen} key={prefix} />
+				<Chosen bucket={bucket} choice={choice} choose={choose} />
+				<List
+					bucket={bucket}
+					prefix={prefix}
+					may={may}
+					open={setOpen}
+					choice={choice}
+					turn={(o) => choose((c) => turned(c, o))}
+					key={prefix}
+				/>
 				{over && (
 					<div className="drop" aria-hidden="true">
 						<Icon name="upload" size={28} />
@@ -172,11 +183,15 @@ function List({
 	prefix,
 	may,
 	open,
+	choice,
+	turn,
 }: {
 	bucket: string;
 	prefix: string;
 	may: boolean;
 	open: (o: ObjectEntry) => void;
+	choice: Choice;
+	turn: (o: ObjectEntry) => void;
 }) {
 	const box = useRef<HTMLDivElement>(null);
 	const phone = useMediaQuery("(max-width: 48em)", undefined, { getInitialValueInEffect: false }) ?? false;
@@ -230,13 +245,21 @@ function List({
 				</div>
 			)}
 			{/* A <table> cannot hold rows that are not there: roles say what it is. */}
-			<div role="table" aria-label={`Objects in ${bucket}/${prefix}`} aria-rowcount={more ? -1 : known + 1}>
+			<div
+				role="table"
+				data-choose={may || undefined}
+				aria-label={`Objects in ${bucket}/${prefix}`}
+				aria-rowcount={more ? -1 : known + 1}
+			>
 				<div role="row" className="grid-row grid-head">
+					{may && <span role="columnheader" aria-label="Chosen" />}
 					<span role="columnheader">Name</span>
 					<span role="columnheader" className="num">
 						Size
 					</span>
-					<span role="columnheader">Changed</span>
+					<span role="columnheader" className="grid-when">
+						Changed
+					</span>
 					<span role="columnheader">Replicas</span>
 				</div>
 				<div
@@ -254,12 +277,24 @@ function List({
 							const row = list.rowAt(n);
 							return (
 								<div
-									key={n}
+									key={keyOf(row, n)}
 									role="row"
 									aria-rowindex={n + 2}
 									className="grid-row"
 									style={{ transform: `translateY(${w.top(n)}px)`, height }}
 								>
+									{may && (
+										<span role="cell" className="grid-choose">
+											{row && "object" in row && (
+												<input
+													type="checkbox"
+													aria-label={`Choose ${row.object.key}`}
+													checked={choice.has(exact(row.object))}
+													onChange={() => turn(row.object)}
+												/>
+											)}
+										</span>
+									)}
 									{!row ? (
 										<span role="cell" className="grid-soon" aria-label="Loading" />
 									) : "folder" in row ? (
@@ -280,6 +315,10 @@ function List({
 		</>
 	);
 }
+
+/** A row is the same one wherever it stands: what is aimed at, or has the focus, is not another one when some come or go above it. */
+const keyOf = (row: Row | undefined, n: number) =>
+	!row ? n : "folder" in row ? `folder ${row.folder}` : `object ${exact(row.object)}`;
 
 function FolderRow({ bucket, folder, prefix }: { bucket: string; folder: string; prefix: string }) {
 	return (

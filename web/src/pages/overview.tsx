@@ -1,7 +1,7 @@
 import { Table } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo } from "react";
-import type { BackendStatus, Replication, Status } from "../api/gen/types.gen";
+import type { BackendStatus, Node, Replication, Status } from "../api/gen/types.gen";
 import { useCourses, useReplication, useStatus } from "../api/queries";
 import { useSamples } from "../api/sampling";
 import { Live } from "../parts/badge";
@@ -39,6 +39,7 @@ export function Overview() {
 					<Alarms s={s.data} r={r.data} />
 					<Numbers facts={numbers(s.data)} />
 					<Backends list={s.data.backends} />
+					{s.data.nodes && <Nodes list={s.data.nodes} here={s.data.node} />}
 					<Suspense fallback={<Waiting rows={1} height={240} />}>
 						<Trends />
 					</Suspense>
@@ -147,6 +148,39 @@ function Backends({ list }: { list: BackendStatus[] }) {
 						</Table.Tr>
 					);
 				})}
+			</Rows>
+		</Panel>
+	);
+}
+
+const nodeColumns = [
+	{ name: "Node" },
+	{ name: "State" },
+	{ name: "Admin API" },
+	{ name: "Version" },
+	{ name: "Started" },
+];
+
+/** The nodes that share the log; a node whose log is its own has none beside it. */
+function Nodes({ list, here }: { list: Node[]; here: string }) {
+	return (
+		<Panel title="Nodes" note="Those that share the log and live" flush>
+			<Rows label="Nodes" columns={nodeColumns}>
+				{list.map((n) => (
+					<Table.Tr key={n.name}>
+						<Cell label="Node" head>
+							<strong>{n.name}</strong>
+						</Cell>
+						<Cell label="State">
+							<Live tone={n.joining ? "busy" : "good"}>
+								{n.joining ? "joining" : n.name === here ? "serves, and answers here" : "serves"}
+							</Live>
+						</Cell>
+						<Cell label="Admin API">{n.address}</Cell>
+						<Cell label="Version">{n.version}</Cell>
+						<Cell label="Started">{ago(n.started)}</Cell>
+					</Table.Tr>
+				))}
 			</Rows>
 		</Panel>
 	);

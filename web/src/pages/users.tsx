@@ -226,7 +226,7 @@ function OneUser({ login, close }: { login: string; close: () => void }) {
 							<strong>Remove</strong>
 							<div>With all keys and sessions. Objects stay.</div>
 						</div>
-						<Button variant="outline" color="red.8" className="red-outline" onClick={() => setDooming(true)}>
+						<Button variant="outline" color="red.8" onClick={() => setDooming(true)}>
 							Remove
 						</Button>
 					</div>

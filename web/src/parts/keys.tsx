@@ -2,7 +2,7 @@ import { ActionIcon, Button, Group, Modal, SegmentedControl, Stack, Table, Text 
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { createKey, deleteKey, listKeys } from "../api/gen/sdk.gen";
+import { createKey, deleteKey, listKeys, rotateKey } from "../api/gen/sdk.gen";
 import type { KeyWithSecret } from "../api/gen/types.gen";
 import { ago, day } from "../words/format";
 import { Tag } from "./badge";
@@ -19,12 +19,24 @@ const lives = [
 	{ value: "365", label: "1 year" },
 ];
 
-function NewKey({ login, opened, close }: { login: string; opened: boolean; close: () => void }) {
+const graces = [
+	{ value: "0", label: "no more" },
+	{ value: "3600", label: "for 1 hour" },
+	{ value: "86400", label: "for 1 day" },
+	{ value: "604800", label: "for 7 days" },
+];
+
+/** Makes a key, or one in the place of another, and shows its secret once. */
+function NewKey({ login, old, opened, close }: { login: string; old?: string; opened: boolean; close: () => void }) {
 	const [days, setDays] = useState("90");
+	const [grace, setGrace] = useState("86400");
 	const [made, setMade] = useState<KeyWithSecret>();
 	const queries = useQueryClient();
 	const make = useMutation({
 		mutationFn: async () => {
+			if (old) {
+				return (await rotateKey({ path: { login, id: old }, body: { grace_seconds: Number(grace) } })).data;
+			}
 			const expires = days === "0" ? undefined : new Date(Date.now() + Number(days) * 86_400_000).toISOString();
 			return (await createKey({ path: { login }, body: { expires } })).data;
 		},
@@ -43,7 +55,7 @@ function NewKey({ login, opened, close }: { login: string; opened: boolean; clos
 		<Modal
 			opened={opened}
 			onClose={done}
-			title={made ? "The new S3 key" : "New S3 key"}
+			title={made ? "The new S3 key" : old ? "Replace this key" : "New S3 key"}
 			centered
 			closeOnClickOutside={!made}
 			closeButtonProps={{ "aria-label": "Close" }}
@@ -59,11 +71,22 @@ function NewKey({ login, opened, close }: { login: string; opened: boolean; clos
 				</Stack>
 			) : (
 				<Stack>
+					{old && (
+						<Text size="sm">
+							A new key comes in the place of <code>{old}</code>, and ends when that would have.
+						</Text>
+					)}
 					<div>
 						<Text size="sm" fw={500} mb={6} id="key-life">
-							Ends after
+							{old ? "The old one opens" : "Ends after"}
 						</Text>
-						<SegmentedControl fullWidth data={lives} value={days} onChange={setDays} aria-labelledby="key-life" />
+						<SegmentedControl
+							fullWidth
+							data={old ? graces : lives}
+							value={old ? grace : days}
+							onChange={old ? setGrace : setDays}
+							aria-labelledby="key-life"
+						/>
 					</div>
 					{make.isError && <Note tone="bad">{make.error.message}</Note>}
 					<Group justify="flex-end">
@@ -71,7 +94,7 @@ function NewKey({ login, opened, close }: { login: string; opened: boolean; clos
 							Cancel
 						</Button>
 						<Button loading={make.isPending} onClick={() => make.mutate()}>
-							Make the key
+							{old ? "Replace it" : "Make the key"}
 						</Button>
 					</Group>
 				</Stack>
@@ -96,6 +119,7 @@ export function Keys({ login }: { login: string }) {
 	});
 	const [opened, { open, close }] = useDisclosure(false);
 	const [doomed, setDoomed] = useState<string>();
+	const [old, setOld] = useState<string>();
 	const queries = useQueryClient();
 	const remove = useMutation({
 		mutationFn: (id: string) => deleteKey({ path: { login, id } }),
@@ -137,6 +161,15 @@ export function Keys({ login }: { login: string }) {
 								<ActionIcon
 									variant="subtle"
 									color="gray"
+									title="Replace"
+									aria-label={`Replace key ${k.access_key_id}`}
+									onClick={() => setOld(k.access_key_id)}
+								>
+									<Icon name="busy" size={16} />
+								</ActionIcon>
+								<ActionIcon
+									variant="subtle"
+									color="gray"
 									title="Remove"
 									aria-label={`Remove key ${k.access_key_id}`}
 									onClick={() => setDoomed(k.access_key_id)}
@@ -154,6 +187,7 @@ export function Keys({ login }: { login: string }) {
 				</Button>
 			</Group>
 			<NewKey login={login} opened={opened} close={close} />
+			{old && <NewKey login={login} old={old} opened close={() => setOld(undefined)} />}
 			<Confirm
 				title="Remove this key?"
 				verb="Remove the key"

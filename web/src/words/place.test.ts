@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ackMeans, anywhere, lackOf, newBucket, placeMeans, turned } from "./place";
+import { ackMeans, anywhere, joined, lackOf, newBucket, placeMeans, turned } from "./place";
 
 test("a bucket goes where the configuration says, unless it is said", () => {
 	expect(newBucket("photos", anywhere)).toEqual({ name: "photos" });
@@ -32,4 +32,13 @@ test("an ack rule is a sentence", () => {
 	);
 	expect(ackMeans({ at_least: 2, include: ["a", "b"] }, 3)).toMatch(/2 of its 3 backends have it, a and b among them;/);
 	expect(ackMeans({ at_least: 3, include: [] }, 3)).toBe("A write is answered once all of its backends have it.");
+});
+
+test("a backend joins those that are there", () => {
+	expect(joined("photos", ["a", "b"], "c", "", false)).toEqual({ replica_set: ["a", "b", "c"] });
+	expect(joined("photos", ["a"], "c", " photos-3 ", true)).toEqual({
+		replica_set: ["a", "c"],
+		names: { c: "photos-3" },
+		assume_equal: true,
+	});
 });

@@ -1,5 +1,5 @@
 // Where a bucket stands: on which backends, and under which name on each.
-import type { Ack, BucketState, NewBucket } from "../api/gen/types.gen";
+import type { Ack, BucketChange, BucketState, NewBucket } from "../api/gen/types.gen";
 import { listed } from "./safety";
 import type { Tone } from "./tone";
 
@@ -37,6 +37,16 @@ export function newBucket(name: string, p: Place): NewBucket {
 	};
 }
 
+/** What has a backend join those that a bucket is on. */
+export function joined(bucket: string, on: string[], backend: string, there: string, equal: boolean): BucketChange {
+	const name = there.trim();
+	return {
+		replica_set: [...on, backend],
+		...(name !== "" && name !== bucket ? { names: { [backend]: name } } : {}),
+		...(equal ? { assume_equal: true } : {}),
+	};
+}
+
 /** What will be, in a sentence. */
 export function placeMeans(p: Place): string {
 	const n = Object.keys(p.names).length;
@@ -61,7 +71,7 @@ export const bucketTone: Record<BucketState, Tone> = {
 export const bucketMeans: Record<BucketState, string> = {
 	present: "it is there",
 	pending: "it was not made there yet",
-	filling: "it was lost there, and is given back what it held",
+	filling: "it was lost there, or joined, and is filled; reads pass it by until then",
 	unusable: "something there has to be put right",
 };
 
