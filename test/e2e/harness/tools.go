@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -131,23 +130,31 @@ func build(variable, name string, flags ...string) (string, error) {
 	return bin, nil
 }
 
-// The first port tried. The range lies below the ones that operating systems
-// hand out for outgoing connections, so that a server that is down does not
-// lose its port to one of those.
+// The ports of tests lie below the ones that operating systems hand out for outgoing
+// connections, so that a server that is down does not lose its port to one of those.
+// Packages are tested beside each other, and between the moment in which a port is found
+// free and the one in which a server takes it another process must not give it to one of
+// its own: each process has blocks to itself, as long as it listens on their first ports.
 const (
 	firstPort = 20000
 	lastPort  = 30000
+	portBlock = 250
 )
 
-var nextPort atomic.Int32
+var ports struct {
+	mu         sync.Mutex // guards what follows
+	next, last int        // of the block that is used up now
+	claims     []net.Listener
+}
 
 // Addr returns a free loopback address, never the same twice in one process.
 func Addr(t testing.TB) string {
 	t.Helper()
-	nextPort.CompareAndSwap(0, int32(firstPort+os.Getpid()*7%(lastPort-firstPort)))
-	for range lastPort - firstPort {
-		port := nextPort.Add(1)
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+int(port)%(lastPort-firstPort))
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	for ports.next < ports.last || claimPorts() {
+		addr := fmt.Sprintf("127.0.0.1:%d", ports.next)
+		ports.next++
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			continue
@@ -157,4 +164,20 @@ func Addr(t testing.TB) string {
 	}
 	t.Fatal("no free port on 127.0.0.1")
 	return ""
+}
+
+// claimPorts takes the next block that no process has; false: there is none.
+func claimPorts() bool {
+	const blocks = (lastPort - firstPort) / portBlock
+	for i := range blocks {
+		first := firstPort + (os.Getpid()+i)%blocks*portBlock
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
+		if err != nil {
+			continue
+		}
+		ports.claims = append(ports.claims, l) // open until the process ends
+		ports.next, ports.last = first+1, first+portBlock
+		return true
+	}
+	return false
 }
