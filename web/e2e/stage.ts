@@ -110,8 +110,8 @@ export class Act {
 }
 
 /** Text that comes by itself: no reload, no click. */
-export const sees = (where: Page | Locator, text: string | RegExp) =>
-	where.getByText(text).first().waitFor({ state: "visible", timeout: 60_000 });
+export const sees = (where: Page | Locator, text: string | RegExp, timeout = 60_000) =>
+	where.getByText(text).first().waitFor({ state: "visible", timeout });
 
 export const fill = async (where: Page | Locator, label: string, value: string) =>
 	where.getByLabel(label, { exact: true }).first().fill(value);
