@@ -98,7 +98,8 @@ const (
 	doneNothing = "nothing" // since the job stopped, or nothing says what is right
 )
 
-// mend gives what differs a row, and lets it be repaired once at once.
+// mend gives what differs a row, and has it repaired at once, up to patience times: a visit of
+// the healer's may be under way, which began before the row said what is wrong.
 func (s *scrub) mend(ctx context.Context, job *Job, found []verdictOf, list []Finding, c replica.Comparison) error {
 	var group errgroup.Group
 	group.SetLimit(s.jobs.o.Workers)
@@ -112,13 +113,21 @@ func (s *scrub) mend(ctx context.Context, job *Job, found []verdictOf, list []Fi
 			if _, err := s.jobs.spans.compare(ctx, s.jobs.o.Set, v.key, c, true); err != nil {
 				return err
 			}
-			rep, err := s.jobs.spans.repair(ctx, s.jobs.o.Set, v.key)
-			if err != nil {
-				return nil //nolint:nilerr // it has a row: the healer comes to it
+			for try := range patience {
+				rep, err := s.jobs.spans.repair(ctx, s.jobs.o.Set, v.key)
+				if err != nil {
+					return nil //nolint:nilerr // it has a row: the healer comes to it
+				}
+				if rep.Row == nil || rep.Row.Quiet(s.jobs.o.Set.Replicas(v.key.Bucket)) {
+					mu.Lock()
+					defer mu.Unlock()
+					healed[v.key.Name] = true
+					return nil
+				}
+				if try < patience-1 {
+					sleep(ctx, time.Second)
+				}
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			healed[v.key.Name] = rep.Row == nil || rep.Row.Quiet(s.jobs.o.Set.Replicas(v.key.Bucket))
 			return nil
 		})
 	}
