@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,8 +156,14 @@ func (w *way) away(d time.Duration) {
 	}
 }
 
+// On a key that many write at once, through several gateways, a request may wait for its turn
+// until it is told to slow down, which clients repeat. One of slowShare may be.
+const slowShare = 200
+
+var slowHot = regexp.MustCompile(` of hot/\d+: 503 SlowDown`)
+
 // promised has a node of Cassandra go and, once that is not felt any more, every gateway
-// restart in turn, as an upgrade would: no client may get an error.
+// restart in turn, as an upgrade would: no client may get an error, but for slowHot.
 //
 // It is felt until the other nodes' failure detectors have noticed, which takes some 18 s with
 // Cassandra's settings: until then they ask the one that is gone, too, a round takes seconds, and a
@@ -187,7 +194,12 @@ func (w *world) promised() {
 		w.logf("a gateway restarted")
 	}
 	failures := w.clients.failedSince(over)
+	asked := h.tallied("write acknowledged", "read answered") - answered
 	for _, f := range failures {
+		if slowHot.MatchString(f.text) && slowShare*len(failures) <= asked {
+			w.logf("%v after a node of Cassandra was killed: %s", (f.at - killed).Round(time.Millisecond), f.text)
+			continue
+		}
 		w.violation("%v after a node of Cassandra was killed, gateways restart: %s", (f.at - killed).Round(time.Millisecond), f.text)
 		w.logf("%s", w.found[len(w.found)-1])
 	}
@@ -198,7 +210,7 @@ func (w *world) promised() {
 		w.complaints(ended)
 	}
 	w.logf("%d requests failed of %d while one node of Cassandra was gone and each gateway restarted in turn",
-		len(failures), h.tallied("write acknowledged", "read answered")-answered)
+		len(failures), asked)
 	w.ring.Launch(gone)
 }
 
