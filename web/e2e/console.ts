@@ -91,7 +91,8 @@ await door.step("by keyboard: past the navigation, and through it", async () => 
 const shown = theShow(); // has a service of its own
 const crowded = crowd(password); // as do its answers
 const written = await firstFiles(password);
-const [key] = await Promise.all([people(password), files(written), jobs(password), members(password), shown, crowded]);
+const filed = files(written);
+const [key] = await Promise.all([people(password), filed, jobs(password, filed), members(password), shown, crowded]);
 // What does not change while backends come and go, and what does.
 const still: readonly Stop[] = [
 	["history", "history", "Signed in"],
