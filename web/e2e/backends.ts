@@ -83,14 +83,11 @@ async function taken(page: Page) {
 		await sees(one, "Heals take at most 256 KiB/s");
 		await one.getByRole("slider", { name: "Most requests a second to b-1" }).focus();
 		await page.keyboard.press("Home");
-		// The page shows it before it is taken, and what a page that is left was about to say is lost.
-		const taken = page.waitForResponse(
-			(r) => r.request().method() === "PUT" && /"requests_per_second":2\b/.test(r.request().postData() ?? ""),
-		);
 		await page.keyboard.press("ArrowRight");
 		await sees(one, "Heals take at most 256 KiB/s, 2 requests/s");
-		await taken;
 		await judge(page, "pace-light");
+		// The page shows a pace before it is taken, and the browser complains of what is on its way when it is left.
+		await page.waitForTimeout(2000);
 		await page.reload();
 		await sees(one, "Heals take at most 256 KiB/s, 2 requests/s");
 		await press(one, "Pace of b-1 as configured");
