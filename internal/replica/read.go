@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/s3mirror/s3mirror/internal/backend"
 	"github.com/s3mirror/s3mirror/internal/commit"
@@ -72,8 +73,31 @@ func (s *Set) look(ctx context.Context, b *bucket, key object.Key, head bool, ho
 	return s.lookIn(ctx, b, b.config(), commit.Look{Order: s.order(b), HeadOnly: head, Hedge: true}, key, how)
 }
 
-// lookIn is look with a configuration and an order of the caller's.
+// lookIn is look with a configuration and an order of the caller's. A read that is outrun begins
+// anew for as long as readPatience, unless it is shown the same again: then nothing moves.
 func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first commit.Look, key object.Key, how question) (*read, error) {
+	var before *read
+	for began := s.o.Boot(); ; {
+		r := s.lookOnce(ctx, b, cfg, first, key, how)
+		still := before != nil && r.last.Seen.ID == before.last.Seen.ID
+		before = r
+		switch {
+		case r.served != nil:
+			return r, nil
+		case r.absent:
+			return nil, s3.Err(s3.NoSuchKey)
+		case !r.outrun() || still || ctx.Err() != nil || s.o.Boot()-began >= readPatience:
+			return nil, unavailable(errors.New("no replica that is up can answer for the current version"))
+		}
+	}
+}
+
+// readPatience is how long a read begins anew whose key is written faster than it is read: by
+// several nodes on a shared log, say, of which each look takes its time.
+const readPatience = 5 * time.Second
+
+// lookOnce plays one read.
+func (s *Set) lookOnce(ctx context.Context, b *bucket, cfg commit.Config, first commit.Look, key object.Key, how question) *read {
 	r := &read{client: ctx, how: how, open: map[string]*backend.Object{}}
 	r.process = s.newProcess(ctx, b, key, commit.NewRead(cfg))
 	r.other = r.carryOut
@@ -89,14 +113,12 @@ func (s *Set) lookIn(ctx context.Context, b *bucket, cfg commit.Config, first co
 	if r.contradicted() {
 		s.suspects.add(key)
 	}
-	switch {
-	case r.served != nil:
-		return r, nil
-	case r.absent:
-		return nil, s3.Err(s3.NoSuchKey)
-	}
-	return nil, unavailable(errors.New("no replica that is up can answer for the current version"))
+	return r
 }
+
+// outrun tells whether the replica that was asked last answered, and yet nothing could be served:
+// its key moved between the looks at the log and at the replica, or the replica is wrong.
+func (r *read) outrun() bool { return r.last.Replica != "" && !r.last.Failed }
 
 func (r *read) carryOut(e commit.Effect) {
 	switch e := e.(type) {

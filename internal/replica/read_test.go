@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -327,6 +328,49 @@ func TestAReadThatMeetsAGapHasItFilled(t *testing.T) {
 		r.equal()
 		if d := time.Since(began); d > times.Retention/2 {
 			t.Fatalf("this took %v: the row's own end may have done it", d)
+		}
+	})
+}
+
+// A key that is written faster than it is read is read all the same, once its writers pause:
+// each look at a replica shows a version that the row did not name yet.
+func TestAReadThatIsOutrunBeginsAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mustPut("hot", []byte("first"))
+		for _, name := range r.names {
+			r.slow(name, 100*time.Millisecond)
+		}
+		var wg sync.WaitGroup
+		begun := time.Now()
+		wg.Go(func() {
+			for i := 0; time.Since(begun) < 3*time.Second; i++ {
+				r.mustPut("hot", fmt.Appendf(nil, "version %d", i))
+				time.Sleep(40 * time.Millisecond)
+			}
+			r.mustPut("hot", []byte("last"))
+		})
+		time.Sleep(10 * time.Millisecond)
+		if _, err := r.get("hot"); err != nil {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		wg.Wait()
+		r.mustGet("hot", []byte("last"))
+	})
+}
+
+// A replica that always shows what the row does not name is no moving key: the client is told soon.
+func TestAReadThatIsShownTheSameAgainEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mustPut("k", []byte("right"))
+		for _, name := range r.names {
+			r.directPut(name, testBucket, "k", []byte("another's"))
+		}
+		begun := time.Now()
+		if _, err := r.get("k"); !errors.Is(err, s3.SlowDown) {
+			t.Fatalf("got %v", err)
+		}
+		if took := time.Since(begun); took > time.Second { // of the bubble's clock
+			t.Errorf("it took %s", took)
 		}
 	})
 }
