@@ -156,11 +156,11 @@ func (w *way) away(d time.Duration) {
 	}
 }
 
-// On a key that many write at once, through several gateways, a request may wait for its turn
+// On a key that many write at once, through several gateways, a write may wait for its turn
 // until it is told to slow down, which clients repeat. One of slowShare may be.
 const slowShare = 200
 
-var slowHot = regexp.MustCompile(` of hot/\d+: 503 SlowDown`)
+var slowHot = regexp.MustCompile(`^write in doubt of hot/\d+: 503 SlowDown`)
 
 // promised has a node of Cassandra go and, once that is not felt any more, every gateway
 // restart in turn, as an upgrade would: no client may get an error, but for slowHot.
