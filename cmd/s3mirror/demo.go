@@ -142,12 +142,12 @@ func runDemo(ctx context.Context, f demoFlags, std streams, env environ, build f
 		return err
 	}
 	defer flush()
-	// A log without its endpoints is worth nothing: both end with the demo.
 	if f.dir != "" {
 		if err := os.MkdirAll(f.dir, 0o700); err != nil {
 			return fmt.Errorf("--dir: %w", err)
 		}
 	}
+	// A log without its endpoints is worth nothing: both end with the demo.
 	dir, err := os.MkdirTemp(f.dir, "s3mirror-demo-")
 	if err != nil {
 		return fmt.Errorf("--dir: %w", err)

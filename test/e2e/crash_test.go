@@ -29,14 +29,7 @@ func TestGatewayKilled(t *testing.T) {
 					w.read(ctx, k)
 				}
 			}
-			for {
-				select {
-				case <-crashed:
-					return
-				default:
-				}
-				w.step(t)
-			}
+			w.until(t, crashed)
 		})
 		l.reach(t, l.ops.Load()+int64(250+rnd.IntN(150)))
 		close(crashed) // nobody begins anything new; what is under way meets the crash
@@ -51,6 +44,18 @@ func TestGatewayKilled(t *testing.T) {
 	floor(t, "writes under way when it died", int64(l.doubt["no answer"]), 40)
 	floor(t, "reads checked", l.reads.Load(), 1500)
 	l.settle(t, g, backends)
+}
+
+// until does one thing after the other until end is closed; what it has begun then it ends.
+func (w *worker) until(t *testing.T, end <-chan struct{}) {
+	for {
+		select {
+		case <-end:
+			return
+		default:
+		}
+		w.step(t)
+	}
 }
 
 // step does what comes next: mostly writes, of all sizes up to a few MB.

@@ -160,16 +160,7 @@ func TestABackendJoinsABucket(t *testing.T) {
 	l := newLoad(g.Client, "photos", 120, 77)
 	end := make(chan struct{})
 	crashed := make(chan struct{})
-	wait := l.run(8, func(w *worker) {
-		for {
-			select {
-			case <-crashed:
-				return
-			default:
-			}
-			w.step(t)
-		}
-	})
+	wait := l.run(8, func(w *worker) { w.until(t, crashed) })
 	l.reach(t, 300)
 	all := backends[0].Name + "," + backends[1].Name + "," + backends[2].Name
 	must(t, g, "bucket", "set", "photos", "--replica-set", all, "--name", backends[2].Name+"=photos")
