@@ -8,7 +8,7 @@ import { ago, day } from "../words/format";
 import { Tag } from "./badge";
 import { Confirm } from "./confirm";
 import { Copied } from "./copied";
-import { Icon } from "./icons";
+import { Icon, type IconName } from "./icons";
 import { Cell, Rows } from "./rows";
 import { Blank, Note, Oops, Waiting } from "./states";
 
@@ -111,6 +111,25 @@ const columns = [
 	{ name: "Actions", hidden: true },
 ];
 
+/** One thing to do with a key, in its row. */
+function KeyButton({
+	act,
+	id,
+	icon,
+	onClick,
+}: {
+	act: string;
+	id: string;
+	icon: IconName;
+	onClick: (id: string) => void;
+}) {
+	return (
+		<ActionIcon variant="subtle" color="gray" title={act} aria-label={`${act} key ${id}`} onClick={() => onClick(id)}>
+			<Icon name={icon} size={16} />
+		</ActionIcon>
+	);
+}
+
 /** The S3 keys of a user: made, shown once, taken away. */
 export function Keys({ login }: { login: string }) {
 	const keys = useQuery({
@@ -158,24 +177,8 @@ export function Keys({ login }: { login: string }) {
 								)}
 							</Cell>
 							<Cell label="" num>
-								<ActionIcon
-									variant="subtle"
-									color="gray"
-									title="Replace"
-									aria-label={`Replace key ${k.access_key_id}`}
-									onClick={() => setOld(k.access_key_id)}
-								>
-									<Icon name="busy" size={16} />
-								</ActionIcon>
-								<ActionIcon
-									variant="subtle"
-									color="gray"
-									title="Remove"
-									aria-label={`Remove key ${k.access_key_id}`}
-									onClick={() => setDoomed(k.access_key_id)}
-								>
-									<Icon name="trash" size={16} />
-								</ActionIcon>
+								<KeyButton act="Replace" id={k.access_key_id} icon="busy" onClick={setOld} />
+								<KeyButton act="Remove" id={k.access_key_id} icon="trash" onClick={setDoomed} />
 							</Cell>
 						</Table.Tr>
 					))}
