@@ -245,9 +245,9 @@ check: $(LINT)/linters.stamp web-check
 # goroutine each and share nothing, which TestBranchesShareNothing shows without a detector.
 # One processor for each package, two packages at a time: two goroutines of a bubble that
 # fire a timer at once share one context of the detector, and crash it (golang/go#78156).
-# What it finds is what has no order, not what ran at one time.
+# What it finds is what has no order, not what ran at one time. The longest comes first.
 race:
-	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 ./cmd/... $$($(GO) list ./internal/... | grep -v -e /sim$$ -e /explore$$)
+	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 ./internal/replica ./cmd/... $$($(GO) list ./internal/... | grep -v -e /sim$$ -e /explore$$ -e /replica$$)
 
 # Built once, from a module of their own; again when their versions change.
 $(LINT)/linters.stamp: tools/go.mod tools/go.sum

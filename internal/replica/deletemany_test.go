@@ -189,6 +189,10 @@ func TestABatchOfNoBucketAndOfAClosedSet(t *testing.T) {
 // What a backend does to a batch costs its keys no more than the lag of that
 // backend, which is healed.
 func TestABatchWithABackendThatFails(t *testing.T) {
+	n := 50
+	if testing.Short() {
+		n = 20
+	}
 	ops := []s3.OperationName{s3.DeleteObjects}
 	for name, f := range map[string]memory.Faults{
 		"some keys fail":   {KeyErrorRate: 0.5, Ops: ops},
@@ -204,7 +208,7 @@ func TestABatchWithABackendThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
-				all := names(50)
+				all := names(n)
 				r.each(len(all), func(i int) { r.mustPut(all[i], []byte("x")) })
 				r.converge()
 				r.servers["b"].SetFaults(f)
