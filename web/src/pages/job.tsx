@@ -6,13 +6,13 @@ import type { Job, JobFinding } from "../api/gen/types.gen";
 import { every } from "../api/live";
 import { Live, Tag } from "../parts/badge";
 import { Confirm } from "../parts/confirm";
+import { Course } from "../parts/course";
 import { Facts } from "../parts/facts";
 import { Cell, Rows } from "../parts/rows";
 import { Oops, Waiting } from "../parts/states";
 import { count, moment } from "../words/format";
 import { isOver } from "../words/joblist";
 import { doneWords, foundWords, isAndShould, jobTitle, jobTone, missing, stateOf, took } from "../words/jobs";
-import { Course } from "./jobs";
 
 /** One job: how far it is, what it found, and its end. */
 export function OneJob({ id, close }: { id: string; close: () => void }) {

@@ -1,14 +1,15 @@
-import { Button, Group, Progress } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useState } from "react";
 import type { Job } from "../api/gen/types.gen";
 import { useJobs } from "../api/queries";
 import { Live } from "../parts/badge";
+import { Course } from "../parts/course";
 import { Icon } from "../parts/icons";
 import { Panel } from "../parts/page";
 import { Note, Oops, Waiting } from "../parts/states";
 import { ago } from "../words/format";
 import { isOver } from "../words/joblist";
-import { figures, jobTitle, jobTone, part, stateOf, whereabouts } from "../words/jobs";
+import { jobTitle, jobTone, stateOf } from "../words/jobs";
 import { OneJob } from "./job";
 import { NewJob } from "./job-form";
 
@@ -99,20 +100,5 @@ function Line({ job, open }: { job: Job; open: () => void }) {
 			</div>
 			<Course job={job} />
 		</li>
-	);
-}
-
-/** How far a job is, and what it has come to; of one that is over what it came to. */
-export function Course({ job }: { job: Job }) {
-	const done = part(job);
-	return (
-		<div className="job-course">
-			{!isOver(job) && done !== undefined && (
-				<Progress value={done * 100} aria-label={`How far the ${job.kind} is`} mb={5} />
-			)}
-			{(job.keys > 0 || !job.problem) && <p>{figures(job)}</p>}
-			{!isOver(job) && <p className="dim">{whereabouts(job)}</p>}
-			{job.problem && <p data-tone={job.state === "failed" ? "bad" : "warn"}>{job.problem}</p>}
-		</div>
 	);
 }
