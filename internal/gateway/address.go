@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // Proxies are the networks of the load balancers in front of us. What anybody
@@ -64,6 +66,18 @@ func (p Proxies) Secure(r *http.Request) bool {
 	}
 	hops := r.Header.Values("X-Forwarded-Proto")
 	return len(hops) > 0 && strings.EqualFold(strings.TrimSpace(hops[len(hops)-1]), "https")
+}
+
+// address is the URL of the object, as the client reached the bucket.
+func address(r *request) string {
+	scheme := "http://"
+	if r.secure {
+		scheme = "https://"
+	}
+	if r.op.VirtualHost {
+		return scheme + r.Host + "/" + s3.EscapeKey(r.op.Key)
+	}
+	return scheme + r.Host + "/" + r.op.Bucket + "/" + s3.EscapeKey(r.op.Key)
 }
 
 // parseHop reads an address as proxies write it: bare, in brackets, or with a

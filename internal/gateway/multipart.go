@@ -108,18 +108,9 @@ func (h *Handler) completeUpload(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return nil, err
 		}
-		done := s3.Completed{Location: location(r), Bucket: r.op.Bucket, Key: r.op.Key, ETag: info.ETag, Checksums: info.Headers}
+		done := s3.Completed{Location: address(r), Bucket: r.op.Bucket, Key: r.op.Key, ETag: info.ETag, Checksums: info.Headers}
 		return done.Document(), nil
 	})
-}
-
-// location is the URL of the object, as the client reached it.
-func location(r *request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host + r.URL.EscapedPath()
 }
 
 func (h *Handler) abortUpload(w http.ResponseWriter, r *request) error {

@@ -116,6 +116,11 @@ func TestPoliciesOnTheWire(t *testing.T) {
 		t.Errorf("a policy that cannot be read: %s", got.raw)
 	}
 	who.become(root)
+	form := (&browserForm{fields: []string{"key", "open/form", "success_action_status", "201"}}).ask(t)
+	form.header.Set("X-Forwarded-Proto", "https")
+	if got := f.send(t, form); !strings.Contains(got.body, "<Location>https://") {
+		t.Errorf("the address of what came by TLS to a proxy of ours: %s", got.raw)
+	}
 	if got := f.send(t, query("DELETE", "/photos", "policy")); got.status != 204 {
 		t.Errorf("root can not remove it: %s", got.raw)
 	}

@@ -130,18 +130,6 @@ func redirectTo(u *url.URL, op *s3.Operation, etag string) string {
 	return u.String()
 }
 
-// address is where the object is, as the client addressed the bucket.
-func address(r *request) string {
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	if r.op.VirtualHost {
-		return scheme + r.Host + "/" + s3.EscapeKey(r.op.Key)
-	}
-	return scheme + r.Host + "/" + r.op.Bucket + "/" + s3.EscapeKey(r.op.Key)
-}
-
 // connectionError is what a body that breaks off is called.
 func connectionError(err error) error {
 	var known *s3.Error
