@@ -176,13 +176,12 @@ func (b *bucket) distrust(replica string, reason error) {
 	b.presence[replica] = p
 }
 
-// unmet are replicas whose backend answers, and at which this node never looked.
+// unmet are replicas whose backend answers, and at which this node has not looked yet.
 func (b *bucket) unmet() object.Replicas {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.rec.Replicas.Filter(func(replica string) bool {
-		_, met := b.presence[replica]
-		return !met && b.set.Up(replica)
+		return b.presence[replica].looked == 0 && b.set.Up(replica)
 	})
 }
 

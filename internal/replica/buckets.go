@@ -187,12 +187,13 @@ const recordFresh = time.Second
 // lease and a second, takes longer.
 const admitFresh = recordFresh / 4
 
-// glanced is lookup by a record that may be that old.
+// glanced is lookup by a record that may be that old. Who comes while somebody else meets
+// the bucket waits for him: of a replica at which nobody has looked nothing is known to be right.
 func (bs *buckets) glanced(ctx context.Context, name string) (*bucket, error) {
 	bs.mu.Lock()
 	b := bs.known[name]
 	bs.mu.Unlock()
-	if b != nil && b.younger(recordFresh) {
+	if b != nil && b.younger(recordFresh) && len(b.unmet()) == 0 {
 		return b, nil
 	}
 	return bs.lookup(ctx, name)
@@ -259,8 +260,9 @@ func (bs *buckets) lookup(ctx context.Context, name string) (*bucket, error) {
 	return b, err
 }
 
-// welcome looks at replicas of a bucket that joined it since this node looked, so that the
-// first write that needs them finds them known.
+// welcome looks at replicas of a bucket at which this node has not looked, because they
+// joined it since or because somebody else meets it just now, so that the first write that
+// needs them finds them known.
 func (bs *buckets) welcome(ctx context.Context, b *bucket) {
 	if len(b.unmet()) == 0 {
 		return
