@@ -114,7 +114,7 @@ conformance: SEEDS = 200
 conformance: build
 	scripts/tools.sh minio
 	$(CONFORMANCE) ./test/e2e/conformance -conformance.whole
-	$(CONFORMANCE) ./test/e2e/differential -differential.first $(SEED) -differential.seeds $(SEEDS)
+	$(CONFORMANCE) ./test/e2e/differential -differential.minio -differential.first $(SEED) -differential.seeds $(SEEDS)
 
 conformance-update: build
 	scripts/tools.sh minio

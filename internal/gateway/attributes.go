@@ -29,8 +29,9 @@ func (h *Handler) getAttributes(w http.ResponseWriter, r *request) error {
 		}
 	}
 	s3.ResponseHeaders(w.Header(), object.Info{ModTime: v.ModTime}, s3.ResponseOptions{})
-	for _, name := range []string{"ETag", "Content-Length", "Content-Type", "Accept-Ranges"} {
-		w.Header().Del(name) // of the object, and not of the document
+	delete(w.Header(), "ETag") // of the object, and not of the document, as those below; Del would look for Etag
+	for _, name := range []string{"Content-Length", "Content-Type", "Accept-Ranges"} {
+		w.Header().Del(name)
 	}
 	s3.WriteXML(w, ask.Document(v.Info, sums))
 	return nil

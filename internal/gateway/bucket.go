@@ -88,6 +88,7 @@ func (h *Handler) headBucket(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	w.Header().Set("x-amz-bucket-region", h.Region)
+	w.Header().Set("x-amz-access-point-alias", "false")
 	w.Header().Set("Content-Type", "application/xml")
 	return empty(w, http.StatusOK)
 }

@@ -30,6 +30,7 @@ func TestWordsOfRefusals(t *testing.T) {
 		"a source that is its bucket":        {query("PUT", "/photos/k", "", "X-Amz-Copy-Source", "photos/a/.."), "400 InvalidArgument", "Invalid copy source object key"},
 		"a copy of nothing to itself":        {query("PUT", "/photos/none", "", "X-Amz-Copy-Source", "photos/none"), "404 NoSuchKey", ""},
 		"a copy of something to itself":      {query("PUT", "/photos/k", "", "X-Amz-Copy-Source", "photos/k"), "400 InvalidRequest", "to itself"},
+		"tags without a document":            {query("PUT", "/photos", "tagging"), "400 MissingRequestBodyError", "Request Body is empty"},
 		"a batch without a document":         {query("POST", "/photos", "delete", "Content-Md5", "1B2M2Y8AsgTpgAmY7PhCfg=="), "400 MissingRequestBodyError", "Request Body is empty"},
 		"another thing to itself":            {query("PUT", "/photos/k", "", "X-Amz-Copy-Source", "photos/k", "X-Amz-Copy-Source-If-Match", "other"), "412 PreconditionFailed", ""},
 		"part of no bucket":                  {query("GET", "/nowhere/k", "partNumber=0"), "404 NoSuchBucket", ""},

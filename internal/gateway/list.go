@@ -39,6 +39,7 @@ func (h *Handler) listObjects(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("x-amz-bucket-region", h.Region)
 	ask.Write(w, page, h.Tokens)
 	return nil
 }

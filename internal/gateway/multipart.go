@@ -170,7 +170,7 @@ func (h *Handler) listParts(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page := &s3.PartsPage{Checksum: found.Checksum, Truncated: found.More, Owner: r.owner()}
+	page := &s3.PartsPage{Checksum: found.Checksum, Truncated: found.More && ask.Max > 0, Owner: r.owner()}
 	for _, p := range found.Parts {
 		part := s3.Part{Number: p.Number, ETag: p.ETag, Size: p.Size, Modified: p.Added}
 		for name, value := range p.Sums {

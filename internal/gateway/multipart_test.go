@@ -32,6 +32,43 @@ func uploadAsks() []ask {
 	}
 }
 
+// TestPagesOfParts: every page names its last part, and one of no parts ends the list.
+func TestPagesOfParts(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/k", "old")
+	part := replica.UploadPart{Number: 3, ETag: "e", Size: 5, Added: testTime}
+	for q, c := range map[string]struct {
+		found replica.PartsPage
+		want  []string
+		not   string
+	}{
+		"":             {replica.PartsPage{Parts: []replica.UploadPart{part}}, []string{"<NextPartNumberMarker>3<", "<IsTruncated>false<"}, "true"},
+		"&max-parts=1": {replica.PartsPage{}, []string{"<IsTruncated>false<"}, "NextPartNumberMarker"},
+		"&max-parts=0": {replica.PartsPage{More: true}, []string{"<IsTruncated>false<"}, "NextPartNumberMarker"},
+	} {
+		f.uploads.listed = c.found
+		got := f.send(t, query("GET", "/photos/k", "uploadId="+theUpload+q))
+		for _, want := range c.want {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("%q: no %s in %s", q, want, got.raw)
+			}
+		}
+		if strings.Contains(got.body, c.not) {
+			t.Errorf("%q: %s in %s", q, c.not, got.raw)
+		}
+	}
+}
+
+// TestAttributesHaveNoETagHeader: it stands in the document alone.
+func TestAttributesHaveNoETagHeader(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, "/photos/k", "old")
+	got := f.send(t, query("GET", "/photos/k", "attributes", "X-Amz-Object-Attributes", "ETag"))
+	if got.status != 200 || strings.Contains(strings.ToLower(got.raw), "\netag:") {
+		t.Error(got.raw)
+	}
+}
+
 func completes(s *store) {
 	s.uploads.complete = func(context.Context, replica.CompleteRequest) (object.Info, error) {
 		return object.Info{ETag: "whole-1", Headers: object.Headers{"x-amz-checksum-crc32": "AAAAAA==-1", "x-amz-checksum-type": "COMPOSITE"}}, nil

@@ -91,6 +91,9 @@ func putSetting(name string) act {
 		if err != nil {
 			return err
 		}
+		if len(body) == 0 {
+			return s3.Err(s3.MissingRequestBody)
+		}
 		document, err := set.parse(body)
 		if err != nil {
 			return err

@@ -53,7 +53,7 @@ func (p *PartsRequest) Document(page *PartsPage) []byte {
 	if n := len(page.Parts); n > 0 {
 		next = page.Parts[n-1].Number
 	}
-	if page.Truncated {
+	if page.Truncated || len(page.Parts) > 0 { // the last number of every page, as on AWS
 		x.int("NextPartNumberMarker", int64(next))
 	}
 	x.int("MaxParts", int64(p.Max))

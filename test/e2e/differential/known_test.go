@@ -9,19 +9,23 @@ import (
 	"testing"
 )
 
-// knownFile names the differences that there may be, one a line: the kind of the request,
+// known are the differences that there may be, one a line of a file: the kind of the request,
 // the outcome directly and through s3mirror, all as patterns, and the reason. Where both
 // outcomes are the same, what the answers tell may differ.
-const knownFile = "testdata/known.txt"
-
 type known struct {
-	rules [][3]*regexp.Regexp
+	rules []rule
 	met   int
 }
 
-func readKnown(t *testing.T) *known {
+type rule struct {
+	line string
+	of   [3]*regexp.Regexp
+	met  int
+}
+
+func readKnown(t *testing.T, file string) *known {
 	t.Helper()
-	data, err := os.ReadFile(knownFile)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,22 +36,36 @@ func readKnown(t *testing.T) *known {
 		}
 		fields := strings.Split(line, " | ")
 		if len(fields) != 4 || fields[3] == "" {
-			t.Fatalf("%s: %q is no kind, two outcomes and a reason", knownFile, line)
+			t.Fatalf("%s: %q is no kind, two outcomes and a reason", file, line)
 		}
-		var rule [3]*regexp.Regexp
-		for i := range rule {
-			rule[i] = regexp.MustCompile("^(" + fields[i] + ")$")
+		r := rule{line: line}
+		for i := range r.of {
+			r.of[i] = regexp.MustCompile("^(" + fields[i] + ")$")
 		}
-		k.rules = append(k.rules, rule)
+		k.rules = append(k.rules, r)
 	}
 	return k
 }
 
+// has tells whether a difference is known, and counts it.
 func (k *known) has(label string, a, b seen) bool {
-	for _, rule := range k.rules {
-		if rule[0].MatchString(label) && rule[1].MatchString(a.outcome) && rule[2].MatchString(b.outcome) {
+	for i := range k.rules {
+		r := &k.rules[i]
+		if r.of[0].MatchString(label) && r.of[1].MatchString(a.outcome) && r.of[2].MatchString(b.outcome) {
+			r.met++
+			k.met++
 			return true
 		}
 	}
 	return false
+}
+
+// idle are the lines that no difference needed.
+func (k *known) idle() (lines []string) {
+	for _, r := range k.rules {
+		if r.met == 0 {
+			lines = append(lines, r.line)
+		}
+	}
+	return lines
 }

@@ -28,6 +28,9 @@ type Backend struct {
 	inside *memory.Server // of one that runs inside the test; it has no process
 }
 
+// Domain is where virtual-host style works on every backend; path style works anywhere.
+const Domain = "s3.test"
+
 // brand is what servers of one make have in common.
 type brand struct {
 	program string // below .tools/bin
@@ -40,9 +43,9 @@ type brand struct {
 
 var (
 	versitygw = brand{program: "versitygw", health: "/health", access: "ROOT_ACCESS_KEY", secret: "ROOT_SECRET_KEY",
-		install: "scripts/tools.sh"}
+		more: []string{"VGW_VIRTUAL_DOMAIN=" + Domain}, install: "scripts/tools.sh"}
 	minIO = brand{program: "minio", health: "/minio/health/ready", access: "MINIO_ROOT_USER", secret: "MINIO_ROOT_PASSWORD",
-		more: []string{"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1"}, install: "scripts/tools.sh minio"}
+		more: []string{"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1", "MINIO_DOMAIN=" + Domain}, install: "scripts/tools.sh minio"}
 )
 
 // StartBackend runs a versitygw that keeps connections alive or not: the
