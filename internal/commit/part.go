@@ -55,8 +55,11 @@ type Part struct {
 	tally tally
 	gone  tally // before the release
 	floor bool  // TimerFloor fired
+	kept  bool  // TimerKeep fired: no answer is waited for any more
 	doubt bool  // an insert was not known
 	after partState
+
+	leaving string // the replica that is being taken out before the release
 }
 
 // NewPart returns the machine of one attempt at a part. part holds Upload, Number and a
@@ -132,19 +135,28 @@ func (p *Part) end(kind Kind, code string) []Effect {
 }
 
 func (p *Part) uploadRead(now Now, ev UploadRead) []Effect {
-	if p.state != ptRead && p.state != ptReread {
-		return nil
-	}
+	leaving := p.leaving
+	p.leaving = ""
 	switch {
+	case p.state != ptRead && p.state != ptReread && leaving == "":
+		return nil
 	case ev.Failed && p.state == ptRead:
 		return p.end(Failed, codeSlowDown)
-	case ev.Failed:
+	case ev.Failed && p.state == ptReread:
 		return p.wait(now, ptReread)
+	case ev.Failed && p.state == ptSent:
+		return p.conclude(now)
+	case ev.Failed:
+		return nil // it is said again that the replica stands still
 	case !ev.Record.takesParts():
 		return p.end(Failed, codeNoSuchUpload)
 	}
 	p.rec, p.epoch = ev.Record, ev.Epoch
-	if p.state == ptReread {
+	switch p.state {
+	case ptBody:
+		return p.stalled(Stalled{Replica: leaving, For: p.cfg.Times.Grace})
+	case ptReread, ptSent:
+		p.state = ptSent
 		return p.conclude(now)
 	}
 	p.up = p.up.And(p.rec.In)
@@ -171,12 +183,46 @@ func (p *Part) lost(ev Lost) []Effect {
 	return nil
 }
 
+// stalled lets a replica go that holds the body up, if the part can do without it. The log
+// is told first: of parts that are sent at once each could do without another one, and
+// together they could not.
 func (p *Part) stalled(ev Stalled) []Effect {
-	if p.state != ptBody || !p.up.Has(ev.Replica) || ev.For < p.cfg.Times.Grace || !p.cfg.AckRule().Met(p.up.Without(ev.Replica)) {
+	r := ev.Replica
+	switch {
+	case p.state != ptBody || p.leaving != "" || !p.up.Has(r) || ev.For < p.cfg.Times.Grace:
 		return nil
+	case !p.cfg.AckRule().Met(p.up.And(p.rec.In).Without(r)):
+		return nil
+	case !p.rec.In.Has(r):
+		return p.leave(r)
 	}
-	p.up = p.up.Without(ev.Replica)
-	return []Effect{Leave{ev.Replica}}
+	next := p.rec.clone()
+	next.In, p.leaving = next.In.Without(r), r
+	return []Effect{SwapUpload{p.epoch, next}}
+}
+
+func (p *Part) leave(r string) []Effect {
+	p.up = p.up.Without(r)
+	return []Effect{Leave{r}}
+}
+
+// took takes the outcome of the compare-and-set by which one replica leaves before the
+// release. By then the body may be whole.
+func (p *Part) took(now Now, ev UploadSwapped) []Effect {
+	r := p.leaving
+	p.leaving = ""
+	if ev.Outcome == Applied {
+		p.rec = p.rec.clone()
+		p.rec.In, p.epoch = p.rec.In.Without(r), ev.Epoch
+	}
+	switch {
+	case p.state == ptSent:
+		return p.conclude(now)
+	case ev.Outcome == Applied:
+		return p.leave(r)
+	}
+	p.leaving = r
+	return []Effect{ReadUpload{}}
 }
 
 func (p *Part) verified(now Now, ev Verified) []Effect {
@@ -195,7 +241,7 @@ func (p *Part) verified(now Now, ev Verified) []Effect {
 }
 
 func (p *Part) answer(now Now, ev Answered) []Effect {
-	if p.state != ptSent || !p.up.Has(ev.Replica) || p.tally.settled().Has(ev.Replica) {
+	if !p.listens() || !p.up.Has(ev.Replica) || p.tally.settled().Has(ev.Replica) {
 		return nil
 	}
 	a := ev.Answer
@@ -206,7 +252,16 @@ func (p *Part) answer(now Now, ev Answered) []Effect {
 		a = Answer{Class: Ambiguous} // it holds something else than what was sent
 	}
 	p.tally.add(ev.Replica, a)
+	if p.state != ptSent {
+		return nil
+	}
 	return p.conclude(now)
+}
+
+// listens tells whether an answer may still change who holds the part: until its record
+// is made, also while others' leaving is on its way to the log.
+func (p *Part) listens() bool {
+	return p.state == ptSent || p.state == ptLeave || p.state == ptReread || p.state == ptWait && p.after == ptReread
 }
 
 func (p *Part) fired(now Now, ev Fired) []Effect {
@@ -217,8 +272,9 @@ func (p *Part) fired(now Now, ev Fired) []Effect {
 			return p.conclude(now)
 		}
 	case ev.Timer == TimerKeep:
+		p.kept = true
 		if p.state == ptSent {
-			return p.end(Doubt, codeSlowDown)
+			return p.conclude(now)
 		}
 	case p.state == ptWait && p.after == ptAdd:
 		return p.add(now)
@@ -230,23 +286,29 @@ func (p *Part) fired(now Now, ev Fired) []Effect {
 }
 
 // conclude acknowledges the part on the replicas that hold it, once the others have
-// answered or had their time.
+// answered or had their time. Parts that are sent at once may each do without another
+// replica, and only the first that says so in the log may: who comes second has less to
+// choose from, and waits for one that is still in the upload rather than fail.
 func (p *Part) conclude(now Now) []Effect {
-	if p.state == ptSent {
-		left := p.up.Minus(p.tally.settled())
-		switch {
-		case !p.cfg.AckRule().Met(p.tally.yes.Or(left)):
-			return p.end(Failed, codeSlowDown) // the client sends it again; whoever was in the upload still is
-		case len(left) > 0 && !(p.floor && p.cfg.AckRule().Met(p.tally.yes)):
-			return nil
-		}
+	if p.leaving != "" {
+		return nil // the log is asked for one thing at a time
+	}
+	rule, in := p.cfg.AckRule(), p.rec.In
+	stay, left := in.And(p.tally.yes), in.And(p.up).Minus(p.tally.settled())
+	switch {
+	case !rule.Met(stay.Or(left)):
+		return p.end(Failed, codeSlowDown) // the client sends it again; whoever was in the upload still is
+	case len(left) == 0, (p.floor || p.kept) && rule.Met(stay):
+	case p.kept:
+		return p.end(Doubt, codeSlowDown)
+	default:
+		p.limit = 0 // the log is not waited for now
+		return nil
+	}
+	if p.limit == 0 {
 		p.limit = now.Boot + p.cfg.Times.LockWait
 	}
-	stay := p.rec.In.And(p.tally.yes)
-	switch {
-	case !p.cfg.AckRule().Met(stay):
-		return p.end(Failed, codeSlowDown) // others left meanwhile
-	case stay.Equal(p.rec.In), !holds(UPart):
+	if stay.Equal(in) || !holds(UPart) {
 		return p.add(now)
 	}
 	next := p.rec.clone()
@@ -258,6 +320,8 @@ func (p *Part) conclude(now Now) []Effect {
 // left takes the outcome of the compare-and-set by which replicas left.
 func (p *Part) left(now Now, ev UploadSwapped) []Effect {
 	switch {
+	case p.leaving != "" && p.state != ptOver:
+		return p.took(now, ev)
 	case p.state != ptLeave:
 		return nil
 	case ev.Outcome == Applied:

@@ -333,17 +333,207 @@ func TestAPartDoesWithoutTheSlowOnlyAfterAGrace(t *testing.T) {
 	}
 	// A stalled upload is let go before the release, if the part can do without it.
 	p, _ = sending(t, config("A", "B"), openUpload("A", "B"))
-	none[Leave](t, p.Step(at(0), Stalled{Replica: "B", For: time.Second}))
-	if l := only[Leave](t, p.Step(at(0), Stalled{Replica: "B", For: 2 * time.Second})); l.Replica != "B" {
+	none[SwapUpload](t, p.Step(at(0), Stalled{Replica: "B", For: time.Second}))
+	eff := p.Step(at(0), Stalled{Replica: "B", For: 2 * time.Second})
+	none[Leave](t, eff)
+	if leave := only[SwapUpload](t, eff); !leave.Record.In.Equal(object.NewReplicas("A")) || leave.Old != (oplog.Epoch{1}) {
+		t.Errorf("got %+v", leave)
+	}
+	none[SwapUpload](t, p.Step(at(0), Stalled{Replica: "B", For: 3 * time.Second}))
+	if l := only[Leave](t, p.Step(at(0), UploadSwapped{Outcome: Applied, Epoch: oplog.Epoch{2}})); l.Replica != "B" {
 		t.Errorf("got %+v", l)
 	}
-	none[Leave](t, p.Step(at(0), Stalled{Replica: "A", For: time.Minute}))
+	if eff := p.Step(at(0), Stalled{Replica: "A", For: time.Minute}); len(eff) != 0 {
+		t.Errorf("the last one was let go: %+v", eff)
+	}
+	p.Step(at(0), Verified{Info: object.Info{Size: 5, ETag: etag(1)}})
+	none[SwapUpload](t, p.says("A", Yes)) // the log knows already who left
+	if p.state != ptAdd {
+		t.Errorf("the record is not made: %v", p.state)
+	}
 	// Without enough answers the outcome is not known.
 	p = sent(t, config("A"), openUpload("A"))
 	none[Done](t, p.Step(at(2*time.Second), Fired{TimerFloor}))
 	if res := only[Done](t, p.Step(at(12*time.Second), Fired{TimerKeep})).Result; res.Kind != Doubt {
 		t.Errorf("got %+v", res)
 	}
+}
+
+// two of three are needed.
+func twoOf() Config {
+	cfg := config("A", "B", "C")
+	cfg.Ack.Need = 2
+	return cfg
+}
+
+// leftBy is the record of an upload that replicas have left.
+func leftBy(left ...string) *UploadRecord {
+	u := openUpload("A", "B", "C")
+	u.In = u.In.Minus(object.NewReplicas(left...))
+	return u
+}
+
+// TestPartsThatDoWithoutDifferentReplicas: whoever comes second to the log has fewer to
+// choose from, and waits for one of those rather than fail.
+func TestPartsThatDoWithoutDifferentReplicas(t *testing.T) {
+	conflict, retry := UploadSwapped{Outcome: Conflict}, Fired{TimerWait}
+	// slow is a part that A and C took; B had its time, and meanwhile another part did without C.
+	slow := func(t *testing.T) *Part {
+		p := sent(t, twoOf(), leftBy())
+		p.says("A", Yes)
+		p.says("C", Yes)
+		if leave := only[SwapUpload](t, p.Step(at(2*time.Second), Fired{TimerFloor})); !leave.Record.In.Equal(object.NewReplicas("A", "C")) {
+			t.Fatalf("got %+v", leave.Record)
+		}
+		return p
+	}
+	t.Run("it answers", func(t *testing.T) {
+		p := slow(t)
+		p.Step(at(2*time.Second), conflict)
+		p.Step(at(2*time.Second), retry)
+		none[Done](t, p.Step(at(2*time.Second), UploadRead{Record: leftBy("C"), Epoch: oplog.Epoch{7}}))
+		add := only[AddPart](t, p.says("B", Yes)).Part
+		if len(add.ETags) != 3 || add.ETags["B"] != etag(1) {
+			t.Errorf("got %+v", add)
+		}
+	})
+	t.Run("it answers before the log does", func(t *testing.T) {
+		p := slow(t)
+		if eff := p.says("B", Yes); len(eff) != 0 {
+			t.Errorf("got %+v", eff)
+		}
+		p.Step(at(2*time.Second), conflict)
+		p.Step(at(2*time.Second), retry)
+		if add := only[AddPart](t, p.Step(at(2*time.Second), UploadRead{Record: leftBy("C")})).Part; add.ETags["B"] != etag(1) {
+			t.Errorf("got %+v", add)
+		}
+	})
+	t.Run("it refuses", func(t *testing.T) {
+		p := slow(t)
+		p.Step(at(2*time.Second), conflict)
+		p.Step(at(2*time.Second), retry)
+		p.Step(at(2*time.Second), UploadRead{Record: leftBy("C")})
+		if res := only[Done](t, p.says("B", No)).Result; res.Kind != Failed {
+			t.Errorf("got %+v", res)
+		}
+	})
+	t.Run("it never answers", func(t *testing.T) {
+		p := slow(t)
+		p.Step(at(2*time.Second), conflict)
+		p.Step(at(2*time.Second), retry)
+		p.Step(at(2*time.Second), UploadRead{Record: leftBy("C")})
+		if res := only[Done](t, p.Step(at(12*time.Second), Fired{TimerKeep})).Result; res.Kind != Doubt {
+			t.Errorf("got %+v", res)
+		}
+	})
+	t.Run("its time ends while the log is asked", func(t *testing.T) {
+		p := slow(t)
+		p.Step(at(2*time.Second), conflict)
+		none[Done](t, p.Step(at(12*time.Second), Fired{TimerKeep}))
+		p.Step(at(12*time.Second), retry)
+		if res := only[Done](t, p.Step(at(12*time.Second), UploadRead{Record: leftBy("C")})).Result; res.Kind != Doubt {
+			t.Errorf("got %+v", res)
+		}
+	})
+	t.Run("the log has its time anew", func(t *testing.T) {
+		cfg := config("A", "B", "C", "D")
+		cfg.Ack.Need = 2
+		p := sent(t, cfg, openUpload("A", "B", "C", "D"))
+		p.says("A", Yes)
+		p.says("C", Yes)
+		p.Step(at(2*time.Second), Fired{TimerFloor})
+		p.Step(at(2*time.Second), conflict)
+		p.Step(at(2*time.Second), retry)
+		gone := openUpload("A", "B", "D")
+		p.Step(at(2*time.Second), UploadRead{Record: gone, Epoch: oplog.Epoch{7}})
+		late := at(2*time.Second + cfg.Times.LockWait)
+		only[SwapUpload](t, p.Step(late, Answered{Replica: "B", Answer: Answer{ETag: etag(1)}}))
+		only[Sleep](t, p.Step(late, conflict))
+	})
+}
+
+// TestAStalledReplicaIsTakenOutInTheLogFirst: what else may happen before the log answers.
+func TestAStalledReplicaIsTakenOutInTheLogFirst(t *testing.T) {
+	stalled := func(t *testing.T) *Part {
+		p, _ := sending(t, twoOf(), leftBy())
+		only[SwapUpload](t, p.Step(at(0), Stalled{Replica: "B", For: 2 * time.Second}))
+		return p
+	}
+	whole := Verified{Info: object.Info{Size: 5, ETag: etag(1)}}
+	other := UploadSwapped{Outcome: Conflict}
+	t.Run("another part did without another one", func(t *testing.T) {
+		p := stalled(t)
+		only[ReadUpload](t, p.Step(at(0), other))
+		if eff := p.Step(at(0), UploadRead{Record: leftBy("C"), Epoch: oplog.Epoch{7}}); len(eff) != 0 {
+			t.Errorf("both cannot be done without: %+v", eff)
+		}
+		p.Step(at(time.Second), whole)
+		p.says("A", Yes)
+		if add := only[AddPart](t, p.says("B", Yes)).Part; add.ETags["B"] != etag(1) {
+			t.Errorf("got %+v", add)
+		}
+	})
+	t.Run("another part did without it", func(t *testing.T) {
+		p := stalled(t)
+		p.Step(at(0), other)
+		if l := only[Leave](t, p.Step(at(0), UploadRead{Record: leftBy("B"), Epoch: oplog.Epoch{7}})); l.Replica != "B" {
+			t.Errorf("got %+v", l)
+		}
+	})
+	t.Run("another attempt", func(t *testing.T) {
+		p := stalled(t)
+		p.Step(at(0), UploadSwapped{Outcome: Unknown})
+		if again := only[SwapUpload](t, p.Step(at(0), UploadRead{Record: leftBy(), Epoch: oplog.Epoch{7}})); again.Old != (oplog.Epoch{7}) {
+			t.Errorf("got %+v", again)
+		}
+	})
+	t.Run("the log is away", func(t *testing.T) {
+		p := stalled(t)
+		p.Step(at(0), UploadSwapped{Outcome: NotApplied})
+		if eff := p.Step(at(0), UploadRead{Failed: true}); len(eff) != 0 {
+			t.Errorf("got %+v", eff)
+		}
+		only[SwapUpload](t, p.Step(at(0), Stalled{Replica: "B", For: 3 * time.Second}))
+	})
+	t.Run("the upload is over", func(t *testing.T) {
+		p := stalled(t)
+		p.Step(at(0), other)
+		eff := p.Step(at(0), UploadRead{Record: openUpload("A").over(UploadAborted, at(0))})
+		if res := only[Done](t, eff).Result; res.Code != codeNoSuchUpload || len(eff) != 4 {
+			t.Errorf("got %+v", eff)
+		}
+	})
+	t.Run("the body is whole", func(t *testing.T) {
+		p := stalled(t)
+		p.Step(at(time.Second), whole)
+		p.says("A", Yes)
+		if eff := p.says("C", Yes); len(eff) != 0 {
+			t.Errorf("two things are asked of the log: %+v", eff)
+		}
+		none[SwapUpload](t, p.Step(at(time.Second), UploadSwapped{Outcome: Applied, Epoch: oplog.Epoch{2}}))
+		if p.state != ptAdd {
+			t.Errorf("the record is not made: %v", p.state)
+		}
+	})
+	t.Run("the body is whole, and it is not known", func(t *testing.T) {
+		p := stalled(t)
+		p.Step(at(time.Second), whole)
+		p.says("A", Yes)
+		p.says("C", Yes)
+		if eff := p.Step(at(time.Second), other); len(eff) != 0 {
+			t.Errorf("the replica has its time as any other: %+v", eff)
+		}
+		if again := only[SwapUpload](t, p.Step(at(2*time.Second), Fired{TimerFloor})); !again.Record.In.Equal(object.NewReplicas("A", "C")) {
+			t.Errorf("got %+v", again)
+		}
+	})
+	t.Run("the client hangs up", func(t *testing.T) {
+		p := stalled(t)
+		only[Done](t, p.Step(at(time.Second), Broken{}))
+		if eff := p.Step(at(time.Second), UploadSwapped{Outcome: Applied}); len(eff) != 0 {
+			t.Errorf("got %+v", eff)
+		}
+	})
 }
 
 func TestAPartsRecordIsInsertedAgain(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/s3mirror/s3mirror/internal/commit"
 	"github.com/s3mirror/s3mirror/internal/memory"
 	"github.com/s3mirror/s3mirror/internal/object"
 	"github.com/s3mirror/s3mirror/internal/oplog"
@@ -591,5 +592,41 @@ func TestUploadsOfAKeyAreListedByTime(t *testing.T) {
 		if want = append(want, other.id); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
+	})
+}
+
+// TestPartsAtOnceDoWithoutDifferentReplicas: two parts that are sent together each find
+// another replica slow. The second to say so waits for the one that is left; no client has
+// to send a part again, and whoever missed one is healed.
+func TestPartsAtOnceDoWithoutDifferentReplicas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory.NewLog(), "a", "b", "c")
+		r.open(func(o *replica.Options) { uploadTimes(o); o.Defaults.Ack = commit.Rule{Need: 2} })
+		r.makeBucket()
+		p := r.begin("k", s3.UploadChecksum{})
+		slow := memory.Faults{Ops: []s3.OperationName{s3.UploadPart}, Delay: 3 * times.Grace}
+		errs := make(chan error, 2)
+		for i, name := range []string{"c", "b"} {
+			r.servers[name].SetFaults(slow)
+			p.data[i+1] = content(5*mib, uint64(i))
+			go func() {
+				_, err := p.try(i+1, p.data[i+1])
+				errs <- err
+			}()
+			synctest.Wait() // the slow one has it
+			r.servers[name].SetFaults(memory.Faults{})
+		}
+		for range 2 {
+			if err := <-errs; err != nil {
+				t.Errorf("a part failed: %v", err)
+			}
+		}
+		p.complete()
+		r.mustGet("k", p.whole())
+		r.converge()
+		if got := r.equal()["k"]; got.Size != 10*mib {
+			t.Errorf("replicas hold %+v", got)
+		}
+		r.nothingLeft()
 	})
 }
