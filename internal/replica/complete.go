@@ -42,7 +42,11 @@ func (s *Set) CompleteUpload(ctx context.Context, r CompleteRequest) (object.Inf
 		over()
 		return object.Info{}, err
 	}
-	if err := w.takeTurn(ctx); err != nil {
+	err = w.takeUpload(ctx)
+	if err == nil {
+		err = w.takeTurn(ctx)
+	}
+	if err != nil {
 		w.dropLock()
 		w.cancel()
 		over()
@@ -61,6 +65,20 @@ func (s *Set) CompleteUpload(ctx context.Context, r CompleteRequest) (object.Inf
 		s.uploads.became(w.upload, time.Now())
 	}
 	return info, err
+}
+
+// takeUpload waits until no other Complete of the upload is under way here, as long as a
+// backend may work on it: a client whose connection broke asks again, and is told what
+// becomes of the first, not to come back while that runs.
+func (w *write) takeUpload(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, max(w.slow, w.set.o.Times.LockWait))
+	defer cancel()
+	unlock, err := w.set.locks.lock(wait, object.Key{Name: w.upload.String()}) // no key is in no bucket
+	if err != nil {
+		return unavailable(fmt.Errorf("the upload is being completed: %w", err))
+	}
+	w.hold(unlock)
+	return nil
 }
 
 // completion is the write of a Complete, not begun, if the client's list is one that can

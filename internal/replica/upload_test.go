@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -627,6 +628,46 @@ func TestPartsAtOnceDoWithoutDifferentReplicas(t *testing.T) {
 		if got := r.equal()["k"]; got.Size != 10*mib {
 			t.Errorf("replicas hold %+v", got)
 		}
+		r.nothingLeft()
+	})
+}
+
+// TestACompleteThatIsRepeatedWaits: the first goes on without its client, and whoever asks
+// again meanwhile is told what becomes of it. Backends are asked once.
+func TestACompleteThatIsRepeatedWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory.NewLog(), "a", "b", "c")
+		r.open(func(o *replica.Options) { uploadTimes(o); o.Work = 3 * time.Minute })
+		r.makeBucket()
+		p := r.begin("k", s3.UploadChecksum{})
+		p.put(1, content(5*mib, 1))
+		p.put(2, content(7, 2))
+		request := p.request()
+		for _, name := range r.names {
+			r.servers[name].SetFaults(memory.Faults{Ops: []s3.OperationName{s3.CompleteMultipartUpload}, Delay: time.Minute})
+			r.counts[name].reset()
+		}
+		gone, cancel := context.WithTimeout(r.ctx, 5*time.Second)
+		defer cancel()
+		if _, err := r.set.CompleteUpload(gone, request); !errors.Is(err, s3.SlowDown) {
+			t.Fatalf("the first had an answer: %v", err)
+		}
+		impatient, cancel := context.WithTimeout(r.ctx, 5*time.Second)
+		defer cancel()
+		if _, err := r.set.CompleteUpload(impatient, request); !errors.Is(err, s3.SlowDown) {
+			t.Errorf("the second had an answer: %v", err)
+		}
+		info, err := r.set.CompleteUpload(r.ctx, request)
+		if err != nil || info.Size != int64(len(p.whole())) {
+			t.Errorf("repeated: %+v, %v", info, err)
+		}
+		r.mustGet("k", p.whole())
+		for _, name := range r.names {
+			if n := r.counts[name].of("POST", "k"); n != 1 {
+				t.Errorf("%s was asked %d times to complete", name, n)
+			}
+		}
+		r.converge()
 		r.nothingLeft()
 	})
 }

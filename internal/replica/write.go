@@ -448,7 +448,13 @@ func (w *write) hold(unlock func()) {
 		unlock()
 		return
 	}
-	w.unlock = unlock
+	before := w.unlock
+	w.unlock = func() {
+		unlock()
+		if before != nil {
+			before()
+		}
+	}
 }
 
 func (w *write) dropLock() {
