@@ -28,7 +28,7 @@
 #   make clients  every client over http and https, over one backend and over three of two makes,
 #                 and writes docs/compatibility.md; builds MinIO and more from source: for the night
 #   make large    objects of more than 5 GB by aws s3 cp, mc and minio-go, which takes minutes and
-#                 22 GB of disk: for the night
+#                 40 GB of disk, since a backend may copy the parts to put them together: for the night
 #   make qualify  every probe of `s3mirror qualify` over versitygw and MinIO: minutes
 #   make cassandra the log on a real Cassandra of one node, which is fetched and started
 #   make cassandra-nightly  what it keeps on its disk after many writes: WRITES=1000000 takes hours
