@@ -91,6 +91,32 @@ func (u *upload) create(ctx context.Context) error {
 	return nil
 }
 
+// abortOthers ends the uploads of the key that a client began whose answer was lost.
+func (u *upload) abortOthers(ctx context.Context) error {
+	a, err := until(ctx, "list uploads", func() (wire.Answer, error) {
+		return u.c.Do(ctx, "GET", u.bucket, "", wire.Query("uploads", "", "prefix", u.key), nil)
+	})
+	if err != nil {
+		return err
+	}
+	var out struct{ Upload []struct{ UploadId string } }
+	if err := xml.Unmarshal(a.Body, &out); err != nil {
+		return fmt.Errorf("list uploads: %s: %w", a.Body, err)
+	}
+	for _, other := range out.Upload {
+		if other.UploadId == u.id {
+			continue
+		}
+		a, err := until(ctx, "abort", func() (wire.Answer, error) {
+			return u.c.Do(ctx, "DELETE", u.bucket, u.key, wire.Query("uploadId", other.UploadId), nil)
+		})
+		if err != nil || a.Status != 204 {
+			return fmt.Errorf("abort: %v: %w", a, err)
+		}
+	}
+	return nil
+}
+
 func (u *upload) put(ctx context.Context, number int) error {
 	a, err := until(ctx, "part "+strconv.Itoa(number), func() (wire.Answer, error) {
 		return u.c.Do(ctx, "PUT", u.bucket, u.key, wire.Query("partNumber", strconv.Itoa(number), "uploadId", u.id), u.parts[number-1])
@@ -242,7 +268,7 @@ type phase struct {
 	hit  func(u *upload, ctx context.Context, strike func()) error
 }
 
-// phases are before, among and behind the parts, and while it is completed.
+// phases are while it is begun, before, among and behind the parts, while it is completed, and after.
 func phases() []phase {
 	parts := func(u *upload, ctx context.Context, from, to int) error {
 		var errs []error
@@ -253,6 +279,13 @@ func phases() []phase {
 	}
 	whole := func(u *upload) int { return len(u.parts) }
 	return []phase{
+		{"while it is begun", func(u *upload, ctx context.Context, strike func()) error {
+			struck := make(chan struct{})
+			go func() { defer close(struck); strike() }()
+			err := u.create(ctx)
+			<-struck
+			return errors.Join(err, u.abortOthers(ctx), u.putAll(ctx, 4), u.complete(ctx))
+		}},
 		{"before the parts", func(u *upload, ctx context.Context, strike func()) error {
 			err := u.create(ctx)
 			strike()
