@@ -43,7 +43,8 @@ type NodeDoc struct {
 const Skew = time.Second
 
 // skewKept is how long, at least, a measured difference of two clocks is held
-// against them; it is at most twice as long.
+// against them; it is at most twice as long, or until a look shows that they are
+// near enough again, if it was too much.
 const skewKept = 10 * time.Second
 
 // The events of a Member.
@@ -212,6 +213,7 @@ type peer struct {
 	rec   NodeRecord
 	ahead [2]time.Duration // of its clock, at least: in this window, and in the one before
 	open  time.Duration    // Boot at which this window began
+	near  bool             // a look in this window showed that its clock is at most Skew ahead
 }
 
 // NewMember makes a machine. Begin is its first event; it is over after Quit.
@@ -286,6 +288,7 @@ func (m *Member) nodes(now Now, ev NodesRead) []Effect {
 	if ev.Failed {
 		return m.again()
 	}
+	since := now.Boot - m.looked // since the last whole look began
 	m.looked = m.began
 	there := map[string]bool{}
 	own := NodeDoc{}
@@ -298,7 +301,7 @@ func (m *Member) nodes(now Now, ev NodesRead) []Effect {
 		if m.known[doc.Name] == nil {
 			m.known[doc.Name] = &peer{open: now.Boot}
 		}
-		m.known[doc.Name].saw(now, doc)
+		m.known[doc.Name].saw(now, doc, since)
 	}
 	maps.DeleteFunc(m.known, func(name string, _ *peer) bool { return !there[name] })
 	wait := m.recognise(now, own)
@@ -314,20 +317,32 @@ func (m *Member) nodes(now Now, ev NodesRead) []Effect {
 	return append(out, ReadSettings{})
 }
 
-// saw takes in a look at a peer. That its record is new and names a later time than
-// it is here shows that its clock is ahead; that it names an earlier one shows nothing.
-func (p *peer) saw(now Now, doc NodeDoc) {
-	if p.rec.Life != doc.Record.Life {
+// saw takes in a look at a peer, which began so long after the one before. That its record
+// is new and names a later time than it is here shows that its clock is ahead by that much
+// at least; that it names an earlier one shows nothing. It was written after the last look,
+// so its clock is ahead at most by what it names and that look had not seen. The two are a
+// beat apart, and of clocks that are little more than Skew apart only few looks show it:
+// such a difference is held until one shows the opposite, else they would serve and refuse
+// in turns. (A record that was on its way for long may show the opposite too early.)
+func (p *peer) saw(now Now, doc NodeDoc, since time.Duration) {
+	met := p.rec.Life == doc.Record.Life
+	if !met {
 		*p = peer{open: now.Boot}
 	}
 	if now.Boot-p.open > skewKept {
-		p.ahead, p.open = [2]time.Duration{0, p.ahead[0]}, now.Boot
+		kept := p.ahead[0]
+		if held := max(kept, p.ahead[1]); held > Skew && !p.near {
+			kept = held
+		}
+		p.ahead, p.open, p.near = [2]time.Duration{0, kept}, now.Boot, false
 	}
 	if p.epoch == doc.Epoch {
 		return
 	}
 	p.epoch, p.since, p.rec = doc.Epoch, now.Boot, doc.Record
-	p.ahead[0] = max(p.ahead[0], doc.Record.Clock.Sub(now.Wall))
+	ahead := doc.Record.Clock.Sub(now.Wall)
+	p.ahead[0] = max(p.ahead[0], ahead)
+	p.near = p.near || met && ahead+since <= Skew
 }
 
 // recognise finds this node's own record, and tells whether it must wait: the name

@@ -349,6 +349,41 @@ func TestClocksThatAreApart(t *testing.T) {
 			t.Errorf("a %+v, b %+v", a.stand, b.stand)
 		}
 	})
+	t.Run("by little more than they may", func(t *testing.T) {
+		_, a, b := hallOf(t)
+		ahead := 1100 * time.Millisecond
+		// a looks at b's record so long after it was written, for so many seconds.
+		look := func(from, to time.Duration, after time.Duration, each func()) {
+			for s := from; s < to; s++ {
+				now := at(s*time.Second - after)
+				now.Wall = now.Wall.Add(ahead)
+				b.beat(now)
+				a.beat(at(s * time.Second))
+				each()
+			}
+		}
+		look(1, 10, 500*time.Millisecond, func() {})
+		if a.stand.Fault != "" {
+			t.Fatalf("what is not seen: %+v", a.stand)
+		}
+		look(10, 13, 10*time.Millisecond, func() {})
+		if a.stand.Fault != FaultClocks {
+			t.Fatalf("what is seen: %+v", a.stand)
+		}
+		look(13, 100, 500*time.Millisecond, func() {
+			if a.stand.Fault != FaultClocks {
+				t.Fatalf("a serves again beside a clock that is not right: %+v", a.stand)
+			}
+		})
+		if b.stand.Fault != FaultClocks {
+			t.Errorf("b does not know: %+v", b.stand)
+		}
+		ahead = 400 * time.Millisecond
+		look(100, 130, 500*time.Millisecond, func() {})
+		if !a.serves(at(129*time.Second)) || a.stand.Fault != "" || b.stand.Fault != "" {
+			t.Errorf("the clock is right again: a %+v, b %+v", a.stand, b.stand)
+		}
+	})
 	t.Run("a record that is long under way shows nothing", func(t *testing.T) {
 		h, a, _ := hallOf(t)
 		for i := range h.docs {
