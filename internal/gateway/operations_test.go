@@ -198,7 +198,7 @@ var examples = []struct {
 		{"negative max-keys", query("GET", "/photos", "list-type=2&max-keys=-1")},
 		{"unknown encoding", query("GET", "/photos", "encoding-type=base64")},
 		{"forged token", query("GET", "/photos", "list-type=2&continuation-token=forged")},
-		{"empty token", query("GET", "/photos", "list-type=2&continuation-token=")},
+		{"token of the first page", query("GET", "/photos", "list-type=2&continuation-token=")},
 		{"versions", query("GET", "/photos", "versions")},
 		{"a page of versions", query("GET", "/photos", "versions&max-keys=1&encoding-type=url&delimiter=%2F&key-marker=e&version-id-marker=null")},
 		{"versions behind a version without a key", query("GET", "/photos", "versions&version-id-marker=null")},

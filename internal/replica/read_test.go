@@ -276,6 +276,34 @@ func TestListPassesOverWhatIsDeleted(t *testing.T) {
 	})
 }
 
+// A dot alone rolls up whatever begins with it, though nobody may be asked for it: MinIO refuses
+// the prefix.
+func TestListsRollUpDots(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		for _, n := range []string{"-", ".hidden", "a.b", "a.c", "b"} {
+			r.mustPut(n, content(10, 1))
+		}
+		r.converge()
+		r.wires["a"].plug(true) // it goes on listing what the others delete
+		r.mustDelete(".hidden")
+		time.Sleep(10 * time.Second)
+		r.wires["a"].plug(false)
+		want := []string{"-", "a. prefix", "b"}
+		for _, max := range []int{1, 2, 1000} {
+			if got := r.list("", ".", max); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("list by %d: %q, want %q", max, got, want)
+			}
+		}
+		r.mustPut(".new", content(10, 1))
+		want = []string{"-", ". prefix", "a. prefix", "b"}
+		for _, max := range []int{1, 2, 1000} {
+			if got := r.list("", ".", max); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("list by %d, with a name: %q, want %q", max, got, want)
+			}
+		}
+	})
+}
+
 // list pages through a bucket; prefixes are marked.
 func (r *rig) list(prefix, delimiter string, max int) []string {
 	r.t.Helper()

@@ -61,8 +61,8 @@ func ParseAttributes(h http.Header) (*AttributesRequest, error) {
 }
 
 // Document is the answer for a version: GetObjectAttributesResponse. checksums
-// are those of its parts, in their order, and may be nil; parts without
-// checksums are counted and not listed, as on S3.
+// are those of its parts, in their order, and may be nil: parts without
+// checksums are told with their sizes, as MinIO and Ceph do, where AWS counts them only.
 func (a *AttributesRequest) Document(info object.Info, checksums []string) []byte {
 	x := newXML(512)
 	x.openNamespace("GetObjectAttributesResponse")
@@ -114,22 +114,22 @@ func storedChecksum(stored object.Headers) (algorithm, value string) {
 
 func (a *AttributesRequest) parts(x *xmlWriter, info object.Info, checksums []string) {
 	algorithm, _ := storedChecksum(info.Headers)
+	summed := len(checksums) == len(info.Parts) && algorithm != ""
+	last := min(a.After+a.MaxParts, len(info.Parts))
 	x.open("ObjectParts")
 	x.int("PartsCount", int64(len(info.Parts)))
-	if len(checksums) == len(info.Parts) && algorithm != "" {
-		last := min(a.After+a.MaxParts, len(info.Parts))
-		first := min(a.After, last)
-		x.int("PartNumberMarker", int64(a.After))
-		x.int("NextPartNumberMarker", int64(last))
-		x.int("MaxParts", int64(a.MaxParts))
-		x.bool("IsTruncated", last < len(info.Parts))
-		for i := first; i < last; i++ {
-			x.open("Part")
-			x.int("PartNumber", int64(i+1))
-			x.int("Size", info.Parts[i])
+	x.int("PartNumberMarker", int64(a.After))
+	x.int("NextPartNumberMarker", int64(last))
+	x.int("MaxParts", int64(a.MaxParts))
+	x.bool("IsTruncated", last < len(info.Parts))
+	for i := min(a.After, last); i < last; i++ {
+		x.open("Part")
+		x.int("PartNumber", int64(i+1))
+		x.int("Size", info.Parts[i])
+		if summed {
 			x.text(checksumElement(algorithm), checksums[i])
-			x.close("Part")
 		}
+		x.close("Part")
 	}
 	x.close("ObjectParts")
 }

@@ -66,7 +66,7 @@ func TestAttributesDocuments(t *testing.T) {
 			t.Errorf("%s: %+v", doc, got)
 		}
 		for _, p := range got.Parts {
-			if p.Size != c.info.Parts[p.Number-1] || p.Checksum != c.sums[p.Number-1] {
+			if p.Size != c.info.Parts[p.Number-1] || c.sums != nil && p.Checksum != c.sums[p.Number-1] {
 				t.Errorf("%s: %+v", doc, p)
 			}
 		}

@@ -199,6 +199,7 @@ func TestPostPolicies(t *testing.T) {
 		"too late":                      {strings.Replace(until, "28T01", "27T01", 1) + rest + `]}`, AccessDenied},
 		"another bucket":                {strings.Replace(until, "photos", "other", 1) + rest + `]}`, AccessDenied},
 		"no bucket":                     {`{"expiration": "2026-11-28T01:00:00Z", "conditions": [["starts-with", "$key", ""], ["starts-with", "$content-type", ""]]}`, AccessDenied},
+		"an operation in capitals":      {until + `, ["EQ", "$key", "other"], ["starts-with", "$content-type", ""]]}`, AccessDenied},
 		"another key":                   {until + `, {"key": "other"}, ["starts-with", "$content-type", ""]]}`, AccessDenied},
 		"another type":                  {until + `, ["starts-with", "$key", ""], ["starts-with", "$content-type", "image/p"]]}`, AccessDenied},
 		"a field that nothing names":    {until + `, ["starts-with", "$key", ""]]}`, AccessDenied},

@@ -39,6 +39,7 @@ type ListRequest struct {
 	StartAfter string
 	Marker     string
 	Token      string // as received; empty on the first page
+	first      bool   // which the client asks for by an empty token, as some servers take it
 }
 
 // ParseList reads and checks the parameters. key opens the continuation token,
@@ -70,7 +71,8 @@ func ParseList(op *Operation, key TokenKey) (*ListRequest, error) {
 	l.FetchOwner = strings.EqualFold(q.Get("fetch-owner"), "true")
 	l.StartAfter = q.Get("start-after")
 	l.After = l.StartAfter
-	if token, ok := q.Lookup("continuation-token"); ok {
+	token, ok := q.Lookup("continuation-token")
+	if l.first = ok && token == ""; ok && token != "" {
 		if l.After, err = key.OpenToken(l.scope(), token); err != nil {
 			return nil, err
 		}
@@ -203,7 +205,7 @@ func (l *ListRequest) headV2(x *xmlWriter, page *ListPage, key TokenKey) {
 	if l.StartAfter != "" {
 		l.name(x, "StartAfter", l.StartAfter)
 	}
-	if l.Token != "" {
+	if l.Token != "" || l.first {
 		x.text("ContinuationToken", l.Token)
 	}
 	if page.Truncated {

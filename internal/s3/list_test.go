@@ -32,6 +32,9 @@ func TestParseList(t *testing.T) {
 		"max-keys=5000":            {MaxKeys: 1000, FetchOwner: true},
 		"max-keys=2147483647":      {MaxKeys: 1000, FetchOwner: true},
 		"delimiter=&encoding-type": {MaxKeys: 1000, FetchOwner: true},
+
+		"list-type=2&continuation-token=&start-after=s": {V2: true, MaxKeys: 1000, StartAfter: "s", After: "s", first: true},
+		"list-type=2&continuation-token":                {V2: true, MaxKeys: 1000, first: true},
 		"list-type=2&fetch-owner=true&start-after=s&encoding-type=url&delimiter=%2F": {V2: true, MaxKeys: 1000, FetchOwner: true,
 			StartAfter: "s", After: "s", URL: true, Delimiter: "/"},
 		"list-type=2&prefix=a/&delimiter=/&start-after=z&continuation-token=" + token: {V2: true, MaxKeys: 1000, Prefix: "a/",
@@ -45,7 +48,7 @@ func TestParseList(t *testing.T) {
 	}
 	for _, query := range []string{
 		"max-keys=-1", "max-keys=x", "max-keys=1.5", "max-keys=2147483648", "max-keys=99999999999999999999",
-		"encoding-type=base64", "list-type=3", "list-type=2&continuation-token=", "list-type=2&continuation-token",
+		"encoding-type=base64", "list-type=3",
 		"list-type=2&continuation-token=photos", "list-type=2&continuation-token=" + token,
 		"list-type=2&prefix=a/&continuation-token=" + token,
 	} {

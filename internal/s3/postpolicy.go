@@ -99,10 +99,11 @@ func parsePostCondition(raw json.RawMessage) (postCondition, error) {
 	if err := json.Unmarshal(args[0], &c.op); err != nil {
 		return c, badPolicy("Invalid JSON.")
 	}
-	switch c.op {
+	named := c.op
+	switch c.op = strings.ToLower(c.op); c.op { // in any case, as the names of fields
 	case "eq", "starts-with", "content-length-range":
 	default:
-		return c, badPolicy("Invalid Condition: unknown operation '%s'.", c.op)
+		return c, badPolicy("Invalid Condition: unknown operation '%s'.", named)
 	}
 	if len(args) != 3 {
 		return c, badPolicy("Invalid %s: wrong number of arguments.", c.op)

@@ -186,7 +186,7 @@ func amzHeaders(r *http.Request, rawQuery string, presigned bool) map[string]str
 		name, _ = unescape(name, true)
 		if low := strings.ToLower(name); strings.HasPrefix(low, "x-amz-") {
 			value, _ = unescape(value, true)
-			if sent, ok := all[low]; ok { // as one that is repeated
+			if sent, ok := all[low]; ok && sent != value { // as one that is repeated; the same again is the client that sends what it signed
 				value = sent + "," + value
 			}
 			all[low] = value

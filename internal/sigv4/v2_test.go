@@ -115,6 +115,22 @@ func TestV2OfABucket(t *testing.T) {
 	}
 }
 
+// TestV2HeaderSentAsSigned: botocore writes the x-amz headers of a URL into its query, and who uses
+// the URL sends them once more, or not.
+func TestV2HeaderSentAsSigned(t *testing.T) {
+	text := "PUT\n\n\n99999999999\nx-amz-meta-a:1\n/photos/k"
+	target := "/photos/k?x-amz-meta-a=1&AWSAccessKeyId=" + url.QueryEscape(v2Key) + "&Expires=99999999999&Signature=" + url.QueryEscape(sigv4.SignTextV2(v2Secret, text))
+	for value, good := range map[string]bool{"": true, "1": true, "2": false} {
+		r := &http.Request{Method: "PUT", RequestURI: target, Header: http.Header{}}
+		if value != "" {
+			r.Header.Set("X-Amz-Meta-A", value)
+		}
+		if err := verifyV2(r, "", v2Time()); (err == nil) != good {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
 // TestV2CoversWhatMatters: whatever is changed afterwards is noticed.
 func TestV2CoversWhatMatters(t *testing.T) {
 	changes := map[string]func(r *http.Request){
