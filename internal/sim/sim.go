@@ -55,6 +55,10 @@ type Options struct {
 	// as the last one, and repeat Completes that told them nothing (repeat.go).
 	Repeats bool
 
+	// Stalls has parts of uploads take their time, and replicas hold them up, so that several
+	// parts at once do without different ones.
+	Stalls bool
+
 	// Sums has clients write objects with checksums, which some servers do not keep.
 	Sums bool
 
@@ -122,7 +126,7 @@ const (
 )
 
 func newWorld(o Options) *world {
-	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads || o.Repeats, tags: o.Tags, patience: cmp.Or(o.Patience, 20*time.Second)}
+	w := &world{seed: o.Seed, rng: rand.New(rand.NewPCG(o.Seed, 0x53334d)), counts: map[string]int{}, bases: map[object.Key]string{}, trace: o.Trace, hedge: o.Hedge, uploads: o.Uploads || o.Repeats || o.Stalls, stalls: o.Stalls, tags: o.Tags, patience: cmp.Or(o.Patience, 20*time.Second)}
 	w.sessions, w.last, w.again = map[object.ID]*session{}, map[object.Key]*session{}, map[string]bool{}
 	if o.Nodes {
 		w.leases = &leases{changes: []change{{}}}

@@ -96,6 +96,26 @@ func TestSchedulesWithTaggedUploads(t *testing.T) {
 	})
 }
 
+// TestSchedulesWithStalls plays fewer in which replicas hold parts up that are sent at once:
+// whoever lacks an acknowledged part has left the upload.
+func TestSchedulesWithStalls(t *testing.T) {
+	total := map[string]int{}
+	for seed := *firstSeed; seed < *firstSeed+uint64(max(*schedules/10, 1)); seed++ {
+		r := Run(Options{Seed: seed, Stalls: true, Modes: seed%4 == 0})
+		for k, n := range r.Counts {
+			total[k] += n
+		}
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+	for _, name := range []string{"part stalled", "replica leaves before the release", "part acknowledged", "complete acknowledged"} {
+		if t.Logf("  %-40s %d", name, total[name]); total[name] == 0 {
+			t.Errorf("no schedule had %q", name)
+		}
+	}
+}
+
 // TestSchedulesWithSums plays schedules in which objects have checksums that some servers
 // do not keep: one version is shown with one checksum, whoever answers and for as long as
 // it stands.

@@ -90,8 +90,14 @@ func (g *gateway) sendPart(key object.Key, part oplog.Part, done func(commit.Res
 		case commit.Open:
 			p.holdPart(e.Replica)
 		case commit.Leave:
+			if !m.Over() {
+				w.count("replica leaves before the release")
+			}
 		case commit.Accept:
 			d := w.delay(30 * time.Millisecond)
+			if w.stalls {
+				d = w.between(time.Second, 6*time.Second)
+			}
 			if w.chance(w.faults.HangUp) {
 				w.count("client hung up")
 				w.after(d, func() { p.deliver(commit.Broken{}) })
@@ -123,6 +129,13 @@ func (p *proc) holdPart(replica string) {
 		w.after(w.delay(s.median), func() {
 			p.deliver(commit.Lost{Replica: replica, Answer: commit.Answer{Class: commit.No}})
 		})
+		return
+	}
+	if grace := p.g.cfg.Times.Grace; w.stalls && w.rng.IntN(3) == 0 {
+		w.count("part stalled")
+		for again := range time.Duration(3) { // it is said again and again
+			w.after(grace+again*grace/4, func() { p.deliver(commit.Stalled{Replica: replica, For: grace + again*grace/4}) })
+		}
 	}
 }
 

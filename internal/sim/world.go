@@ -45,6 +45,7 @@ type world struct {
 	uploads  bool                 // clients make uploads, copies and batches too
 	tags     bool                 // and tags
 	sums     map[object.ID]string // checksums that versions were decided with; nil: none has any
+	stalls   bool                 // replicas hold parts up
 	repeats  bool                 // clients repeat uploads
 	err      error
 	patience time.Duration // of the checker, for one history
