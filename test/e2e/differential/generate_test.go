@@ -19,6 +19,7 @@ type generator struct {
 	uploads map[string]string   // key of each upload that was begun, by a name of ours
 	parts   map[string][]string // ETags of its parts, quoted, by number-1
 	n       int
+	spare   string // the kind of request that is not made
 }
 
 const bucket = "proof"
@@ -39,9 +40,13 @@ func (g *generator) body() []byte {
 
 // next is a request of a random kind, broken in one of eight.
 func (g *generator) next() request {
-	kinds := []func() request{g.put, g.put, g.put, g.get, g.get, g.get, g.head, g.remove, g.removeMany, g.copy, g.list, g.list, g.begin, g.part, g.part, g.complete, g.uploadsOf, g.config, g.tags, g.settings, g.attributes, g.versions, g.dressed}
+	kinds := []func() request{g.put, g.put, g.put, g.get, g.get, g.get, g.head, g.remove, g.removeMany, g.copy, g.list, g.list, g.begin, g.part, g.part, g.complete, g.uploadsOf, g.config, g.tags, g.settings, g.attributes, g.versions, g.dressed,
+		g.summed, g.presigned, g.copyWhen, g.partOfCopy, g.removeWhen, g.readWhen, g.form}
 	r := kinds[g.IntN(len(kinds))]()
-	if g.IntN(8) == 0 && r.mode == "" {
+	for g.spare != "" && r.label == g.spare {
+		r = kinds[g.IntN(len(kinds))]()
+	}
+	if g.IntN(8) == 0 && r.mode == "" && r.presign == "" && r.form == nil {
 		r.twist = twists[g.IntN(len(twists))]
 		r.label += "/" + string(r.twist)
 	}

@@ -28,6 +28,11 @@ type request struct {
 	fault  wire.Fault // what is wrong with its body
 	twist  twist      // what is wrong with its head
 	upload string     // the upload whose id each side puts in the place of UPLOAD
+
+	sum     wire.Field // the trailer of the body
+	presign string     // v4 or v2: the credentials stand in the URL
+	lives   int        // seconds, of such a URL
+	form    *form      // a browser's, instead of a body
 }
 
 // twist is what is wrong with the head of a request.
@@ -47,7 +52,11 @@ const (
 var twists = []twist{skewed, wrongKey, forged, unsigned, addedMeta, noSHA, garbageSHA}
 
 func (r request) String() string {
-	return fmt.Sprintf("%s: %s %s?%s %v %s %s, %d bytes", r.label, r.method, wire.Path(r.bucket, r.key), r.query, r.header, r.mode, r.twist, len(r.body))
+	form := ""
+	if r.form != nil {
+		form = fmt.Sprintf(" %+v", *r.form)
+	}
+	return fmt.Sprintf("%s: %s %s?%s %v %v %s %s %s %d, %d bytes%.400s", r.label, r.method, wire.Path(r.bucket, r.key), r.query, r.header, r.sum, r.mode, r.twist, r.presign, r.lives, len(r.body), form)
 }
 
 // signed is the request for one side.
@@ -64,9 +73,22 @@ func (r request) signed(keys wire.Keys, host string, ids map[string]string) (wir
 	query := strings.ReplaceAll(r.query, "UPLOAD", cmp.Or(ids[r.upload], ids[""]))
 	var out wire.Request
 	body := r.body
-	if r.mode != "" && query == "" {
-		out, body = wire.Put{Keys: keys, Host: host, Bucket: r.bucket, Key: r.key, Mode: r.mode, Body: r.body, Header: r.header, Fault: r.fault, Now: now}.Request()
-	} else {
+	switch {
+	case r.form != nil:
+		body = r.form.body(keys, r.bucket, now)
+		out = wire.Request{Method: r.method, Host: host, Path: wire.Path(r.bucket, "")}
+		out.Header = []wire.Field{field("Content-Type", "multipart/form-data; boundary="+boundary), field("Content-Length", fmt.Sprint(len(body)))}
+		return out, body
+	case r.presign != "":
+		out = wire.Request{Method: r.method, Host: host, Path: wire.Path(r.bucket, r.key), Query: query}
+		if r.method == "PUT" {
+			out.Header = []wire.Field{field("Content-Length", fmt.Sprint(len(body)))}
+		}
+		presign(&out, r.presign, keys, now, r.lives)
+		return out, body
+	case r.mode != "" && query == "":
+		out, body = wire.Put{Keys: keys, Host: host, Bucket: r.bucket, Key: r.key, Mode: r.mode, Body: r.body, Header: r.header, Fault: r.fault, Sum: r.sum, Now: now}.Request()
+	default:
 		out = wire.Request{Method: r.method, Host: host, Path: wire.Path(r.bucket, r.key), Query: query, Header: append([]wire.Field(nil), r.header...)}
 		payload := wire.Hash(body)
 		if r.twist == garbageSHA {

@@ -79,8 +79,8 @@ func sweep(t *testing.T, alone, behind *harness.Backend, table string) {
 }
 
 // eachSide asks all at once.
-func eachSide(sides []*side, ask func(*side) wire.Answer) []wire.Answer {
-	answers := make([]wire.Answer, len(sides))
+func eachSide[T any](sides []*side, ask func(*side) T) []T {
+	answers := make([]T, len(sides))
 	var wg sync.WaitGroup
 	for i, s := range sides {
 		wg.Go(func() { answers[i] = ask(s) })
