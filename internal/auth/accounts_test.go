@@ -42,7 +42,7 @@ func alice() auth.User {
 	return auth.User{Login: "alice", Role: auth.RoleUser, Scopes: []auth.Scope{auth.ScopeRead}, Active: true}
 }
 
-func (n node) create(t *testing.T, u auth.User) auth.User {
+func (n node) create(t testing.TB, u auth.User) auth.User {
 	t.Helper()
 	made, err := n.accounts.Create(t.Context(), u, "")
 	if err != nil {

@@ -33,7 +33,7 @@ type loginNode struct {
 	*auth.Logins
 }
 
-func newLoginNode(t *testing.T, log oplog.Log) loginNode {
+func newLoginNode(t testing.TB, log oplog.Log) loginNode {
 	t.Helper()
 	n := newNode(log)
 	l, err := auth.NewLogins(t.Context(), n.directory, auth.NewPasswords(2), make([]byte, 32))
@@ -44,7 +44,7 @@ func newLoginNode(t *testing.T, log oplog.Log) loginNode {
 }
 
 // withAlice makes the user whom most tests are about.
-func (n loginNode) withAlice(t *testing.T) loginNode {
+func (n loginNode) withAlice(t testing.TB) loginNode {
 	t.Helper()
 	n.create(t, alice())
 	n.give(t, alicePassword)
@@ -52,7 +52,7 @@ func (n loginNode) withAlice(t *testing.T) loginNode {
 }
 
 // give gives alice a password whose check costs next to nothing.
-func (n loginNode) give(t *testing.T, password string) {
+func (n loginNode) give(t testing.TB, password string) {
 	t.Helper()
 	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
 	if err != nil {
@@ -63,7 +63,7 @@ func (n loginNode) give(t *testing.T, password string) {
 	}
 }
 
-func (n loginNode) login(t *testing.T) auth.Grant {
+func (n loginNode) login(t testing.TB) auth.Grant {
 	t.Helper()
 	g, err := n.Login(t.Context(), "alice", alicePassword, here)
 	if err != nil {
