@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/s3mirror/s3mirror/internal/object"
+	"github.com/s3mirror/s3mirror/internal/s3"
 )
 
 // Backend is one S3 endpoint. Bucket names are the endpoint's own, already
@@ -150,7 +151,8 @@ type ListRequest struct {
 	Max       int    // entries and prefixes together; 0 means 1000
 }
 
-// ListPage is a part of a listing. Entries and Prefixes are each sorted.
+// ListPage is a part of a listing. Entries and Prefixes are each sorted; their memory is
+// the caller's.
 type ListPage struct {
 	Entries  []Entry
 	Prefixes []string
@@ -161,13 +163,9 @@ type ListPage struct {
 
 // Entry is one listed object. A listing carries no stamp and no headers: it
 // nominates keys, it proves nothing of them (RELIABILITY H18). Its strings are parts
-// of the page's document: whoever keeps one for long clones it.
-type Entry struct {
-	Key     string
-	ETag    string // without quotes
-	Size    int64
-	ModTime time.Time
-}
+// of the page's document: whoever keeps one for long clones it. It is what s3 reads and
+// writes: pages are many, and not copied from one form to the next.
+type Entry = s3.ListEntry
 
 // BucketInfo is one bucket of an endpoint.
 type BucketInfo struct {

@@ -76,9 +76,10 @@ func (l ListRequest) query(token string) string {
 	return b.String()
 }
 
-// page checks a listing against the request and drops what After hides.
+// page checks a listing against the request and drops what After hides. The entries stay
+// in the listing's memory.
 func (l ListRequest) page(in *s3.Listing) (ListPage, error) {
-	out := ListPage{Entries: make([]Entry, 0, len(in.Objects))}
+	out := ListPage{Entries: in.Objects[:0]}
 	last := ""
 	for _, o := range in.Objects {
 		if !strings.HasPrefix(o.Key, l.Prefix) || o.Key <= last && last != "" {
@@ -86,7 +87,8 @@ func (l ListRequest) page(in *s3.Listing) (ListPage, error) {
 		}
 		last = o.Key
 		if o.Key > l.After {
-			out.Entries = append(out.Entries, Entry{Key: o.Key, ETag: o.ETag, Size: o.Size, ModTime: o.LastModified.UTC()})
+			o.ModTime = o.ModTime.UTC()
+			out.Entries = append(out.Entries, o)
 		}
 	}
 	next := last

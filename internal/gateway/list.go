@@ -59,15 +59,11 @@ func (h *Handler) listPage(w http.ResponseWriter, r *request, ask *s3.ListReques
 	if found.Stale {
 		w.Header().Set(staleHeader, "true")
 	}
-	page := &s3.ListPage{
-		Objects:        make([]s3.ListEntry, len(found.Entries)),
+	return &s3.ListPage{
+		Objects:        found.Entries,
 		CommonPrefixes: found.Prefixes,
 		Truncated:      found.Next != "",
 		Last:           found.Next,
 		Owner:          r.owner(),
-	}
-	for i, e := range found.Entries {
-		page.Objects[i] = s3.ListEntry{Key: e.Key, ETag: e.ETag, Size: e.Size, LastModified: e.ModTime}
-	}
-	return page, nil
+	}, nil
 }

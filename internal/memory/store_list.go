@@ -83,5 +83,5 @@ func (b *bucket) under(i int, p string) int {
 }
 
 func (o *stored) entry(key string) s3.ListEntry {
-	return s3.ListEntry{Key: key, ETag: o.info.ETag, Size: o.info.Size, LastModified: o.info.ModTime}
+	return s3.ListEntry{Key: key, ETag: o.info.ETag, Size: o.info.Size, ModTime: o.info.ModTime}
 }

@@ -95,6 +95,9 @@ func (l *Log) Range(ctx context.Context, bucket, prefix, after string, limit int
 			return fmt.Errorf("key %x: %w", stored, oplog.ErrBadRecord)
 		}
 		row, err := oplog.DecodeRow(value)
+		if page == nil {
+			page = make([]oplog.KeyRow, 0, min(limit, 32))
+		}
 		page = append(page, oplog.KeyRow{Key: key, Row: row})
 		return err
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
@@ -36,12 +35,7 @@ type ListPage struct {
 }
 
 // Entry is one listed object, with what a list tells of it.
-type Entry struct {
-	Key     string
-	ETag    string // without quotes
-	Size    int64  // bytes
-	ModTime time.Time
-}
+type Entry = backend.Entry
 
 // rowsAtOnce bounds how many rows one window of a list may hold: a window ends
 // where so many rows end. fewRows is what a page begins with in a bucket that had
@@ -117,6 +111,7 @@ type lister struct {
 	seen    int         // rows of the last window
 	full    bool        // it ended because there were more
 	rowless bool        // the log is away: nobody asks it
+	spare   []Entry     // empty: memory of a replica's page that was read
 	cut     bool        // the rows below the common prefix that ends the window were too many to be read
 }
 
@@ -127,9 +122,9 @@ func (l *lister) page(items []commit.Item) ListPage {
 		items = items[:l.r.Max]
 		page.Next = items[len(items)-1].Name
 	}
-	page.Entries = make([]Entry, 0, len(items))
-	for _, it := range items {
-		if it.Prefix {
+	page.Entries = slices.Grow(l.spare, len(items))
+	for i := range items {
+		if it := &items[i]; it.Prefix {
 			page.Prefixes = append(page.Prefixes, it.Name)
 		} else {
 			page.Entries = append(page.Entries, Entry{Key: it.Name, ETag: it.ETag, Size: it.Size, ModTime: it.ModTime})
@@ -147,11 +142,11 @@ func (l *lister) window(ctx context.Context) (items []commit.Item, until string,
 	if err != nil {
 		return nil, "", err
 	}
-	listed, next, err := l.asked(ctx)
+	listed, err := l.asked(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	until = nearer(end, next)
+	until = nearer(end, listed.Next)
 	after, end, err := l.rows(ctx, until, l.enough(before, until))
 	if err != nil {
 		return nil, "", err
@@ -164,15 +159,31 @@ func (l *lister) window(ctx context.Context) (items []commit.Item, until string,
 		return nil, "", err
 	}
 	w := commit.Window{Prefix: l.r.Prefix, Delimiter: l.r.Delimiter, After: l.r.After, Until: until}
-	items, doubtful := commit.Overlay(slices.DeleteFunc(listed, func(it commit.Item) bool { return beyond(it.Name, w) }), views, w)
+	items, doubtful := commit.Overlay(l.items(listed, w), views, w)
 	items, doubtful, until = l.whole(items, doubtful, w)
 	dead, err := l.probe(ctx, doubtful)
 	if err != nil {
 		return nil, "", err
 	}
-	return slices.DeleteFunc(items, func(it commit.Item) bool {
+	return without(items, dead), until, nil
+}
+
+// without drops common prefixes that stand for nothing, and what is our own.
+func without(items []commit.Item, dead map[string]bool) []commit.Item {
+	drop := func(it *commit.Item) bool {
 		return it.Prefix && dead[it.Name] || strings.HasPrefix(it.Name, object.ReservedPrefix)
-	}), until, nil
+	}
+	kept := 0
+	for i := range items {
+		if drop(&items[i]) {
+			continue
+		}
+		if kept < i {
+			items[kept] = items[i]
+		}
+		kept++
+	}
+	return items[:kept]
 }
 
 // within is how many rows are of keys up to until, or below it.
@@ -211,8 +222,8 @@ func beyond(name string, w commit.Window) bool { return w.Until != "" && name > 
 // prefix: only a look below such a prefix tells whether a key is left there, and
 // then all of it belongs to this page.
 func (l *lister) whole(items []commit.Item, doubtful []string, w commit.Window) ([]commit.Item, []string, string) {
-	for _, it := range items {
-		if it.Prefix && it.Name != object.ReservedPrefix && strings.HasPrefix(object.ReservedPrefix, it.Name) {
+	for i := range items {
+		if it := &items[i]; it.Prefix && it.Name != object.ReservedPrefix && strings.HasPrefix(object.ReservedPrefix, it.Name) {
 			doubtful = append(doubtful, it.Name) // it may stand for nothing but our own objects
 		}
 	}
@@ -262,7 +273,7 @@ func (l *lister) rows(ctx context.Context, until string, limit int) (rows []oplo
 
 // asked is one page of a replica: the sticky one while it can, so that a list
 // does not see times of modification jump.
-func (l *lister) asked(ctx context.Context) (items []commit.Item, next string, err error) {
+func (l *lister) asked(ctx context.Context) (page backend.ListPage, err error) {
 	err = errors.New("no replica that may be listed is up")
 	cfg := l.b.config()
 	for _, replica := range cfg.First(l.set.up(l.b)) {
@@ -276,26 +287,33 @@ func (l *lister) asked(ctx context.Context) (items []commit.Item, next string, e
 		}
 		page, listErr := at.list(ctx, backend.ListRequest{Prefix: l.r.Prefix, After: l.r.After, Delimiter: l.r.Delimiter, Max: min(l.ask, s3.MaxKeys)})
 		if listErr == nil {
-			return itemsOf(page), page.Next, nil
+			return page, nil
 		}
 		if err = listErr; ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, "", err
+	return backend.ListPage{}, err
 }
 
 // spareItems is room for what rows put on a page.
 const spareItems = 32
 
-func itemsOf(page backend.ListPage) []commit.Item {
+// items are those of a replica's page up to the window's end. What the page is kept in is
+// free then.
+func (l *lister) items(page backend.ListPage, w commit.Window) []commit.Item {
 	items := make([]commit.Item, 0, len(page.Entries)+len(page.Prefixes)+spareItems)
-	for _, e := range page.Entries {
-		items = append(items, commit.Item{Name: e.Key, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime})
+	for i := range page.Entries {
+		if e := &page.Entries[i]; !beyond(e.Key, w) {
+			items = append(items, commit.Item{Name: e.Key, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime})
+		}
 	}
 	for _, p := range page.Prefixes {
-		items = append(items, commit.Item{Name: p, Prefix: true})
+		if !beyond(p, w) {
+			items = append(items, commit.Item{Name: p, Prefix: true})
+		}
 	}
+	l.spare = page.Entries[:0]
 	return items
 }
 

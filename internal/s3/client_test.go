@@ -42,11 +42,11 @@ func TestDecodeListing(t *testing.T) {
 		want Listing
 	}{
 		"url": {minio, Listing{
-			Objects:        []ListEntry{{Key: "f 100k+\u00e9*", ETag: "abc", Size: 5, LastModified: time.Date(2026, 3, 1, 12, 0, 0, 793e6, time.UTC)}},
+			Objects:        []ListEntry{{Key: "f 100k+\u00e9*", ETag: "abc", Size: 5, ModTime: time.Date(2026, 3, 1, 12, 0, 0, 793e6, time.UTC)}},
 			CommonPrefixes: []string{"d/"}, Truncated: true, NextToken: "YQ==",
 		}},
 		"raw": {versity, Listing{
-			Objects:        []ListEntry{{Key: " f 100k+%C3%A9 ", ETag: "abc-2", LastModified: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), StorageClass: "GLACIER"}},
+			Objects:        []ListEntry{{Key: " f 100k+%C3%A9 ", ETag: "abc-2", ModTime: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}},
 			CommonPrefixes: []string{"a b/"},
 		}},
 		"empty": {"<ListBucketResult/>", Listing{}},
@@ -214,6 +214,12 @@ func FuzzDecodeListing(f *testing.F) {
 	f.Add([]byte("<Error><Code>x</Code></Error>"))
 	f.Add([]byte("<ListBucketResult><Contents><Key> a&lt;b </Key><ETag>&quot;e&quot;</ETag><Size> 1 </Size><LastModified>2026-03-01T10:00:00.500Z</LastModified><Owner><ID>i</ID></Owner><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"))
 	f.Add([]byte("<ListBucketResult>\n<Contents>\n<Key/><Key>k</Key><ETag>&#34;e&#34;f&#34;</ETag><Other>&amp;</Other><Size>1</Size></Contents></ListBucketResult>"))
+	f.Add([]byte("<ListBucketResult><Contents><Key>a&amp;b</Key></Contents><Contents><Key>c</Key><ETag>&quot;e&#34;</ETag><Size>-1</Size></Contents></ListBucketResult>"))
+	f.Add([]byte("<ListBucketResult><Contents><Key>c</Key><ETag>\"e\"</ETag><Size>+1</Size><LastModified>2024-02-29T23:59:59Z</LastModified></Contents></ListBucketResult>"))
+	f.Add([]byte("<ListBucketResult><Contents><Key>c</Key><ETag>W/\"e\"</ETag><LastModified>2023-02-29T23:59:59Z</LastModified></Contents></ListBucketResult>"))
+	f.Add([]byte("<ListBucketResult><Contents><Key>c</Key><ETag>&#34;e&#34;</ETag><ChecksumType>x</ChecksumType></Contents><Contents><Key>d</Key><Size>1</Size</ListBucketResult>"))
+	f.Add([]byte("<ListBucketResult><Contents><Key>c</Key><Key></Key></Contents></ListBucketResult>"))
+	f.Add([]byte("<ListBucketResult><Contents><Key>c</Key><Key>d</Key><Size>1</Size></Contents></ListBucketResult>"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		l, err := DecodeListing(bytes.NewReader(doc))
 		if err == nil {
@@ -252,7 +258,7 @@ func FuzzDecodeError(f *testing.F) {
 func BenchmarkDecodeListing(b *testing.B) {
 	page := &ListPage{}
 	for i := range 1000 {
-		page.Objects = append(page.Objects, ListEntry{Key: fmt.Sprintf("photos/2026/%06d.jpg", i), ETag: "d41d8cd98f00b204e9800998ecf8427e", Size: 5, LastModified: listTime})
+		page.Objects = append(page.Objects, ListEntry{Key: fmt.Sprintf("photos/2026/%06d.jpg", i), ETag: "d41d8cd98f00b204e9800998ecf8427e", Size: 5, ModTime: listTime})
 	}
 	doc := (&ListRequest{Bucket: "b", V2: true, MaxKeys: 1000, URL: true}).Document(page, testKey)
 	b.SetBytes(int64(len(doc)))

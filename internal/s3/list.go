@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -128,13 +127,13 @@ func (l *ListRequest) ScanAfter() string {
 	return l.After
 }
 
-// ListEntry is one object in a page.
+// ListEntry is one object in a page. All are said to be of the class STANDARD: what
+// backends keep an object in is theirs.
 type ListEntry struct {
-	Key          string
-	ETag         string // without quotes
-	Size         int64  // bytes
-	LastModified time.Time
-	StorageClass string // empty: STANDARD
+	Key     string
+	ETag    string    // without quotes
+	Size    int64     // bytes
+	ModTime time.Time // LastModified
 }
 
 // Owner is whom documents name as the owner of buckets and objects.
@@ -215,25 +214,35 @@ func (l *ListRequest) headV2(x *xmlWriter, page *ListPage, key TokenKey) {
 }
 
 func (l *ListRequest) object(x *xmlWriter, o *ListEntry, owner Owner) {
-	x.open("Contents")
-	l.name(x, "Key", o.Key)
+	key := o.Key
+	if l.URL {
+		key = EscapeKey(key)
+	}
+	x.b = append(x.b, "<Contents><Key>"...)
+	x.b = appendText(x.b, key, true)
+	x.b = append(x.b, "</Key>"...)
 	if l.FetchOwner {
 		l.describe(x, o, &owner)
 	} else {
 		l.describe(x, o, nil)
 	}
-	x.close("Contents")
+	x.b = append(x.b, "</Contents>"...)
 }
 
-// describe writes what a page says of an object beside its name.
+// describe writes what a page says of an object beside its name. Pages are long, and
+// their tags are written in runs.
 func (l *ListRequest) describe(x *xmlWriter, o *ListEntry, owner *Owner) {
-	x.time("LastModified", o.LastModified)
-	x.etag(o.ETag)
-	x.int("Size", o.Size)
+	x.b = append(x.b, "<LastModified>"...)
+	x.b = appendTime(x.b, o.ModTime.UTC())
+	x.b = append(x.b, "</LastModified><ETag>&quot;"...)
+	x.b = appendText(x.b, o.ETag, true)
+	x.b = append(x.b, "&quot;</ETag><Size>"...)
+	x.b = strconv.AppendInt(x.b, o.Size, 10)
+	x.b = append(x.b, "</Size>"...)
 	if owner != nil {
 		x.owner(*owner)
 	}
-	x.text("StorageClass", cmp.Or(o.StorageClass, "STANDARD"))
+	x.b = append(x.b, "<StorageClass>STANDARD</StorageClass>"...)
 }
 
 // name writes what encoding-type=url applies to.

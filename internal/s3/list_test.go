@@ -107,8 +107,8 @@ func TestListDocuments(t *testing.T) {
 	owner := Owner{ID: "1f", DisplayName: "root"}
 	page := &ListPage{
 		Objects: []ListEntry{
-			{Key: "p/ a+b&<\u00e9> ", ETag: "abc", Size: 5, LastModified: listTime},
-			{Key: "p/\x01\r\n\t\ufffe\"'", ETag: "d-2", Size: 1 << 40, LastModified: listTime, StorageClass: "GLACIER"},
+			{Key: "p/ a+b&<\u00e9> ", ETag: "abc", Size: 5, ModTime: listTime},
+			{Key: "p/\x01\r\n\t\ufffe\"'", ETag: "d-2", Size: 1 << 40, ModTime: listTime},
 		},
 		CommonPrefixes: []string{"p/x y/"},
 		Owner:          owner,
@@ -156,7 +156,7 @@ func FuzzListRoundTrip(f *testing.F) {
 		}
 		l := &ListRequest{Bucket: "photos", V2: true, Prefix: prefix, MaxKeys: 2, URL: url}
 		doc := l.Document(&ListPage{
-			Objects:        []ListEntry{{Key: key, ETag: "e", Size: 1, LastModified: listTime}},
+			Objects:        []ListEntry{{Key: key, ETag: "e", Size: 1, ModTime: listTime}},
 			CommonPrefixes: []string{prefix},
 		}, testKey)
 		got, err := DecodeListing(bytes.NewReader(doc))
@@ -199,7 +199,7 @@ func TestUnlistableKeyIsLoud(t *testing.T) {
 func BenchmarkListDocument(b *testing.B) {
 	page := &ListPage{}
 	for i := range MaxKeys {
-		page.Objects = append(page.Objects, ListEntry{Key: fmt.Sprintf("photos/2026/%06d.jpg", i), ETag: "d41d8cd98f00b204e9800998ecf8427e", Size: 5, LastModified: listTime})
+		page.Objects = append(page.Objects, ListEntry{Key: fmt.Sprintf("photos/2026/%06d.jpg", i), ETag: "d41d8cd98f00b204e9800998ecf8427e", Size: 5, ModTime: listTime})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

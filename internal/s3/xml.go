@@ -100,6 +100,45 @@ func appendTime(b []byte, t time.Time) []byte {
 	return append(b, ".000Z"...)
 }
 
+// plainTime reads a time of UTC in timeFormat, or in whole seconds. ok is false for any
+// other form, some of which are times as well.
+func plainTime(s []byte) (t time.Time, ok bool) {
+	const form = "2006-01-02T15:04:05"
+	if len(s) <= len(form) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
+		return t, false
+	}
+	nanos := 0
+	switch rest := s[len(form):]; {
+	case len(rest) == 5 && rest[0] == '.' && rest[4] == 'Z':
+		nanos = (10*two(rest[1:]) + digit(rest[3])) * int(time.Millisecond)
+	case string(rest) != "Z":
+		return t, false
+	}
+	year, month, day := 100*two(s)+two(s[2:]), two(s[5:]), two(s[8:])
+	hour, minute, second := two(s[11:]), two(s[14:]), two(s[17:])
+	if min(year, nanos) < 0 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) ||
+		uint(hour) > 23 || uint(minute) > 59 || uint(second) > 59 {
+		return t, false
+	}
+	return time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC), true
+}
+
+// two is the number that two digits make. What is none is so far below zero that no
+// number it is a part of is anything else.
+func two(s []byte) int { return 10*digit(s[0]) + digit(s[1]) }
+
+func digit(c byte) int {
+	if c -= '0'; c > 9 {
+		return -1 << 20
+	}
+	return int(c)
+}
+
+// daysIn is the number of days of a month, by the day before the next one's first.
+func daysIn(year, month int) int {
+	return time.Date(year, time.Month(month+1), 0, 0, 0, 0, 0, time.UTC).Day()
+}
+
 func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 // etag writes an ETag, in the quotes that belong to it.

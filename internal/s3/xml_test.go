@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 // outline shows a document as its events: "<a", text in quotes, ">".
@@ -197,6 +198,72 @@ func stdOutline(doc string) (string, error) {
 		case xml.EndElement:
 			flush()
 			out = append(out, ">")
+		}
+	}
+}
+
+// FuzzPlainTime: what is taken for a plain time is the time that it is, and what this
+// package writes is.
+func FuzzPlainTime(f *testing.F) {
+	for _, s := range []string{
+		"2026-03-01T12:00:00.793Z", "2026-03-01T12:00:00Z", "2024-02-29T23:59:59.999Z", "2023-02-29T00:00:00Z", "2026-04-31T00:00:00Z",
+		"0000-01-01T00:00:00Z", "9999-12-31T23:59:59.000Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z",
+		"2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+01:00", "2026-01-01T00:00:00.7Z",
+		"2026-01-01T00:00:00.:00Z", ":026-01-01T00:00:00Z", "2026-01-01T00:00:00", "2026-1-01T00:00:00Z", "2026-01-01T00:00:0/.000Z", "",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, s []byte) {
+		got, ok := plainTime(s)
+		want, err := time.Parse(time.RFC3339, string(s))
+		if ok && (err != nil || got != want) {
+			t.Fatalf("%q is %v, time.Parse says %v, %v", s, got, want, err)
+		}
+		if err != nil || want.Year() < 0 || want.Year() > 9999 {
+			return
+		}
+		if got, ok := plainTime(appendTime(nil, want.UTC())); want.UTC().Year() <= 9999 && want.UTC().Year() >= 0 && (!ok || !got.Equal(want.Truncate(time.Second))) {
+			t.Fatalf("%v as we write it is %v, %v", want, got, ok)
+		}
+	})
+}
+
+func TestPlainTimes(t *testing.T) {
+	for s, plain := range map[string]bool{
+		"2026-03-01T12:00:00.793Z": true, "2026-03-01T12:00:00Z": true, "2024-02-29T23:59:59.999Z": true,
+		"2026-03-01T12:00:00.7Z": false, "2026-03-01T12:00:00+00:00": false, "2023-02-29T00:00:00Z": false,
+	} {
+		if _, ok := plainTime([]byte(s)); ok != plain {
+			t.Errorf("%s: %v", s, ok)
+		}
+	}
+}
+
+// TestPlainEntries: what most servers write is read without looking at its tokens one by
+// one, and what is not is read all the same.
+func TestPlainEntries(t *testing.T) {
+	for doc, plain := range map[string]bool{
+		`<Contents><Key>k</Key><LastModified>2026-03-01T12:00:00.793Z</LastModified><ETag>&#34;abc&#34;</ETag><Size>5</Size><StorageClass>STANDARD</StorageClass></Contents>`: true,
+		`<Contents><Key>k</Key><LastModified>2026-03-01T12:00:00Z</LastModified><ETag>"abc"</ETag><ChecksumAlgorithm>CRC32</ChecksumAlgorithm><Size>5</Size></Contents>`:      true,
+		`<Contents><ETag>&quot;abc&quot;</ETag><Size>5</Size><Key>k</Key><StorageClass>GLACIER</StorageClass></Contents>`:                                                     true,
+		`<Contents><Key>k</Key><ETag>&quot;abc&quot;</ETag><Size>5</Size><Owner><ID>i</ID></Owner></Contents>`:                                                                false,
+		`<Contents><Key>k</Key><ETag>abc</ETag><Size>5</Size></Contents>`:                                                                                                     false,
+		`<Contents><Key>&#107;</Key><ETag>&quot;abc&quot;</ETag><Size>5</Size></Contents>`:                                                                                    false,
+		`<Contents> <Key>k</Key><ETag>&quot;abc&quot;</ETag><Size>5</Size></Contents>`:                                                                                        false,
+		`<Contents><Key>k</Key><ETag>&quot;abc&quot;</ETag><Size> 5</Size></Contents>`:                                                                                        false,
+		`<Contents><Key>k</Key><ETag>&quot;abc&quot;</ETag><Size>5</Size><Other/></Contents>`:                                                                                 false,
+		`<Contents><Key>k</Key><ETag>&quot;abc&quot;</ETag><Size>5</Size><LastModified>2026-03-01T12:00:00+00:00</LastModified></Contents>`:                                   false,
+	} {
+		x := &xmlReader{b: []byte(doc), utf8: true}
+		if x.plainEntry(&Listing{}) != plain {
+			t.Errorf("%s: plain is not %v", doc, plain)
+		}
+		if want := len(doc); plain && x.pos != want || !plain && x.pos != 0 {
+			t.Errorf("%s: read up to %d", doc, x.pos)
+		}
+		l, err := DecodeListing(strings.NewReader("<ListBucketResult>" + doc + "</ListBucketResult>"))
+		if err != nil || len(l.Objects) != 1 || l.Objects[0].Key != "k" || l.Objects[0].ETag != "abc" || l.Objects[0].Size != 5 {
+			t.Errorf("%s: %+v, %v", doc, l, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // maxXMLDepth bounds nesting: no document of S3 is deeper than four.
@@ -39,7 +40,9 @@ type xmlReader struct {
 	open [][]byte
 	// selfClosed says that the element on top of open had no end tag of its own.
 	selfClosed bool
-	whole      string // the same as b, for leaf; empty: there are no leaves
+	// utf8 says that b was seen to be UTF-8: it may be read by leaf and plainEntry
+	utf8  bool
+	words strings.Builder // what word kept last
 }
 
 type xmlKind uint8

@@ -57,11 +57,10 @@ func (x *xmlReader) token() (kind xmlKind, value []byte, err error) {
 
 // leaf reads a child that is nothing but `<name>text</name>`, its name of letters of
 // ASCII alone, whole. ok is false, and nothing was read, where anything else stands,
-// were it the same in other words. The text is as it was sent: a part of whole, with
-// its references.
-func (x *xmlReader) leaf() (name []byte, text string, ok bool) {
-	if len(x.whole) == 0 || x.selfClosed || len(x.open) == maxXMLDepth {
-		return nil, "", false
+// were it the same in other words. The text is as it was sent, with its references.
+func (x *xmlReader) leaf() (name, text []byte, ok bool) {
+	if !x.utf8 || x.selfClosed || len(x.open) == maxXMLDepth {
+		return nil, nil, false
 	}
 	rest := x.b[x.pos:]
 	n := 1
@@ -69,20 +68,47 @@ func (x *xmlReader) leaf() (name []byte, text string, ok bool) {
 		n++
 	}
 	if n >= len(rest) || n == 1 || rest[0] != '<' || rest[n] != '>' {
-		return nil, "", false
+		return nil, nil, false
 	}
 	name, rest = rest[1:n], rest[n+1:]
 	size := bytes.IndexByte(rest, '<')
 	if size < 0 {
-		return nil, "", false
+		return nil, nil, false
 	}
 	tag := rest[size:]
-	if len(tag) < len(name)+3 || tag[1] != '/' || tag[len(name)+2] != '>' || !bytes.Equal(tag[2:len(name)+2], name) || !utf8.Valid(rest[:size]) {
-		return nil, "", false
+	if len(tag) < len(name)+3 || tag[1] != '/' || tag[len(name)+2] != '>' || !bytes.Equal(tag[2:len(name)+2], name) {
+		return nil, nil, false
 	}
-	at := x.pos + n + 1
-	x.pos = at + size + len(name) + 3
-	return name, x.whole[at : at+size], true
+	x.pos += n + 1 + size + len(name) + 3
+	return name, rest[:size], true
+}
+
+// skipped reads over the words if they stand here.
+func (x *xmlReader) skipped(words string) bool {
+	end := x.pos + len(words)
+	if end > len(x.b) || string(x.b[x.pos:end]) != words {
+		return false
+	}
+	x.pos = end
+	return true
+}
+
+// plain reads what stands between two tags if the first one stands here, and nothing but
+// text between it and the second.
+func (x *xmlReader) plain(from, to string) (text []byte, ok bool) {
+	start := x.pos
+	if !x.skipped(from) {
+		return nil, false
+	}
+	if n := bytes.IndexByte(x.b[x.pos:], '<'); n >= 0 {
+		text = x.b[x.pos : x.pos+n]
+		x.pos += n
+		if x.skipped(to) {
+			return text, true
+		}
+	}
+	x.pos = start
+	return nil, false
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
