@@ -371,7 +371,7 @@ func (t *Tag) placed(now Now) []Effect {
 		t.state = tagUndo
 		return []Effect{Swap{t.row.Epoch, nil}}
 	}
-	t.own, t.state = t.row.Epoch, tagAnswers
+	t.own, t.state = t.triedAs, tagAnswers // another one, if somebody changed the row before this was known
 	if holds(TLease) && (now.Boot-t.casAt > t.cfg.Times.Lease-t.cfg.Times.Margin || now.lapsed(t.cfg.Times.Margin)) {
 		for _, r := range t.reps {
 			t.tally.add(r, Answer{Class: No})

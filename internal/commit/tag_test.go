@@ -426,3 +426,19 @@ func TestARequestForTagsSettlesByTimeAlone(t *testing.T) {
 		t.Fatalf("absence has no tags, but what may land later: %+v", next)
 	}
 }
+
+func TestTagsThatLandOnANewerVersionAreSeen(t *testing.T) {
+	// The change of tags is known to stand only when a newer version was written: what A
+	// acknowledges it has, it has of that one.
+	cfg := tagConfig(nil, "A")
+	m, swap := changeTags(t, cfg, tagged(row(version(2), cfg.Replicas), red), TagOp{ID: id(7), Tags: blue})
+	only[Sleep](t, m.Step(at(0), Swapped{Outcome: Unknown, Epoch: oplog.Epoch{7}}))
+	only[ReadRow](t, m.Step(at(0), Fired{TimerWait}))
+	newer := tagged(row(version(3), cfg.Replicas), nil)
+	newer.Epoch, newer.Tagging, newer.Mistagged = oplog.Epoch{8}, swap.Row.Tagging, swap.Row.Mistagged
+	only[Retag](t, m.Step(at(0), RowRead{Row: newer}))
+	next := only[Swap](t, m.Step(at(0), Retagged{Replica: "A", Answer: Answer{Class: Yes}})).Row
+	if len(next.Tagging) != 0 || !next.Mistagged.Has("A") {
+		t.Errorf("got %+v", next)
+	}
+}
