@@ -388,12 +388,7 @@ func (t *Tag) placed(now Now) []Effect {
 // retaggable tells whether a replica holds the current version and no request is on its
 // way to it that could change the object or its tags.
 func retaggable(row *oplog.Row, r string) bool {
-	for _, e := range row.Tagging {
-		if e.Replica == r {
-			return false
-		}
-	}
-	return row.Good.Has(r) && clean(row, r)
+	return row.Good.Has(r) && clean(row, r) && !tagging(row, r)
 }
 
 // bare brings the row in line with which replicas can keep tags at all.

@@ -193,6 +193,38 @@ func TestAVersionIsNotCopiedBeforeItsTagsAreKnown(t *testing.T) { // T6
 	}
 }
 
+func TestARottenCopyTellsTheTagsThatNobodyElseKeeps(t *testing.T) { // T6
+	cfg := tagConfig(object.NewReplicas("A"), "A", "B") // A, which is sound, keeps none
+	r := row(version(2), object.NewReplicas("A"))
+	r.Rotten = object.NewReplicas("B")
+	p, eff := visit(t, cfg, &Memory{}, at(0), r, showAll(cfg, 2))
+	none[Copy](t, eff)
+	if ask := only[AskTags](t, eff); ask.Replica != "B" {
+		t.Fatalf("got %+v", ask)
+	}
+	next := only[Swap](t, p.Step(at(0), ToldTags{Replica: "B", Tags: red})).Row
+	if !next.Tagged || !next.Cur.Tags.Equal(red) || !next.Rotten.Equal(r.Rotten) || !next.Good.Equal(r.Good) {
+		t.Fatalf("got %+v", next)
+	}
+	_, eff = visit(t, cfg, &Memory{}, at(0), next, showAll(cfg, 2))
+	if c := only[Copy](t, eff); c.Target != "B" || !c.Info.Tags.Equal(red) {
+		t.Fatalf("got %+v", c)
+	}
+
+	// A sound one comes first, and none is asked that a request may be on its way to.
+	cfg = tagConfig(object.NewReplicas("A"), "A", "B", "C")
+	r = row(version(2), object.NewReplicas("A", "C"))
+	r.Rotten = object.NewReplicas("B")
+	_, eff = visit(t, cfg, &Memory{}, at(0), r, showAll(cfg, 2))
+	if ask := only[AskTags](t, eff); ask.Replica != "C" {
+		t.Fatalf("got %+v", ask)
+	}
+	r = row(version(2), object.NewReplicas("A"), entry(3, object.Present, "B"))
+	r.Rotten = object.NewReplicas("B")
+	_, eff = visit(t, tagConfig(object.NewReplicas("A"), "A", "B"), &Memory{}, at(0), r, showAll(cfg, 2))
+	none[AskTags](t, eff)
+}
+
 func TestWhoDoesNotTellItsTagsIsAskedOnceAVisit(t *testing.T) {
 	cfg := tagConfig(nil, "A", "B")
 	r := row(version(2), object.NewReplicas("A"))

@@ -83,17 +83,22 @@ func tagging(row *oplog.Row, r string) bool {
 
 // lookAtTags asks replicas under which tags they hold the version: those that may have
 // others, and one where nobody knows them and the version is to be copied, or some may
-// have others than it.
+// have others than it. A copy whose bytes have rotted has tags all the same: where no other one
+// has any it is asked, else it would never be copied over.
 func (p *Repair) lookAtTags() []Effect {
 	able := p.showing().Minus(p.cfg.Bare).Filter(func(r string) bool {
 		_, told := p.told[r]
-		return !told && !p.asked.Has(r) && !p.dumb.Has(r) && retaggable(p.row, r)
+		return !told && !p.asked.Has(r) && !p.dumb.Has(r) && !tagging(p.row, r) && clean(p.row, r)
 	})
-	want := able.And(p.row.Mistagged)
+	good := able.And(p.row.Good)
+	want := good.And(p.row.Mistagged)
 	if p.unknownTags() {
-		first := able.Minus(p.row.Mistagged)
+		first := good.Minus(p.row.Mistagged)
 		if len(first) == 0 {
-			first = able
+			first = good
+		}
+		if len(first) == 0 {
+			first = able.And(p.row.Rotten)
 		}
 		want = first[:min(1, len(first))]
 	}
