@@ -236,6 +236,11 @@ type ReplicationConfig struct {
 	Settle Duration `yaml:"settle"`
 	// How long a write may stay undecided before another node ends it. 1s to 1m.
 	Lease Duration `yaml:"lease"`
+	// How many keys of one bucket a backend may lag by while it is away, is paused, or is left
+	// alone by mode `disabled`. The log has a row for each. With more it is left behind: the
+	// bucket is not read from it, the rows go, and when it is back a job compares the whole
+	// bucket and fills it. A row takes some 400 bytes. 0: any number.
+	Backlog int64 `yaml:"backlog"`
 }
 
 // BucketConfig overrides the defaults for one bucket.
@@ -362,10 +367,11 @@ func defaultConfig() Config {
 			History:   Duration(30 * 24 * time.Hour),
 		},
 		Replication: ReplicationConfig{
-			Ack:    AckRule{Word: "any"},
-			Mode:   modeActive,
-			Settle: Duration(5 * time.Minute),
-			Lease:  Duration(10 * time.Second),
+			Ack:     AckRule{Word: "any"},
+			Mode:    modeActive,
+			Settle:  Duration(5 * time.Minute),
+			Lease:   Duration(10 * time.Second),
+			Backlog: 1_000_000,
 		},
 		Uploads: UploadsConfig{
 			Age:      Duration(7 * 24 * time.Hour),

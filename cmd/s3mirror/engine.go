@@ -151,7 +151,7 @@ func replicaOptions(p parts) replica.Options {
 		Buckets:    map[string]replica.Policy{},
 		Memory:     int64(cfg.S3.Memory), PerUpload: int64(cfg.S3.PerUpload),
 		Work: time.Duration(cfg.Uploads.Complete), Stray: time.Duration(cfg.Uploads.Stray), MaxUploads: cfg.Uploads.MaxOpen,
-		Refills: true, Logger: p.logger, Registerer: p.metrics, Wall: wallClock,
+		Refills: true, Backlog: cfg.Replication.Backlog, Logger: p.logger, Registerer: p.metrics, Wall: wallClock,
 	}
 	for name := range cfg.Buckets {
 		o.Buckets[name] = policy(cfg.bucket(name))

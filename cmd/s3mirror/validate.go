@@ -350,6 +350,9 @@ func validateReplication(c *Config, bad report) {
 	if time.Duration(r.Settle) < minSettle {
 		bad("replication.settle", "must be %s or more", minSettle)
 	}
+	if r.Backlog < 0 {
+		bad("replication.backlog", "must be 1 or more, or 0")
+	}
 	if time.Duration(c.Uploads.Complete) < time.Second {
 		bad("uploads.complete", "must be 1s or more")
 	}

@@ -180,7 +180,7 @@ func (h face) bucket(ctx context.Context, name string) (api.BucketJSONResponse, 
 
 var bucketStates = map[replica.Presence]api.BucketState{
 	replica.BucketPresent: api.BucketPresent, replica.BucketPending: api.BucketPending,
-	replica.BucketFilling: api.BucketFilling, replica.BucketUnusable: api.BucketUnusable,
+	replica.BucketFilling: api.BucketFilling, replica.BucketBehind: api.BucketBehind, replica.BucketUnusable: api.BucketUnusable,
 }
 
 // CreateBucket makes the bucket that the body names.

@@ -61,6 +61,7 @@ const (
 	R28Fresh      Clause = "R28 fresh"       // a row is dropped on fresh HEADs
 	R29Unknown    Clause = "R29 unknown"     // an unknown compare-and-set is not taken for applied
 	R28Serving    Clause = "R28 serving"     // what stood there before a row is good only where reads may go
+	R28Behind     Clause = "R28 behind"      // no row waits for a replica that was left behind
 	R31Primary    Clause = "R31 primary"     // disabled: a client's write is released to the primary alone
 	R31Ack        Clause = "R31 ack"         // disabled: the primary's yes is the ack rule
 	R31Heal       Clause = "R31 heal"        // disabled: the primary alone is healed
@@ -120,7 +121,7 @@ var Clauses = []Clause{
 	R18Confess, R18Overtaken, R18Anchor, R19Watch, R19Time, R19Last, R19Whole, R19Named, R19Shown, R19Anchor, R20Second, R21Stamp,
 	R22Anchor, R23After, R24Anchor, R25Roll, R25Newer, R25Deletes, R26Absence, R26Help, R27Clean, R28Retention, R28Fresh, R29Unknown,
 	R31Primary, R31Ack, R31Heal, R31Whole, R31First,
-	R28Serving,
+	R28Serving, R28Behind,
 	NLease, NAdmit, NStill, NFresh, NAcked, NHeld, NFormat,
 	SSecond, SData, SAbsent, SRotten, SSight,
 	UOnce, UPermit, ULease, UList, UConfirm, UAbsent, USame, USeen, UFence, USlow, UHolders, UPart,

@@ -31,6 +31,7 @@ type Config struct {
 	Exclusive bool            // the log has one process: an intent of another owner is dead
 	Replicas  object.Replicas // the replica set
 	Serving   object.Replicas // those that serve reads; all, unless one is under resync
+	Behind    object.Replicas // of those that do not serve: what they miss a resync will find, and no row waits for them (R28)
 	Epoch     uint64          // configuration epoch of the bucket
 	Read      time.Duration   // Boot at which this was known to be what the bucket's record says; zero: it is now
 	Ack       Rule

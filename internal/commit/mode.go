@@ -67,6 +67,15 @@ func (c Config) whole() object.Replicas {
 	return c.Replicas
 }
 
+// Kept are the replicas that a key's row waits for: all but those that were left behind,
+// which are compared as a whole before they serve again.
+func (c Config) Kept() object.Replicas {
+	if !holds(R28Behind) {
+		return c.whole()
+	}
+	return c.whole().Minus(c.Behind)
+}
+
 // First puts the primary before the others, as far as it may be asked.
 func (c Config) First(order []string) []string {
 	i := slices.Index(order, c.Mode.Primary)

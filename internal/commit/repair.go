@@ -178,7 +178,7 @@ func (p *Repair) rowRead(now Now, ev RowRead) []Effect {
 // out its retention, or it only says what replicas miss that are not healed in
 // this mode. Nobody is asked then, so that those who are left alone are.
 func (p *Repair) idle(now Now) bool {
-	if p.row.Quiet(p.cfg.whole()) {
+	if p.row.Quiet(p.cfg.Kept()) {
 		return !p.retired(now) || p.row.IsMap()
 	}
 	return p.row.Quiet(p.cfg.heals())
@@ -338,10 +338,15 @@ func (p *Repair) lagging(now Now) (string, bool) {
 	return "", false
 }
 
-// droppable tells whether the key is quiet and every replica just showed it (R28). Which
-// replicas there are must be known lately: one that joined the bucket's set since then may
-// lack what the row says, and the row alone tells it (J1; see Scrub for the other half).
+// droppable tells whether the key is quiet and every replica that its row waits for just
+// showed it (R28). A replica that was left behind is compared by what it shows, which tells
+// nothing of tags: what it may have under other ones stays, whether or not the row counts it as
+// good, which one that was made since does not. Which replicas there are, and which of them were
+// left behind, must be known lately: one that joined the bucket's set since then, or is wanted
+// again, may lack what the row says, and the row alone tells it (J1; see Scrub for the other half).
 func (p *Repair) droppable(now Now) bool {
-	return p.row.Quiet(p.cfg.whole()) && (len(p.showing()) == len(p.cfg.whole()) || !holds(R28Fresh)) &&
+	kept := p.cfg.Kept()
+	return p.row.Quiet(kept) && len(p.row.Mistagged.And(p.cfg.Behind)) == 0 &&
+		(p.showing().Covers(kept) || !holds(R28Fresh)) &&
 		(p.cfg.Read == 0 || now.Boot-p.cfg.Read <= p.cfg.Times.Retention/2 || !holds(JYoung))
 }

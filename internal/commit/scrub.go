@@ -123,7 +123,7 @@ func (s *Scrub) rowRead(now Now, ev RowRead) []Effect {
 	}
 	switch s.state {
 	case sRow:
-		if ev.Row != nil && (ev.Row.Open || !ev.Row.Quiet(s.cfg.whole())) {
+		if ev.Row != nil && (ev.Row.Open || !ev.Row.Quiet(s.cfg.Kept())) {
 			return s.pending(now, ev.Row)
 		}
 		s.row = ev.Row
@@ -145,8 +145,8 @@ func (s *Scrub) rowRead(now Now, ev RowRead) []Effect {
 //
 //   - A row that was made for a write may go again with it, as long as nobody has looked
 //     what stands there (J3).
-//   - A node that does not know yet that the replica is in the set drops a row of which only
-//     that one is missing. It may not once it is older than half of the retention in what it
+//   - A node that does not know yet that the replica is in the set, or is wanted again after it
+//     was left behind, drops a row of which only that one is missing. It may not once it is older than half of the retention in what it
 //     knows (J1). So the row must be younger than the replica's place in the set: it is
 //     touched. The end of an intent touches it too, and a change of tags that took a row
 //     which it made back would conflict (J2).

@@ -124,7 +124,7 @@ func (d *dueWork) wants(job *Job, kr *oplog.KeyRow) bool {
 	if job.Bucket != "" && kr.Key.Bucket != job.Bucket {
 		return false
 	}
-	all := d.jobs.o.Set.Replicas(kr.Key.Bucket)
+	all := d.jobs.o.Set.Kept(kr.Key.Bucket)
 	if kr.Row.Quiet(all) {
 		return false
 	}
@@ -137,7 +137,7 @@ func (d *dueWork) wants(job *Job, kr *oplog.KeyRow) bool {
 
 // waits tells whether nothing can be done for a key now.
 func (d *dueWork) waits(bucket string, row *oplog.Row) bool {
-	need := needsOf(row, d.jobs.o.Set.Replicas(bucket))
+	need := needsOf(row, d.jobs.o.Set.Kept(bucket))
 	return !slices.ContainsFunc(need.looks, d.jobs.o.Set.Up) && !slices.ContainsFunc(need.copies, func(r string) bool {
 		return d.jobs.o.Set.Heals(bucket, r) && !refuses(row, r)
 	})

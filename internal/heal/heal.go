@@ -25,8 +25,8 @@ type Rows interface {
 type Set interface {
 	// Repair visits a key once.
 	Repair(ctx context.Context, key object.Key, expired object.ID) (replica.Report, error)
-	// Replicas is the replica set of a bucket.
-	Replicas(bucket string) object.Replicas
+	// Kept are the replicas of a bucket that its rows wait for.
+	Kept(bucket string) object.Replicas
 	// Up tells whether a backend can be asked for anything.
 	Up(backend string) bool
 	// Heals tells whether it can be brought what it misses of a bucket: it is up, and
@@ -206,7 +206,7 @@ func (h *Healer) visit(ctx context.Context, t *task) {
 	case report.Failed:
 		h.last = Failure{now, t.key, errNotFinished}
 	}
-	if row == nil || row.Quiet(h.o.Set.Replicas(t.key.Bucket)) {
+	if row == nil || row.Quiet(h.o.Set.Kept(t.key.Bucket)) {
 		if t.again {
 			t.again = false
 			h.push(t, now)

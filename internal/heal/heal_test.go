@@ -54,8 +54,8 @@ func (f *fakeSet) Repair(ctx context.Context, key object.Key, _ object.ID) (repl
 	return f.answer(key, n)
 }
 
-func (f *fakeSet) Replicas(string) object.Replicas { return object.NewReplicas("a", "b") }
-func (f *fakeSet) Watch(kick func(object.Key))     { f.kick = kick }
+func (f *fakeSet) Kept(string) object.Replicas { return object.NewReplicas("a", "b") }
+func (f *fakeSet) Watch(kick func(object.Key)) { f.kick = kick }
 func (f *fakeSet) times(k object.Key) []time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()

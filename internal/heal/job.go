@@ -93,6 +93,7 @@ type Place struct {
 	Bucket string `json:"bucket,omitempty"` // those before it are done
 	After  []byte `json:"after,omitempty"`  // a key of Bucket; bytes, since keys need not be text
 	Past   bool   `json:"past,omitempty"`   // Bucket is done too
+	Since  uint64 `json:"since,omitempty"`  // what Restore wants to know of when Bucket was begun
 }
 
 // Finding is one difference.

@@ -27,7 +27,8 @@ type JobSet interface {
 	Nominate(ctx context.Context, bucket string, c replica.Comparison, after string, most int) (replica.Nominees, error)
 	Compare(ctx context.Context, key object.Key, c replica.Comparison, act bool) (replica.Verdict, error)
 	Withdraw(ctx context.Context, bucket, backend string) error
-	Restore(ctx context.Context, bucket, backend string) error
+	Since(bucket string) uint64
+	Restore(ctx context.Context, bucket, backend string, since uint64) error
 	Adopt(ctx context.Context, bucket, source string) (string, error)
 	Vouch(ctx context.Context, bucket string) error
 	Pause(ctx context.Context, backend string, until time.Time) error
@@ -393,7 +394,11 @@ func (j *Jobs) finish(ctx context.Context, job *Job, state JobState, problem str
 // refillPause is how long a replica that could not be filled again is left alone.
 const refillPause = time.Minute
 
-// refill begins a resync for each replica that lost its bucket, or joined one.
+// behindPause is how long one that was left behind is left alone after its resync failed, which
+// has a reason that an operator has to look at.
+const behindPause = time.Hour
+
+// refill begins a resync for each replica that lost its bucket, joined one, or was left behind.
 func (j *Jobs) refill(ctx context.Context, all []Job) error {
 	done, ok := j.o.Set.Hold(replica.ShareOfJob(""))
 	if !ok {
@@ -401,10 +406,14 @@ func (j *Jobs) refill(ctx context.Context, all []Job) error {
 	}
 	defer done()
 	for _, r := range j.o.Set.Refills() {
-		w := Want{Kind: KindResync, Bucket: r.Bucket, Backend: r.Backend, Beside: !r.Joins}
+		w := Want{Kind: KindResync, Bucket: r.Bucket, Backend: r.Backend, Beside: !r.Joins && !r.Behind}
 		wait := false
 		for _, job := range all {
-			wait = wait || job.Want == w && job.State.Over() && time.Since(job.Ended) < refillPause
+			pause := refillPause
+			if r.Behind && job.State != JobDone {
+				pause = behindPause
+			}
+			wait = wait || job.Want == w && job.State.Over() && time.Since(job.Ended) < pause
 		}
 		if wait {
 			continue

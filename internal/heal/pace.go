@@ -137,7 +137,7 @@ func (h *Healer) replan(t *task, row *oplog.Row, next time.Duration, now time.Ti
 		h.push(t, now)
 		return
 	}
-	need := needsOf(row, h.o.Set.Replicas(t.key.Bucket))
+	need := needsOf(row, h.o.Set.Kept(t.key.Bucket))
 	met := h.met(need, t.key.Bucket)
 	if row.Intent == nil && !row.Open && len(met) == 0 {
 		t.waits = need
@@ -184,6 +184,8 @@ func (h *Healer) unparkOn(ctx context.Context) {
 	}
 }
 
+// unpark makes those due that something can be done for now, or that wait for a replica that
+// rows wait for no more.
 func (h *Healer) unpark() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -198,8 +200,13 @@ func (h *Healer) unpark() {
 		}
 		return yes
 	}
+	kept := map[string]object.Replicas{}
 	for t := range h.parked {
-		if slices.ContainsFunc(t.waits.looks, func(r string) bool { return is(question{"", r}) }) ||
+		if _, asked := kept[t.key.Bucket]; !asked {
+			kept[t.key.Bucket] = h.o.Set.Kept(t.key.Bucket)
+		}
+		if !kept[t.key.Bucket].Covers(t.waits.copies) || // one of them was left behind
+			slices.ContainsFunc(t.waits.looks, func(r string) bool { return is(question{"", r}) }) ||
 			slices.ContainsFunc(t.waits.copies, func(r string) bool { return is(question{t.key.Bucket, r}) }) {
 			delete(h.parked, t)
 			t.tries = 0

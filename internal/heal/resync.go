@@ -28,11 +28,11 @@ func (r *resync) step(ctx context.Context, job *Job) (bool, error) {
 	}
 	job.Phase = "compare"
 	c := replica.Comparison{Target: job.Backend}
-	switch {
-	case job.Beside:
+	if job.Beside {
 		c = replica.Comparison{Beside: job.Backend}
-	case len(job.At.After) == 0:
-		if err := r.withdraw(ctx, job, bucket); err != nil {
+	}
+	if len(job.At.After) == 0 {
+		if err := r.begin(ctx, job, bucket); err != nil {
 			return true, err
 		}
 	}
@@ -40,16 +40,24 @@ func (r *resync) step(ctx context.Context, job *Job) (bool, error) {
 	if err != nil || !over {
 		return true, err
 	}
-	if err := r.jobs.o.Set.Restore(ctx, bucket, job.Backend); err != nil && !replica.IsGone(err) {
+	switch err := r.jobs.o.Set.Restore(ctx, bucket, job.Backend, job.At.Since); {
+	case replica.IsUnfitting(err):
+		job.At = Place{Bucket: bucket}
+		return true, err
+	case err != nil && !replica.IsGone(err):
 		return true, err
 	}
 	job.pass(bucket, "")
 	return true, nil
 }
 
-func (r *resync) withdraw(ctx context.Context, job *Job, bucket string) error {
-	err := r.jobs.o.Set.Withdraw(ctx, bucket, job.Backend)
-	switch {
+// begin has reads pass the replica by, which they do if its bucket was lost, before the first
+// key of a bucket is compared.
+func (r *resync) begin(ctx context.Context, job *Job, bucket string) (err error) {
+	if !job.Beside {
+		err = r.jobs.o.Set.Withdraw(ctx, bucket, job.Backend)
+	}
+	switch job.At.Since = r.jobs.o.Set.Since(bucket); {
 	case replica.IsGone(err) && job.Bucket == "":
 		return nil
 	case replica.IsGone(err):

@@ -118,7 +118,7 @@ func (s *scrub) mend(ctx context.Context, job *Job, found []verdictOf, list []Fi
 				if err != nil {
 					return nil //nolint:nilerr // it has a row: the healer comes to it
 				}
-				if rep.Row == nil || rep.Row.Quiet(s.jobs.o.Set.Replicas(v.key.Bucket)) {
+				if rep.Row == nil || rep.Row.Quiet(s.jobs.o.Set.Kept(v.key.Bucket)) {
 					mu.Lock()
 					defer mu.Unlock()
 					healed[v.key.Name] = true
@@ -165,7 +165,7 @@ func (job *Job) bucket(set JobSet) (string, bool) {
 
 // pass moves the cursor behind a part of a bucket.
 func (job *Job) pass(bucket, next string) {
-	job.At = Place{Bucket: bucket, After: []byte(next), Past: next == ""}
+	job.At.Bucket, job.At.After, job.At.Past = bucket, []byte(next), next == ""
 }
 
 // nominate lists a part of the job's bucket, and names the keys of it that are to be

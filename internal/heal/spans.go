@@ -51,7 +51,7 @@ func (s spans) repair(ctx context.Context, set Set, key object.Key) (replica.Rep
 	case report.Failed:
 		end("the visit was not finished")
 	default:
-		left := report.Row != nil && !report.Row.Quiet(set.Replicas(key.Bucket))
+		left := report.Row != nil && !report.Row.Quiet(set.Kept(key.Bucket))
 		end("", attribute.Bool("s3mirror.left", left))
 	}
 	return report, err

@@ -45,7 +45,7 @@ func (s *tracedSet) Compare(ctx context.Context, _ object.Key, _ replica.Compari
 	return v, s.err
 }
 
-func (s *tracedSet) Replicas(string) object.Replicas { return object.NewReplicas("a", "b") }
+func (s *tracedSet) Kept(string) object.Replicas { return object.NewReplicas("a", "b") }
 
 // TestSpans: a visit in which a replica was asked, or that failed, is a span; one that
 // only dropped a row is none; what a step of a job does stands below the step.

@@ -87,7 +87,7 @@ func (h *Healer) walk(ctx context.Context, shard int) error {
 // due tells whether a visit to a key may achieve something. Quiet rows wait for
 // the end of their retention; map rows stay for ever.
 func (h *Healer) due(row *oplog.Row, bucket string, now time.Time) bool {
-	if !row.Quiet(h.o.Set.Replicas(bucket)) {
+	if !row.Quiet(h.o.Set.Kept(bucket)) {
 		return true
 	}
 	return !row.IsMap() && now.Sub(row.Changed) > h.o.Retention

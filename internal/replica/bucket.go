@@ -19,12 +19,20 @@ type record struct {
 	// again for another reason. They take writes, but reads and lists pass them by until
 	// everything that they miss has a row.
 	Wiped object.Replicas `json:"wiped,omitempty"`
+	// Lost is the Epoch with which a replica became one of Wiped last: what was compared before
+	// then ends nothing.
+	Lost uint64 `json:"lost,omitempty"`
 	// Resyncing are those of Wiped that an operator wants made like the others: nobody else
 	// ends that.
 	Resyncing object.Replicas `json:"resyncing,omitempty"`
 	// Joining are those of Resyncing that were no replicas before: nodes see to their resync by
 	// themselves.
 	Joining object.Replicas `json:"joining,omitempty"`
+	// Behind are those of Wiped that were away while more was written than rows are kept for
+	// (Options.Backlog), until a resync has made them like the others. Unkept are those of them
+	// that no row waits for: they are named once nobody can read from them any more.
+	Behind object.Replicas `json:"behind,omitempty"`
+	Unkept object.Replicas `json:"unkept,omitempty"`
 	// Adopting is the source of a bucket that was found with objects in it, until its
 	// replicas were compared: the others are Wiped as long. Vouched: that is over.
 	Adopting string `json:"adopting,omitempty"`
@@ -38,6 +46,15 @@ type record struct {
 	Mode *commit.Mode `json:"mode,omitempty"`
 	// Ack rule of this bucket; nil: as the configuration says.
 	Ack *commit.Rule `json:"ack,omitempty"`
+}
+
+// away are the replicas that were left behind, and are not compared.
+func (rec *record) away() object.Replicas { return rec.Behind.Minus(rec.Resyncing) }
+
+// lose takes replicas from reads until they were compared, from the beginning.
+func (rec *record) lose(replicas object.Replicas) {
+	rec.Epoch++
+	rec.Wiped, rec.Lost = rec.Wiped.Or(replicas), rec.Epoch
 }
 
 // ack is the rule in force, where policy is what the configuration says. Who joins does not
@@ -94,7 +111,7 @@ func (b *bucket) config() commit.Config {
 	}
 	return commit.Config{
 		Node: b.set.node, Exclusive: o.Exclusive, Epoch: b.rec.Epoch, Read: read, Times: o.Times,
-		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Ack: b.rec.ack(b.policy),
+		Replicas: b.rec.Replicas, Serving: b.rec.Replicas.Minus(b.rec.Wiped), Behind: b.rec.Unkept, Ack: b.rec.ack(b.policy),
 		Mode: b.set.settings.modeOf(&b.rec), Thrifty: !o.Exclusive,
 		Copies: b.set.qualities.copiers(), Bare: b.set.qualities.untagged(), Lossy: b.set.qualities.losers(),
 		Composed: b.set.qualities.composed(b.rec.Replicas),

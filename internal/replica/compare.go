@@ -55,7 +55,8 @@ type Nominees struct {
 }
 
 // Nominate lists the replicas beside each other: one page of each, as far as all of them
-// reach. It proves nothing of a key (H18): Compare does. SlowDown when no replica
+// reach. It proves nothing of a key (H18): Compare does. Of a target that was left behind every
+// key is named as one that differs: an older version of the same bytes is listed alike. SlowDown when no replica
 // answers, or only one of those that count.
 func (s *Set) Nominate(ctx context.Context, bucket string, c Comparison, after string, most int) (Nominees, error) {
 	leave, err := s.enter()
@@ -86,6 +87,11 @@ func (s *Set) Nominate(ctx context.Context, bucket string, c Comparison, after s
 		return n, unavailable(fmt.Errorf("replicas of bucket %s that can be compared: %w", bucket, anyOf(n.Silent)))
 	}
 	n.merge(pages)
+	if rec := b.record(); rec.Behind.Has(c.Target) {
+		for _, name := range n.Names {
+			n.Differ[name] = true
+		}
+	}
 	return n, nil
 }
 

@@ -332,15 +332,16 @@ func (bs *buckets) mark(ctx context.Context, id Identity, real string) error {
 	return err
 }
 
-// made records that a replica has the bucket, and whether it lost it before.
+// made records that a replica has the bucket, and whether it lost it before: again, if it was
+// being filled.
 func (b *bucket) made(ctx context.Context, replica string, wiped bool) error {
-	if rec := b.record(); rec.Made.Has(replica) && (!wiped || rec.Wiped.Has(replica)) {
+	if rec := b.record(); rec.Made.Has(replica) && !wiped {
 		return nil
 	}
 	return b.amend(ctx, func(rec *record) {
 		rec.Made = rec.Made.With(replica)
 		if wiped {
-			rec.Wiped = rec.Wiped.With(replica)
+			rec.lose(object.NewReplicas(replica))
 		}
 	})
 }

@@ -35,7 +35,7 @@ var (
 
 	descBackendKeys    = lagDesc("backend_lagging_keys", "Keys that this backend misses.", "backend")
 	descBackendBytes   = lagDesc("backend_lagging_bytes", "Bytes of the objects that this backend misses.", "backend")
-	descBackendBuckets = lagDesc("backend_buckets", "Buckets that this backend should have, by how they stand there: present, pending (not made yet), filling (lost, and given back what it held), unusable (an operator has to put it right).", "backend", "state")
+	descBackendBuckets = lagDesc("backend_buckets", "Buckets that this backend should have, by how they stand there: present, pending (not made yet), filling (lost, and given back what it held), behind (missed too much to be healed key by key; filled when the backend is back), unusable (an operator has to put it right).", "backend", "state")
 
 	descBackendOldest = lagDesc("backend_lag_oldest_seconds", "Age of the oldest write that this backend misses; 0 when it misses none.", "backend")
 )

@@ -115,8 +115,8 @@ func (rec *record) joined(bucket string, p Placement) (next record, joining obje
 	}
 	if len(joining) > 0 {
 		next.Replicas, next.Made = rec.Replicas.Or(joining), rec.Made.Or(joining)
-		next.Wiped, next.Resyncing, next.Joining = rec.Wiped.Or(joining), rec.Resyncing.Or(joining), rec.Joining.Or(joining)
-		next.Epoch++
+		next.Resyncing, next.Joining = rec.Resyncing.Or(joining), rec.Joining.Or(joining)
+		next.lose(joining)
 	}
 	return next, joining, nil
 }

@@ -248,5 +248,5 @@ func (p *process) head(replica string) commit.Showed {
 
 // restless tells whether the key may need work that this process leaves behind.
 func (p *process) restless() bool {
-	return p.unsure || p.swaps && p.row != nil && !p.row.Quiet(p.b.config().Replicas)
+	return p.unsure || p.swaps && p.row != nil && !p.row.Quiet(p.b.config().Kept())
 }

@@ -37,8 +37,11 @@ const (
 )
 
 // statusOf reads the state of replication off a row; nil is a quiet key.
-func statusOf(row *oplog.Row, replicas object.Replicas) string {
-	if row == nil || row.Good.Covers(replicas) {
+func statusOf(row *oplog.Row, replicas, wiped object.Replicas) string {
+	switch {
+	case row == nil && len(wiped) > 0:
+		return StatusPending // that they lack the key may be known to nobody yet
+	case row == nil || row.Good.Covers(replicas):
 		return StatusCompleted
 	}
 	for _, f := range row.Refused {
@@ -212,7 +215,8 @@ func (r *read) version() Version {
 	}
 	v.ClassTold = r.set.qualities.tellsClass(r.b.config().Replicas)
 	if !r.stale {
-		v.Status = statusOf(r.served.Row, r.b.config().Replicas)
+		rec := r.b.record()
+		v.Status = statusOf(r.served.Row, rec.Replicas, rec.Wiped)
 	}
 	if row := r.served.Row; row != nil && row.Tagged {
 		v.TagCount = len(row.Cur.Tags)

@@ -94,7 +94,7 @@ func (s *Set) visit(ctx context.Context, b *bucket, key object.Key, expired obje
 
 	r.mu.Lock()
 	delete(r.visits, key)
-	if v.err == nil && (v.report.Row == nil || v.report.Row.Quiet(b.config().Replicas)) {
+	if v.err == nil && (v.report.Row == nil || v.report.Row.Quiet(b.config().Kept())) {
 		delete(r.memory, key)
 	} else {
 		r.memory[key] = mem

@@ -14,7 +14,11 @@ import (
 // Refill is a replica of a bucket that reads pass by until it was compared with the others.
 type Refill struct {
 	Bucket, Backend string
-	Joins           bool // it was no replica before: what it alone holds is taken away
+	// Joins: it was no replica before: what it alone holds is taken away.
+	Joins bool
+	// Behind: it missed more than the log kept rows for, and may hold what was deleted, which is
+	// taken away too. One that is neither was lost, and what it holds counts.
+	Behind bool
 }
 
 // Refills are those whose backend answers and holds the right bucket, in order.
@@ -24,9 +28,11 @@ func (s *Set) Refills() (out []Refill) {
 		if rec.State != commit.BucketActive || rec.Adopting != "" {
 			continue
 		}
+		targets := b.config().Targets()
 		for _, r := range rec.Wiped.Minus(rec.Resyncing).Or(rec.Joining) {
-			if s.Up(r) && s.buckets.trusted(b, r) == nil {
-				out = append(out, Refill{Bucket: b.name, Backend: r, Joins: rec.Joining.Has(r)})
+			behind := rec.away().Has(r)
+			if s.Up(r) && s.buckets.trusted(b, r) == nil && (!behind || targets.Has(r)) {
+				out = append(out, Refill{Bucket: b.name, Backend: r, Joins: rec.Joining.Has(r), Behind: behind})
 			}
 		}
 	}
@@ -70,6 +76,7 @@ func (s *Set) Withdraw(ctx context.Context, bucket, backend string) error {
 	err = b.amend(ctx, func(rec *record) {
 		if len(rec.Replicas.Minus(rec.Wiped).Without(backend)) > 0 { // else another withdrew one meanwhile
 			rec.Wiped, rec.Resyncing, rec.Epoch = rec.Wiped.With(backend), rec.Resyncing.With(backend), rec.Epoch+1
+			rec.Unkept = rec.Unkept.Without(backend)
 		}
 	})
 	if err != nil {
@@ -84,20 +91,32 @@ func (s *Set) Withdraw(ctx context.Context, bucket, backend string) error {
 	return nil
 }
 
-// Restore lets a replica serve reads again: everything that it lacks has a row by now.
-func (s *Set) Restore(ctx context.Context, bucket, backend string) error {
+// Since is what Restore wants of a comparison that begins now.
+func (s *Set) Since(bucket string) uint64 {
+	rec, _ := s.buckets.lastRecord(bucket)
+	return rec.Epoch
+}
+
+// Restore lets a replica serve reads again: everything that it lacks has a row by now, and it was
+// compared since a time that Since told. When a replica was lost, or left behind, after that,
+// ErrUnfitting: it has to be compared from the beginning.
+func (s *Set) Restore(ctx context.Context, bucket, backend string, since uint64) error {
 	b, err := s.buckets.readable(ctx, bucket)
 	if err != nil {
 		return err
 	}
 	err = b.amend(ctx, func(rec *record) {
-		if rec.Wiped.Has(backend) {
+		if rec.Wiped.Has(backend) && rec.Lost <= since {
 			rec.Wiped, rec.Resyncing, rec.Epoch = rec.Wiped.Without(backend), rec.Resyncing.Without(backend), rec.Epoch+1
 			rec.Joining = rec.Joining.Without(backend)
+			rec.Behind = rec.Behind.Without(backend)
 		}
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return unavailable(err)
+	case b.record().Lost > since:
+		return unfitting("bucket %s was lost on a backend meanwhile, or left behind there", bucket)
 	}
 	s.o.Logger.InfoContext(ctx, "replica serves reads again; the healer copies what it missed", "bucket", bucket, "backend", backend)
 	return nil

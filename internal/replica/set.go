@@ -106,6 +106,12 @@ type Options struct {
 	// MaxUploads is how many multipart uploads of a bucket may be open; 0: any number.
 	MaxUploads int
 
+	// Backlog is how many keys of a bucket a replica may lag by that is away, paused, or left
+	// alone by the mode: one that lags by more is left behind. The log keeps no more rows for
+	// it, and when it is back it is one of Refills. 0: rows are kept however many they are.
+	// It needs Refills.
+	Backlog int64
+
 	// Refills tells that somebody else fills the replicas again that Set.Refills names;
 	// else Run does.
 	Refills bool
@@ -373,6 +379,9 @@ func (s *Set) Heals(bucket, name string) bool {
 // Replicas is the replica set of a bucket: of its record, or, when it has none,
 // of its policy.
 func (s *Set) Replicas(bucket string) object.Replicas { return s.buckets.replicas(bucket) }
+
+// Kept are those of Replicas that the rows of a bucket wait for.
+func (s *Set) Kept(bucket string) object.Replicas { return s.buckets.kept(bucket) }
 
 // Ready returns nil when the log answers and the ack rule of the defaults can be
 // met; else why not, in words that may be shown to anyone. Where several share the log

@@ -23,7 +23,7 @@ const (
 	KeyHealing   KeyState = "healing"   // it is being given it now
 	KeyUnsettled KeyState = "unsettled" // whether a request that it was sent took effect, or still will, is not known
 	KeyRefused   KeyState = "refused"   // its endpoint will not hold this key
-	KeyAbsent    KeyState = "absent"    // it lost the bucket, and is not filled again as far as this key
+	KeyAbsent    KeyState = "absent"    // it lost the bucket, or was left behind, and is not filled again as far as this key
 )
 
 // rowsReadAtOnce bounds how many rows one call reads at a time.
@@ -122,6 +122,7 @@ type BucketReplica struct {
 	Name    string // of the bucket there
 	Made    bool   // it is known to have been made there
 	Wiped   bool   // it was lost there, or joined, and is being filled: no reads until then
+	Behind  bool   // it missed too much to be healed key by key, and waits to be filled again: no reads until then
 	Reason  string // why it cannot be used there, in words for the operator; empty: it can, or the backend is away
 }
 
@@ -133,17 +134,20 @@ const (
 	BucketPresent  Presence = "present"
 	BucketPending  Presence = "pending"  // it was not made there yet
 	BucketFilling  Presence = "filling"  // it was lost there, or joined, and is given what it lacks
+	BucketBehind   Presence = "behind"   // it missed too much there, and will be compared as a whole and filled when its backend is back
 	BucketUnusable Presence = "unusable" // something there has to be put right by an operator
 )
 
 // Presences are all of them.
-var Presences = []Presence{BucketPresent, BucketPending, BucketFilling, BucketUnusable}
+var Presences = []Presence{BucketPresent, BucketPending, BucketFilling, BucketBehind, BucketUnusable}
 
 // Presence sums the replica up.
 func (r *BucketReplica) Presence() Presence {
 	switch {
 	case r.Reason != "":
 		return BucketUnusable
+	case r.Behind:
+		return BucketBehind
 	case r.Wiped:
 		return BucketFilling
 	case !r.Made:
@@ -171,7 +175,7 @@ func (s *Set) Detail(ctx context.Context, name string) (BucketDetail, error) {
 
 // replica tells how the bucket stands on one backend.
 func (b *bucket) replica(rec *record, replica string) BucketReplica {
-	r := BucketReplica{Backend: replica, Name: b.realName(replica), Made: rec.Made.Has(replica), Wiped: rec.Wiped.Has(replica)}
+	r := BucketReplica{Backend: replica, Name: b.realName(replica), Made: rec.Made.Has(replica), Wiped: rec.Wiped.Has(replica), Behind: rec.away().Has(replica)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p := b.presence[replica]; !p.right && p.reason != nil {

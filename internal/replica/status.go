@@ -182,15 +182,31 @@ func (bs *buckets) targets(name string) object.Replicas {
 	return b.config().Targets()
 }
 
-// replicas is the replica set of a bucket, by its record if it is known.
-func (bs *buckets) replicas(name string) object.Replicas {
+// lastRecord is the record of a bucket as this node knows it; false: it knows none.
+func (bs *buckets) lastRecord(name string) (record, bool) {
 	bs.mu.Lock()
 	b := bs.known[name]
 	bs.mu.Unlock()
 	if b == nil {
-		return bs.policy(name).Replicas
+		return record{}, false
 	}
-	return b.record().Replicas
+	return b.record(), true
+}
+
+// replicas are those of a bucket, as this node knows it.
+func (bs *buckets) replicas(name string) object.Replicas {
+	if rec, ok := bs.lastRecord(name); ok {
+		return rec.Replicas
+	}
+	return bs.policy(name).Replicas
+}
+
+// kept are those of replicas that rows wait for.
+func (bs *buckets) kept(name string) object.Replicas {
+	if rec, ok := bs.lastRecord(name); ok {
+		return rec.Replicas.Minus(rec.Unkept)
+	}
+	return bs.policy(name).Replicas
 }
 
 // filling tells whether a replica of some bucket lost it and is not filled again:
@@ -218,6 +234,8 @@ func (bs *buckets) reason(replica string) string {
 		case !b.rec.Replicas.Has(replica):
 		case !p.right && p.reason != nil && bs.set.Up(replica):
 			why = append(why, p.reason.Error())
+		case b.rec.away().Has(replica):
+			why = append(why, fmt.Sprintf("bucket %s fell too far behind here: when the backend is back it is compared with the others and filled, and serves no reads until then", b.name))
 		case b.rec.Joining.Has(replica):
 			why = append(why, fmt.Sprintf("bucket %s joined here; it is filled and serves no reads until then", b.name))
 		case b.rec.Wiped.Has(replica):

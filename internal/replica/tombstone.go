@@ -246,13 +246,14 @@ func (bs *buckets) exhume(ctx context.Context, plans map[*bucket]exhumation) {
 }
 
 // exhumeIn removes the tombstones of a bucket that are not needed any more; left tells
-// that others are. While a backend is away all are.
+// that others are. While a backend is away all are, and while it is filled again, for then it
+// may hold what no row says was deleted.
 func (bs *buckets) exhumeIn(ctx context.Context, b *bucket) (left bool, err error) {
 	rec := b.record()
 	if rec.State != commit.BucketActive {
 		return false, nil
 	}
-	if !bs.set.up(b).Covers(rec.Replicas) {
+	if !bs.set.up(b).Covers(rec.Replicas) || len(rec.Wiped) > 0 {
 		return true, nil
 	}
 	for _, replica := range rec.Replicas {

@@ -27,6 +27,7 @@ func (bs *buckets) run(ctx context.Context) {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	retry, exhumations := map[*bucket]time.Time{}, map[*bucket]exhumation{}
+	var backlog backlog
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,6 +47,7 @@ func (bs *buckets) run(ctx context.Context) {
 		}
 		if mine {
 			bs.exhume(ctx, exhumations)
+			bs.measure(ctx, &backlog)
 			done()
 		}
 		bs.patrol(ctx)
@@ -84,7 +86,7 @@ func (bs *buckets) keep(ctx context.Context, b *bucket, mine bool) bool {
 	for _, replica := range rec.Replicas {
 		if err := bs.trusted(b, replica); err != nil && bs.set.Up(replica) { // which begins a look
 			ok = false
-		} else if err == nil && mine && rec.Wiped.Has(replica) && !rec.Resyncing.Has(replica) && rec.Adopting == "" && !bs.set.o.Refills {
+		} else if err == nil && mine && rec.Wiped.Has(replica) && !rec.Resyncing.Has(replica) && !rec.Behind.Has(replica) && rec.Adopting == "" && !bs.set.o.Refills {
 			ok = bs.refill(ctx, b, replica) && ok
 		}
 	}
@@ -152,7 +154,7 @@ func (b *bucket) gone() bool {
 // not hold as the others do gets a row. When all of them have one the replica may serve,
 // for the rows say what it lacks, and the healer copies it.
 func (bs *buckets) refill(ctx context.Context, b *bucket, replica string) bool {
-	c := Comparison{Beside: replica}
+	c, since := Comparison{Beside: replica}, b.record().Epoch
 	for after := ""; ; {
 		n, err := bs.set.Nominate(ctx, b.name, c, after, 1000)
 		if err != nil || n.Silent[replica] != nil {
@@ -171,5 +173,5 @@ func (bs *buckets) refill(ctx context.Context, b *bucket, replica string) bool {
 			break
 		}
 	}
-	return bs.set.Restore(ctx, b.name, replica) == nil
+	return bs.set.Restore(ctx, b.name, replica, since) == nil
 }

@@ -23,7 +23,7 @@ func (w *world) client(i int, pace time.Duration) {
 			return
 		}
 		g := w.gateways[w.rng.IntN(len(w.gateways))]
-		key := w.anyKey()
+		key := w.someKey()
 		if !g.alive || g.stalled > w.now && w.rng.IntN(2) == 0 {
 			w.after(w.delay(200*time.Millisecond), next)
 			return

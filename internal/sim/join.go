@@ -115,6 +115,9 @@ func (g *gateway) reads() {
 // config is what a machine that begins now knows: when the node read it last.
 func (g *gateway) config() commit.Config {
 	cfg := g.cfg
+	if s := g.w.scrubs; s != nil && s.behind != nil {
+		cfg.Read = g.now().Boot - g.w.now + s.behind.since(cfg, g.w.now)
+	}
 	if j := g.w.joins; j != nil {
 		at := g.w.now
 		if cfg.Epoch < j.epoch { // it was so until then
@@ -132,7 +135,8 @@ func (g *gateway) config() commit.Config {
 // turn at a backend.
 func (p *proc) dawdles() time.Duration {
 	w := p.g.w
-	if w.joins == nil || w.calm || w.joins.restored {
+	filling := w.joins != nil && !w.joins.restored || w.scrubs != nil && w.scrubs.behind != nil && w.scrubs.target != ""
+	if w.calm || !filling {
 		return 0
 	}
 	if _, is := p.m.(*commit.Repair); !is || w.rng.IntN(8) > 0 {
@@ -150,6 +154,10 @@ func (w *world) fillsIn(target string) time.Duration {
 	w.count("copy to the joined replica waited")
 	return w.between(time.Second, 60*time.Second)
 }
+
+// fills tells whether some replica is filled that had nothing to give, so that a key's base may
+// have been on one replica alone.
+func (w *world) fills() bool { return w.joins != nil || w.scrubs != nil && w.scrubs.behind != nil }
 
 // baseLost tells whether what stood under some key before is nowhere: a liar had the only copy,
 // or destroyed it with half of a write. Such a key stays unreadable, and a resync waits for it.

@@ -60,12 +60,15 @@ var ofScrubs = regexp.MustCompile(`^(S\d+|R28 serving)\b`)
 // ofJoins are the rules that only schedules with joins can miss.
 var ofJoins = regexp.MustCompile(`^J\d+\b`)
 
+// ofBehind are those of replicas that were left behind.
+var ofBehind = regexp.MustCompile(`^R28 (behind|anew|visit)$`)
+
 // schedule is the one that a seed means for a clause.
 func schedule(c commit.Clause, seed uint64) Options {
 	return Options{
 		Seed: seed, Uploads: ofUploads.MatchString(string(c)), Repeats: ofRepeats.MatchString(string(c)), Tags: strings.HasPrefix(string(c), "T") || c == commit.JTags, Nodes: ofNodes.MatchString(string(c)),
 		Scrubs: ofScrubs.MatchString(string(c)), Sums: strings.HasPrefix(string(c), "C"),
-		Joins: ofJoins.MatchString(string(c)),
+		Joins: ofJoins.MatchString(string(c)), Behind: ofBehind.MatchString(string(c)),
 	}
 }
 

@@ -11,12 +11,18 @@ import (
 // fails when one of them does or when none of them had what all of them must strike.
 func playSchedules(t *testing.T, kind string, mustStrike []string, options func(seed uint64) Options) {
 	t.Helper()
+	playSome(t, *schedules/2, kind, mustStrike, options)
+}
+
+// playSome is playSchedules with so many of them.
+func playSome(t *testing.T, n int, kind string, mustStrike []string, options func(seed uint64) Options) {
+	t.Helper()
 	total := map[string]int{}
 	var ops int
 	var mu sync.Mutex // guards the two above
 	var next atomic.Uint64
 	next.Store(*firstSeed)
-	last := *firstSeed + uint64(max(*schedules/2, 1))
+	last := *firstSeed + uint64(max(n, 1))
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {

@@ -14,6 +14,7 @@ type scrubs struct {
 	target string // the withdrawn replica; empty: none
 	passed map[object.Key]bool
 	rotten map[object.Key]bool // keys of which a copy has rotted, ever
+	behind *behind             // nil: nobody was left behind
 }
 
 // withdraw takes a replica from reads before anything happens. What it holds of what
@@ -23,7 +24,10 @@ func (w *world) withdraw() {
 	if len(w.servers) < 2 || w.rng.IntN(3) == 0 {
 		return
 	}
-	s := w.servers[w.rng.IntN(len(w.servers))]
+	w.takeFromReads(w.servers[w.rng.IntN(len(w.servers))])
+}
+
+func (w *world) takeFromReads(s *server) {
 	w.scrubs.target = s.name
 	for _, key := range w.keys {
 		switch w.rng.IntN(3) {
@@ -100,7 +104,8 @@ func (g *gateway) scrub(key object.Key) {
 	if w.joins != nil && !g.cfg.Replicas.Has(target) {
 		return // it has not heard yet
 	}
-	if target != "" && (w.joins != nil || w.rng.IntN(2) == 0) {
+	if target != "" && (w.joins != nil || w.rng.IntN(2) == 0) && sc.behind.compares(w.now) {
+		key = sc.behind.next(w, key)
 		op.Deep, op.Trust, op.Fill = false, g.cfg.Replicas.Without(target), object.NewReplicas(target)
 	}
 	p := g.spawn(key, commit.NewScrub(g.config()), func(p *proc, e commit.Effect) {

@@ -51,6 +51,10 @@ type Options struct {
 	// withdrawn from reads and made like the others.
 	Scrubs bool
 
+	// Behind has a replica be left behind from before anything happens: no row waits for it,
+	// until it is back and is made like the others (behind.go).
+	Behind bool
+
 	// Repeats has one client after the other upload parts to one key, mostly the same bytes
 	// as the last one, and repeat Completes that told them nothing (repeat.go).
 	Repeats bool
@@ -99,11 +103,14 @@ func Run(o Options) Report {
 	} else {
 		w.clients()
 	}
-	if o.Scrubs {
+	if o.Scrubs || o.Behind {
 		w.scrubbing()
 	}
 	if o.Joins {
 		w.joining()
+	}
+	if o.Behind {
+		w.comingBack()
 	}
 	if o.Modes {
 		w.switching()
@@ -161,7 +168,10 @@ func newWorld(o Options) *world {
 	if o.Refusals {
 		w.drawRefusals()
 	}
-	if o.Scrubs {
+	switch {
+	case o.Behind:
+		w.leaveBehind()
+	case o.Scrubs:
 		w.withdraw()
 	}
 	if o.Joins {
@@ -293,7 +303,7 @@ func (w *world) quiesce(o Options) {
 	}
 	if len(w.log.rows) > w.mapRows() {
 		for _, key := range w.keys {
-			if row := w.log.rows[key]; row != nil && w.liar != nil && (w.lost(key, row) || w.joins != nil && row.Open) {
+			if row := w.log.rows[key]; row != nil && w.liar != nil && (w.lost(key, row) || w.fills() && row.Open) {
 				w.count("lost to a liar")
 			} else if row != nil && !w.stays(row) {
 				w.fail("I11 %s: did not converge: %s; replicas %s", key.Name, rowText(row), w.replicasText(key))

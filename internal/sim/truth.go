@@ -46,6 +46,9 @@ func (t *truth) swapped(key object.Key, old, next *oplog.Row) {
 		t.decide(key, next)
 		t.decidedSum(old, next)
 	}
+	if next == nil && old != nil && w.scrubs != nil && w.scrubs.behind != nil && !old.Good.Covers(w.gateways[0].cfg.Replicas) {
+		w.count("row went without the replica left behind")
+	}
 	if next == nil && old != nil && old.Cur.Kind == object.Tombstone && len(old.Unsettled) > 0 {
 		w.fail("I10 %s: a tombstone was dropped with requests unsettled", key.Name)
 	}

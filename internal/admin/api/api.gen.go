@@ -22,6 +22,7 @@ import (
 
 // Defines values for BucketState.
 const (
+	BucketBehind   BucketState = "behind"
 	BucketFilling  BucketState = "filling"
 	BucketPending  BucketState = "pending"
 	BucketPresent  BucketState = "present"
@@ -31,6 +32,8 @@ const (
 // Valid indicates whether the value is a known member of the BucketState enum.
 func (e BucketState) Valid() bool {
 	switch e {
+	case BucketBehind:
+		return true
 	case BucketFilling:
 		return true
 	case BucketPending:

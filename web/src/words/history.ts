@@ -7,6 +7,7 @@ const deeds: Record<string, string> = {
 	complete: "Written in parts",
 	delete: "Deleted",
 	heal: "Healed",
+	"left-behind": "Backend left behind",
 	"bucket-create": "Bucket made",
 	"bucket-delete": "Bucket deleted",
 	login: "Token given",

@@ -115,6 +115,7 @@ export const foundWords: Record<JobFinding["what"], string> = {
 	size: "has another size",
 	etag: "is another object",
 	identity: "is another write's",
+	tags: "has other tags",
 	bytes: "has other bytes",
 	undecided: "nobody knows which is right",
 };

@@ -65,6 +65,7 @@ export const bucketTone: Record<BucketState, Tone> = {
 	present: "good",
 	pending: "busy",
 	filling: "busy",
+	behind: "warn",
 	unusable: "bad",
 };
 
@@ -72,6 +73,7 @@ export const bucketMeans: Record<BucketState, string> = {
 	present: "it is there",
 	pending: "it was not made there yet",
 	filling: "it was lost there, or joined, and is filled; reads pass it by until then",
+	behind: "it missed too much there to be healed key by key; it is compared and filled when the backend is back",
 	unusable: "something there has to be put right",
 };
 
