@@ -13,7 +13,7 @@ import (
 type (
 	// Inspect starts it.
 	Inspect struct {
-		Deep bool // the bytes are read too
+		Deep bool // the bytes are read too, and the tags
 		Act  bool // what differs gets a row; else it is only told
 
 		// Trust are the replicas whose word counts; among them data wins over absence (H19).
@@ -51,6 +51,7 @@ const (
 	sFirst             // asking for what is to be read
 	sSums              // reading bytes
 	sHeads             // asking everyone
+	sTags              // asking who showed an object for its tags
 	sSecond            // looking at the row again
 	sSwap              // making a row
 	sOver
@@ -71,10 +72,12 @@ type Scrub struct {
 	begun  time.Duration // Boot when the row was read that the HEADs are compared with
 
 	row    *oplog.Row
-	asked  object.Replicas // HEADs or sums under way
+	asked  object.Replicas // HEADs, sums or tags under way
 	shown  map[string]object.Seen
 	sums   map[string]Summed
 	summed map[string]object.Seen // what each sum is of
+	told   map[string]object.Tags // of who said under which tags it holds what it showed
+	dumb   object.Replicas        // did not say
 	tried  Verdict
 }
 
@@ -96,6 +99,8 @@ func (s *Scrub) Step(now Now, ev Event) []Effect {
 		return s.showed(now, ev)
 	case Summed:
 		return s.summedUp(now, ev)
+	case ToldTags:
+		return s.toldTags(now, ev)
 	case Swapped:
 		return s.swapped(now, ev)
 	}
@@ -168,7 +173,7 @@ func (s *Scrub) pending(now Now, row *oplog.Row) []Effect {
 }
 
 func (s *Scrub) ask(state scrubState) []Effect {
-	s.state, s.asked, s.shown = state, s.cfg.Replicas, map[string]object.Seen{}
+	s.state, s.asked, s.shown, s.told, s.dumb = state, s.cfg.Replicas, map[string]object.Seen{}, nil, nil
 	var out []Effect
 	for _, r := range s.asked {
 		out = append(out, Head{r})
@@ -189,7 +194,16 @@ func (s *Scrub) showed(now Now, ev Showed) []Effect {
 		return nil
 	case s.state == sFirst:
 		return s.read(now)
-	case !holds(SSecond):
+	}
+	if out := s.askTags(); out != nil {
+		return out
+	}
+	return s.lookAgain(now)
+}
+
+// lookAgain is the second look at the row, after all that is compared was shown.
+func (s *Scrub) lookAgain(now Now) []Effect {
+	if !holds(SSecond) {
 		return s.judge(now)
 	}
 	s.state = sSecond
@@ -244,15 +258,19 @@ func (s *Scrub) judge(now Now) []Effect {
 		return s.end(v)
 	}
 	rotten, unread, unclear := s.rotten(next)
-	v.Silent = v.Silent.Or(unread)
+	v.Silent = v.Silent.Or(unread).Or(s.dumb)
 	if unclear {
 		v.State, v.Faults = Undecided, s.faults(next, rotten)
 		return s.end(v)
 	}
 	next.Good = next.Good.Minus(rotten)
 	next.Rotten = next.Rotten.Or(rotten)
-	v.Faults = s.faults(next, rotten)
+	mistags, split := s.mistag(next)
+	v.Faults = append(s.faults(next, rotten), mistags...)
 	switch {
+	case split:
+		v.State = Undecided
+		return s.end(v)
 	case len(v.Faults) == 0:
 		v.State = Alike
 		return s.end(v)

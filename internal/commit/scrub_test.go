@@ -18,6 +18,8 @@ type scrubbing struct {
 	shown  map[string]object.Seen
 	sums   map[string]Summed
 	took   time.Duration // between the two looks
+	tags   map[string]object.Tags
+	mute   object.Replicas // do not tell their tags
 }
 
 func scrubOf(shown map[string]object.Seen) *scrubbing {
@@ -47,6 +49,8 @@ func (s *scrubbing) play(t *testing.T) (Verdict, *oplog.Row) {
 		case Head:
 			seen, ok := s.shown[e.Replica]
 			ev = Showed{Replica: e.Replica, Seen: seen, Failed: !ok}
+		case AskTags:
+			ev = ToldTags{Replica: e.Replica, Tags: s.tags[e.Replica], Failed: s.mute.Has(e.Replica)}
 		case Sum:
 			sum, ok := s.sums[e.Replica]
 			if sum.Replica = e.Replica; !ok {
@@ -297,5 +301,82 @@ func TestANewVersionIsNotRotten(t *testing.T) {
 	next := helped(r, object.NewReplicas("A"), seen(version(3)), config("A", "B"), at(0))
 	if len(next.Rotten) != 0 || next.Cur.ID != id(3) {
 		t.Fatalf("got %+v", next)
+	}
+}
+
+// A change of tags that a replica missed, or that somebody made there, shows in nothing else.
+func TestADeepScrubComparesTags(t *testing.T) {
+	tagged := func(a, b, c object.Tags) *scrubbing {
+		s := scrubOf(all(seen(version(1))))
+		s.cfg.Bare, s.op.Deep, s.tags = nil, true, map[string]object.Tags{"A": a, "B": b, "C": c}
+		return s
+	}
+	known := func(s *scrubbing, tags object.Tags) *scrubbing {
+		s.first = row(version(1), s.cfg.Replicas)
+		s.first.Cur.Tags, s.first.Tagged = tags, true
+		s.second = s.first
+		return s
+	}
+	for name, c := range map[string]struct {
+		s      *scrubbing
+		state  State
+		want   object.Tags
+		faults []string
+	}{
+		"alike":                     {tagged(red, red, red), Alike, nil, nil},
+		"none anywhere":             {tagged(nil, nil, nil), Alike, nil, nil},
+		"most of them":              {tagged(red, blue, red), Differs, red, []string{"B tags"}},
+		"most have none":            {tagged(nil, blue, nil), Differs, nil, []string{"B tags"}},
+		"the row":                   {known(tagged(red, blue, red), blue), Differs, blue, []string{"A tags", "C tags"}},
+		"the row, of one":           {known(tagged(red, red, nil), red), Differs, red, []string{"C tags"}},
+		"nobody knows":              {tagged(red, blue, object.Tags{"x": "y"}), Undecided, nil, []string{"A tags", "B tags", "C tags"}},
+		"a change of tags was seen": {known(tagged(blue, blue, blue), blue), Alike, nil, nil},
+	} {
+		v, next := c.s.play(t)
+		if !v.is(c.state, c.faults...) || (next != nil) != (c.state == Differs) {
+			t.Errorf("%s: %+v, %+v", name, v, next)
+			continue
+		}
+		if next == nil {
+			continue
+		}
+		var wrong object.Replicas
+		for _, f := range v.Faults {
+			wrong = wrong.With(f.Replica)
+		}
+		if !next.Tagged || !next.Cur.Tags.Equal(c.want) || !next.Mistagged.Equal(wrong) || !next.Good.Equal(c.s.cfg.Replicas) {
+			t.Errorf("%s: %+v", name, next)
+		}
+	}
+
+	// Of two the one that has some.
+	s := tagged(nil, red, nil)
+	s.shown = with(s.shown, "C", object.Seen{})
+	s.cfg.Replicas, s.cfg.Serving = object.NewReplicas("A", "B"), object.NewReplicas("A", "B")
+	s.op.Trust = s.cfg.Serving
+	if v, next := s.play(t); !v.is(Differs, "A tags") || !next.Cur.Tags.Equal(red) {
+		t.Errorf("%+v, %+v", v, next)
+	}
+	// Who keeps none is not asked, and who does not tell is named.
+	s = tagged(red, nil, red)
+	s.cfg.Bare = object.NewReplicas("B")
+	if v, _ := s.play(t); !v.is(Alike) {
+		t.Errorf("%+v", v)
+	}
+	s = tagged(red, nil, red)
+	s.mute = object.NewReplicas("B")
+	if v, _ := s.play(t); !v.is(Alike) || !v.Silent.Equal(s.mute) {
+		t.Errorf("%+v", v)
+	}
+	// A scrub of listings asks nobody, and a write that came meanwhile takes what was told away.
+	s = tagged(red, blue, red)
+	s.op.Deep = false
+	if v, next := s.play(t); !v.is(Alike) || next != nil {
+		t.Errorf("%+v, %+v", v, next)
+	}
+	s = tagged(red, blue, red)
+	s.second = row(version(2), object.NewReplicas("B"))
+	if v, next := s.play(t); v.State == Differs || next != nil {
+		t.Errorf("%+v, %+v", v, next)
 	}
 }

@@ -39,6 +39,7 @@ const (
 	WrongSize Wrong = "size"     // an object of another size
 	WrongETag Wrong = "etag"     // of another ETag
 	WrongID   Wrong = "identity" // of another write
+	WrongTags Wrong = "tags"     // the right object, under other tags
 	Rot       Wrong = "bytes"    // the right object by all that it says, of other bytes
 )
 

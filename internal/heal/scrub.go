@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -301,7 +302,7 @@ func (job *Job) maxLoss() int {
 func findingsOf(found []verdictOf, stopped bool) (list []Finding) {
 	for _, v := range found {
 		for _, f := range v.Faults {
-			out := Finding{Bucket: v.key.Bucket, Key: []byte(v.key.Name), Backend: f.Replica, What: string(f.What), Seen: inWords(f.Seen), Want: inWords(f.Want), Done: doneDue}
+			out := Finding{Bucket: v.key.Bucket, Key: []byte(v.key.Name), Backend: f.Replica, What: string(f.What), Seen: inWords(f.What, f.Seen), Want: inWords(f.What, f.Want), Done: doneDue}
 			if stopped || v.State == replica.Undecided {
 				out.Done = doneNothing
 			}
@@ -315,9 +316,18 @@ func findingsOf(found []verdictOf, stopped bool) (list []Finding) {
 }
 
 // inWords is what stands, or should, in a few words.
-func inWords(in object.Info) string {
-	if in.Kind == object.Tombstone {
+func inWords(what replica.Wrong, in object.Info) string {
+	switch {
+	case in.Kind == object.Tombstone:
 		return "nothing"
+	case what == replica.WrongTags && len(in.Tags) == 0:
+		return "no tags"
+	case what == replica.WrongTags:
+		words := []string{}
+		for k, v := range in.Tags.Sorted() {
+			words = append(words, k+"="+v)
+		}
+		return "tags " + strings.Join(words, ", ")
 	}
 	return fmt.Sprintf("%d bytes, etag %s", in.Size, in.ETag)
 }

@@ -22,7 +22,7 @@ import (
 // Comparison says how the replicas of a bucket are compared. The zero value is a scrub:
 // those that serve are equals.
 type Comparison struct {
-	Deep bool // bytes are read and compared too
+	Deep bool // bytes are read and compared too, and tags
 
 	// Target is a replica that is made like the others, which alone count: what it alone
 	// holds is taken away.
@@ -149,9 +149,13 @@ const (
 	Undecided = commit.Undecided
 	Unknowing = commit.Unknowing
 
-	Missing = commit.Missing
-	Extra   = commit.Extra
+	Missing   = commit.Missing
+	Extra     = commit.Extra
+	WrongTags = commit.WrongTags
 )
+
+// Wrong is commit's, for those who may not import it.
+type Wrong = commit.Wrong
 
 // Verdict is what a comparison of one key found.
 type Verdict struct {

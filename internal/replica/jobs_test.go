@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -173,6 +174,54 @@ func TestDeepScrubMendsRot(t *testing.T) {
 }
 
 // A key whose row still stands is judged by it.
+// Tags that somebody changed on one backend are told by a deep scrub alone: those that the log
+// knows stand, then those of most replicas.
+func TestDeepScrubMendsTags(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.settled(3)
+		for _, name := range []string{"quiet", "known"} {
+			r.putTagged(name, 100, red)
+		}
+		r.converge()
+		r.mustTag("known", blue)
+		retag := func(name string, tags object.Tags, at ...string) {
+			t.Helper()
+			for _, server := range at {
+				remote := r.remote(server)
+				err := remote.PutTags(r.ctx, testBucket, name, tags)
+				remote.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		r.until("the tags are everywhere", func() bool {
+			row, err := r.log.Row(r.ctx, key("known"))
+			return err == nil && row.Quiet(object.NewReplicas(r.names...))
+		})
+		retag("quiet", blue, "b")
+		retag("known", red, "a", "c")
+		r.wantFound(r.done(heal.Want{Kind: heal.KindScrub}))
+		var found []string
+		for _, f := range r.found(r.done(heal.Want{Kind: heal.KindScrub, Deep: true})) {
+			found = append(found, strings.TrimSuffix(strings.TrimSuffix(f, " due"), " healed")) // by the job, or by the healer
+		}
+		if want := []string{"known a tags", "known c tags", "quiet b tags"}; !slices.Equal(found, want) {
+			t.Errorf("found %q, want %q", found, want)
+		}
+		r.until("tags are mended", func() bool {
+			row, err := r.log.Row(r.ctx, key("known"))
+			return err == nil && row.Quiet(object.NewReplicas(r.names...))
+		})
+		r.tagsAre("quiet", red)
+		r.tagsAre("known", blue)
+		r.wantFound(r.done(heal.Want{Kind: heal.KindScrub, Deep: true}))
+		r.converge()
+		r.tagsAre("quiet", red)
+		r.tagsAre("known", blue)
+	})
+}
+
 func TestScrubOfKeysWithRows(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		for i := range 5 {

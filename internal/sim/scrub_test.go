@@ -11,6 +11,13 @@ func TestScrubs(t *testing.T) {
 	}, func(seed uint64) Options { return Options{Seed: seed, Scrubs: true} })
 }
 
+// TestScrubsOfTags plays fewer of them with tags, which deep scrubs compare while they change.
+func TestScrubsOfTags(t *testing.T) {
+	playSome(t, *schedules/15, "scrubs and tags", []string{
+		"replica withdrawn", "replica restored", "scrub found a difference", "tags mended",
+	}, func(seed uint64) Options { return Options{Seed: seed, Scrubs: true, Tags: true} })
+}
+
 // The schedules that found what was wrong with the first form of it: a base taken from the
 // withdrawn replica when the intent over it was cleared, and a key taken for alike since
 // the withdrawn replica alone had answered.

@@ -97,6 +97,7 @@ const (
 	FoundIdentity  JobFindingWhat = "identity"
 	FoundMissing   JobFindingWhat = "missing"
 	FoundSize      JobFindingWhat = "size"
+	FoundTags      JobFindingWhat = "tags"
 	FoundUndecided JobFindingWhat = "undecided"
 )
 
@@ -114,6 +115,8 @@ func (e JobFindingWhat) Valid() bool {
 	case FoundMissing:
 		return true
 	case FoundSize:
+		return true
+	case FoundTags:
 		return true
 	case FoundUndecided:
 		return true
@@ -723,14 +726,14 @@ type JobFinding struct {
 	// Want What should, in words
 	Want string `json:"want,omitempty"`
 
-	// What missing: an object should be there; extra: none should; size, etag, identity: another object is; bytes: the object is what it should be by all that its server says, and its bytes are others; undecided: nothing says which replica is right
+	// What missing: an object should be there; extra: none should; size, etag, identity: another object is; tags: the right object, under other tags; bytes: the object is what it should be by all that its server says, and its bytes are others; undecided: nothing says which replica is right
 	What JobFindingWhat `json:"what"`
 }
 
 // JobFindingDone healed: it is right now; due: the healer will see to it; nothing: the job stopped before, or it is undecided
 type JobFindingDone string
 
-// JobFindingWhat missing: an object should be there; extra: none should; size, etag, identity: another object is; bytes: the object is what it should be by all that its server says, and its bytes are others; undecided: nothing says which replica is right
+// JobFindingWhat missing: an object should be there; extra: none should; size, etag, identity: another object is; tags: the right object, under other tags; bytes: the object is what it should be by all that its server says, and its bytes are others; undecided: nothing says which replica is right
 type JobFindingWhat string
 
 // JobKind defines model for JobKind.
