@@ -25,12 +25,7 @@ func (s *Scrub) toldTags(now Now, ev ToldTags) []Effect {
 	if s.state != sTags || !s.asked.Has(ev.Replica) {
 		return nil
 	}
-	s.asked = s.asked.Without(ev.Replica)
-	if ev.Failed || ev.Absent {
-		s.dumb = s.dumb.With(ev.Replica)
-	} else {
-		s.told = with(s.told, ev.Replica, ev.Tags)
-	}
+	hearTags(ev, &s.asked, &s.dumb, &s.told)
 	if len(s.asked) > 0 {
 		return nil
 	}

@@ -128,14 +128,19 @@ func (p *Repair) toldTags(now Now, ev ToldTags) []Effect {
 	if p.state != pTags || !p.asked.Has(ev.Replica) {
 		return nil
 	}
-	p.asked = p.asked.Without(ev.Replica)
-	if ev.Failed || ev.Absent {
-		p.dumb = p.dumb.With(ev.Replica)
-	} else {
-		p.told = with(p.told, ev.Replica, ev.Tags)
-	}
+	hearTags(ev, &p.asked, &p.dumb, &p.told)
 	if len(p.asked) > 0 {
 		return nil
 	}
 	return p.conclude(now)
+}
+
+// hearTags takes one replica's word on its tags, of those that were asked.
+func hearTags(ev ToldTags, asked, dumb *object.Replicas, told *map[string]object.Tags) {
+	*asked = asked.Without(ev.Replica)
+	if ev.Failed || ev.Absent {
+		*dumb = dumb.With(ev.Replica)
+		return
+	}
+	*told = with(*told, ev.Replica, ev.Tags)
 }

@@ -57,7 +57,8 @@ func (r *resync) begin(ctx context.Context, job *Job, bucket string) (err error)
 	if !job.Beside {
 		err = r.jobs.o.Set.Withdraw(ctx, bucket, job.Backend)
 	}
-	switch job.At.Since = r.jobs.o.Set.Since(bucket); {
+	job.At.Since = r.jobs.o.Set.Since(bucket)
+	switch {
 	case replica.IsGone(err) && job.Bucket == "":
 		return nil
 	case replica.IsGone(err):

@@ -45,7 +45,7 @@ func (bs *buckets) measure(ctx context.Context, l *backlog) {
 	l.next = began.Add(max(backlogEvery, backlogShare*time.Since(began)))
 	for _, w := range bs.waiting() {
 		if lag := t.backends[w.replica]; lag != nil && lag.Buckets[w.name].Keys > bs.set.o.Backlog {
-			bs.leave(ctx, w.bucket, w.replica, lag.Buckets[w.name].Keys)
+			bs.leaveBehind(ctx, w.bucket, w.replica, lag.Buckets[w.name].Keys)
 		}
 	}
 }
@@ -72,9 +72,9 @@ func (bs *buckets) waiting() (out []waited) {
 	return out
 }
 
-// leave takes a replica from reads that lags by too many keys. The last one that is read
+// leaveBehind takes a replica from reads that lags by too many keys. The last one that is read
 // stays, whatever that costs.
-func (bs *buckets) leave(ctx context.Context, b *bucket, replica string, keys int64) {
+func (bs *buckets) leaveBehind(ctx context.Context, b *bucket, replica string, keys int64) {
 	left := false
 	err := b.amend(ctx, func(rec *record) {
 		left = !rec.away().Has(replica) && rec.Adopting == "" && len(rec.Replicas.Minus(rec.Wiped).Without(replica)) > 0

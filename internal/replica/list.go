@@ -360,39 +360,22 @@ func (l *lister) probe(ctx context.Context, prefixes []string) (dead map[string]
 	return dead, nil
 }
 
+// anyBelow tells whether a key with the prefix is left.
 func (l *lister) anyBelow(ctx context.Context, prefix string) (bool, error) {
-	if prefix == "." { // MinIO looks for nothing that begins with a dot alone, and refuses to
-		return l.anyFrom(ctx, prefix)
+	ask := ListRequest{Bucket: l.r.Bucket, Prefix: prefix, Max: s3.MaxKeys}
+	if prefix == "." { // MinIO refuses to look for what begins with a dot: the names that follow the last one in front of it tell
+		ask.Prefix, ask.After = "", string('.'-1)+string(utf8.MaxRune)
 	}
-	for after := ""; ; {
-		ask := ListRequest{Bucket: l.r.Bucket, Prefix: prefix, After: after, Max: s3.MaxKeys}
-		list := l.set.list
-		if l.rowless {
-			list = l.set.listStale
-		}
-		page, err := list(ctx, l.b, ask)
-		if err != nil || len(page.Entries) > 0 {
-			return err == nil, err
-		}
-		if after = page.Next; after == "" {
-			return false, nil
-		}
-	}
-}
-
-// anyFrom is anyBelow by names alone: it reads on from the last name in front of the prefix.
-func (l *lister) anyFrom(ctx context.Context, prefix string) (bool, error) {
 	list := l.set.list
 	if l.rowless {
 		list = l.set.listStale
 	}
-	last := len(prefix) - 1
-	for after := prefix[:last] + string(prefix[last]-1) + string(utf8.MaxRune); ; {
-		page, err := list(ctx, l.b, ListRequest{Bucket: l.r.Bucket, After: after, Max: s3.MaxKeys})
+	for {
+		page, err := list(ctx, l.b, ask)
 		if err != nil || len(page.Entries) > 0 {
 			return err == nil && strings.HasPrefix(page.Entries[0].Key, prefix), err
 		}
-		if after = page.Next; after == "" {
+		if ask.After = page.Next; ask.After == "" {
 			return false, nil
 		}
 	}

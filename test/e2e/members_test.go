@@ -169,16 +169,7 @@ func TestABackendJoinsABucket(t *testing.T) {
 	g.Kill()
 	wait()
 	g.Start(t)
-	wait = l.run(8, func(w *worker) {
-		for {
-			select {
-			case <-end:
-				return
-			default:
-			}
-			w.step(t)
-		}
-	})
+	wait = l.run(8, func(w *worker) { w.until(t, end) })
 	harness.Eventually(t, "the third backend serves", func() error {
 		if shown := must(t, g, "bucket", "show", "photos"); strings.Contains(shown, "filling") || strings.Count(shown, "present") != 3 {
 			return fmt.Errorf("%s", shown)
